@@ -1,0 +1,55 @@
+# Tranzit. `make help` lists the targets; `make test` is what CI runs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+FUZZTIME ?= 2s
+BENCH ?= .
+STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
+
+.PHONY: help build test test-fast deps fmt fmt-check vet staticcheck house fuzz race bench clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the static binary, bin/tranzit
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tranzit ./cmd/tranzit
+
+# The race tests stand last, so that the output ends with ordinary go test lines.
+test: deps fmt-check vet staticcheck house fuzz race ## everything, installing what it needs
+
+test-fast: fmt-check vet ## the tests without the race detector, fuzzing and staticcheck
+	$(GO) test ./...
+
+deps: ## install what the tests need (a C compiler for the race detector)
+	@scripts/deps.sh
+
+fmt: ## format the sources
+	gofmt -s -w $$(scripts/gofiles.sh)
+
+fmt-check:
+	@bad=$$(gofmt -s -l $$(scripts/gofiles.sh)); \
+	if [ -n "$$bad" ]; then echo "not formatted, run make fmt:"; echo "$$bad"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(STATICCHECK) ./...
+
+house: ## the rules of the house (imports, sizes, comments)
+	$(GO) test ./cmd/house
+
+fuzz: ## every fuzz target for FUZZTIME (default 2s) each
+	@scripts/fuzz.sh $(FUZZTIME)
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 8m ./...
+
+bench: ## the Go benchmarks; BENCH selects by name
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+clean: ## remove what the build made
+	rm -rf bin
