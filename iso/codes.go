@@ -1,0 +1,59 @@
+package iso
+
+import "slices"
+
+// CodeMeaning is what a response code (DE39) means for the payment.
+type CodeMeaning struct {
+	Approved bool   // the whole amount
+	InDoubt  bool   // says nothing certain: the payment must be resolved
+	Partial  bool   // less than the amount (DE4 of the answer); Approved is set too
+	Decline  string // reason for the merchant, one of DeclineCodes
+	Message  string // one sentence for people
+	Retry    string // never, later or with_changes
+}
+
+// ReversalVerdict is what a response code means for a reversal.
+type ReversalVerdict uint8
+
+// The verdicts on a reversal.
+const (
+	ReversalRetry  ReversalVerdict = iota // send it again, as a repeat
+	ReversalDone                          // nothing is charged
+	ReversalManual                        // people must act
+)
+
+var verdictNames = [...]string{"retry", "done", "manual"}
+
+// String names the verdict.
+func (v ReversalVerdict) String() string {
+	if int(v) >= len(verdictNames) {
+		return "unknown"
+	}
+	return verdictNames[v]
+}
+
+var declineCodes = []string{
+	"authentication_required", "bank_error", "bank_unavailable", "configuration_error", "do_not_honor",
+	"duplicate_transaction", "expired_card", "incorrect_cvc", "incorrect_pin", "insufficient_funds",
+	"invalid_account", "invalid_amount", "invalid_card", "invalid_transaction", "limit_exceeded", "lost_card",
+	"not_permitted", "pickup_card", "restricted_card", "revocation_of_authorization", "stolen_card",
+	"suspected_fraud",
+}
+
+var retryAdvice = []string{"never", "later", "with_changes"}
+
+// DeclineCodes lists the reasons a dialect may give a declining code, sorted.
+func DeclineCodes() []string { return slices.Clone(declineCodes) }
+
+// Code says what a response code means. A code the dialect does not list is
+// declined, never approved.
+func (d *Dialect) Code(rc string) CodeMeaning {
+	if meaning, ok := d.codes[rc]; ok {
+		return meaning
+	}
+	return d.unknown
+}
+
+// ReversalAnswer says what a response code means for a reversal. A code the
+// dialect does not list means: send the reversal again.
+func (d *Dialect) ReversalAnswer(rc string) ReversalVerdict { return d.verdicts[rc] }

@@ -1,0 +1,172 @@
+package iso
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moov-io/iso8583"
+)
+
+//go:embed dialects/*.yaml
+var builtinFiles embed.FS
+
+var builtinNames = []string{"ascii87", "binary87"}
+
+// Dialect is one bank's way of speaking ISO 8583, read from a YAML file and
+// compiled into tables. It is immutable after load; every method is
+// goroutine-safe, and those on the payment path do not allocate.
+type Dialect struct {
+	id, title string
+	version   int
+	frame     frameRules
+	codec     codec
+	names     [maxDialectField + 1]string
+	private   tagForm
+
+	requests  [opCount]program
+	answers   []answerClass
+	network   [opCount]string
+	reasons   [reasonCount]string
+	rrn       []rrnPart
+	codes     map[string]CodeMeaning
+	unknown   CodeMeaning
+	verdicts  map[string]ReversalVerdict
+	behaviour Behaviour
+	golden    []goldenVector
+	spec      func() *iso8583.MessageSpec
+}
+
+// Behaviour is what the bank expects in time and order. Read only.
+type Behaviour struct {
+	ReversalNewSTAN bool          // a reversal takes its own trace number, else the original's
+	ReversalMTI     MTI           // the message type of a reversal
+	ResponseTimeout time.Duration // wait for the answer to a request
+	ReversalTimeout time.Duration // wait for the answer to a reversal
+	SAF             SAFSchedule
+	EchoInterval    time.Duration // silence after which an echo is sent
+	LateWindow      time.Duration // how long after its timeout an answer is still looked up
+}
+
+// SAFSchedule is when an unanswered reversal is sent again.
+type SAFSchedule struct {
+	First, Cap, Expiry time.Duration // first delay, longest delay, whole time before people must act
+	Factor             float64       // growth of the delay
+	MaxAttempts        int           // 0: no limit but Expiry
+}
+
+var builtins = sync.OnceValues(func() (map[string]*Dialect, error) {
+	loaded := make(map[string]*Dialect, len(builtinNames))
+	for _, name := range builtinNames {
+		text, err := builtinFiles.ReadFile("dialects/" + name + ".yaml")
+		if err != nil {
+			return nil, err
+		}
+		d, err := ParseDialect(name+".yaml", text)
+		if err != nil {
+			return nil, err
+		}
+		loaded[name] = d
+	}
+	return loaded, nil
+})
+
+// Builtins lists the names Builtin knows.
+func Builtins() []string { return append([]string(nil), builtinNames...) }
+
+// Builtin returns a dialect that comes with the program.
+func Builtin(name string) (*Dialect, error) {
+	all, err := builtins()
+	if err != nil {
+		return nil, err
+	}
+	if d, ok := all[name]; ok {
+		return d, nil
+	}
+	return nil, fmt.Errorf("iso: no built-in dialect %q; there are %s", name, strings.Join(builtinNames, ", "))
+}
+
+// BuiltinFile returns the text of a built-in dialect, the best start for a file of one's own.
+func BuiltinFile(name string) ([]byte, error) {
+	if _, err := Builtin(name); err != nil {
+		return nil, err
+	}
+	return builtinFiles.ReadFile("dialects/" + name + ".yaml")
+}
+
+// maxFileSize bounds a dialect file.
+const maxFileSize = 1 << 20
+
+// LoadFile reads a dialect file. A file that is wrong gives a *LoadError.
+func LoadFile(path string) (*Dialect, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDialect(path, text)
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFileSize {
+		return nil, &LoadError{File: path, Line: 1, Text: "the file is larger than 1 MiB; a dialect takes a few KiB"}
+	}
+	return os.ReadFile(path)
+}
+
+// Resolve returns the built-in dialect of that name, else reads the file.
+func Resolve(nameOrPath string) (*Dialect, error) {
+	for _, name := range builtinNames {
+		if name == nameOrPath {
+			return Builtin(name)
+		}
+	}
+	if !strings.ContainsAny(nameOrPath, "./\\") {
+		return Builtin(nameOrPath)
+	}
+	return LoadFile(nameOrPath)
+}
+
+// ID is the dialect's short name.
+func (d *Dialect) ID() string { return d.id }
+
+// Title is one line for people.
+func (d *Dialect) Title() string { return d.title }
+
+// Version is the revision the file states.
+func (d *Dialect) Version() int { return d.version }
+
+// Behaviour is what the bank expects in time and order.
+func (d *Dialect) Behaviour() *Behaviour { return &d.behaviour }
+
+// Supports reports whether the dialect has a message for the operation.
+func (d *Dialect) Supports(op Operation) bool { return op < opCount && d.requests[op].mti != 0 }
+
+// MTI is the type of the operation's message, 0 when the dialect has none.
+func (d *Dialect) MTI(op Operation) MTI {
+	if op >= opCount {
+		return 0
+	}
+	return d.requests[op].mti
+}
+
+// BuildRepeat marks m as a repeat: 0420 becomes 0421, the rest stays.
+func (d *Dialect) BuildRepeat(m *Message) { m.MTI = m.MTI.Repeat() }
+
+// NetworkOperation says which network management operation m asks for, by the
+// code in DE70; OpSignOn, OpSignOff or OpEcho.
+func (d *Dialect) NetworkOperation(m *Message) (Operation, bool) {
+	code := m.Get(70)
+	for op := OpSignOn; op <= OpEcho; op++ {
+		if d.Supports(op) && m.MTI.Normal() == d.requests[op].mti && d.network[op] != "" && string(code) == d.network[op] {
+			return op, true
+		}
+	}
+	return 0, false
+}
