@@ -1,0 +1,246 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tranzit/tranzit/acquirers"
+	"github.com/tranzit/tranzit/iso"
+	payswitch "github.com/tranzit/tranzit/switch"
+)
+
+// validate checks everything that can be checked without the network.
+func (c *Config) validate() error {
+	for _, a := range []struct{ path, value string }{{"listen", c.Listen}, {"admin", c.Admin}} {
+		if _, _, err := net.SplitHostPort(a.value); err != nil {
+			return c.fault(a.path, "%q is not host:port", a.value)
+		}
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+		return c.fault("log.level", "%q is not one of debug, info, warn, error", c.Log.Level)
+	}
+	if c.Log.Format != "json" && c.Log.Format != "text" {
+		return c.fault("log.format", "%q is not one of json, text", c.Log.Format)
+	}
+	if len(c.Banks) == 0 {
+		return c.fault("banks", "at least one bank is needed")
+	}
+	if len(c.Merchants) == 0 {
+		return c.fault("merchants", "at least one merchant is needed")
+	}
+	seen := map[string]bool{}
+	for i := range c.Banks {
+		b := &c.Banks[i]
+		if seen[b.ID] {
+			return c.fault(fmt.Sprintf("banks[%d].id", i), "%q is used twice", b.ID)
+		}
+		seen[b.ID] = true
+		if _, err := c.bank(i); err != nil {
+			return err
+		}
+	}
+	seenMerchant := map[string]bool{}
+	for i := range c.Merchants {
+		m := &c.Merchants[i]
+		if seenMerchant[m.ID] {
+			return c.fault(fmt.Sprintf("merchants[%d].id", i), "%q is used twice", m.ID)
+		}
+		seenMerchant[m.ID] = true
+		if _, err := c.merchant(i, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bank turns one bank of the configuration into the switch's form.
+func (c *Config) bank(i int) (payswitch.BankConfig, error) {
+	b := &c.Banks[i]
+	at := func(key string) string { return fmt.Sprintf("banks[%d].%s", i, key) }
+	var none payswitch.BankConfig
+	switch {
+	case !isName(b.ID):
+		return none, c.fault(at("id"), "%q must be 1 to 32 of a-z, 0-9, - and _", b.ID)
+	case b.Mode != "test" && b.Mode != "live":
+		return none, c.fault(at("mode"), "%q is not one of test, live", b.Mode)
+	case b.Direction != "dial":
+		return none, c.fault(at("direction"), "%q is not supported yet: only dial", b.Direction)
+	case len(b.Endpoints) == 0:
+		return none, c.fault(at("endpoints"), "at least one host:port is needed")
+	case b.Dialect == "":
+		return none, c.fault(at("dialect"), "a dialect is needed; built in are %s", strings.Join(iso.Builtins(), ", "))
+	}
+	for j, e := range b.Endpoints {
+		if _, _, err := net.SplitHostPort(e); err != nil {
+			return none, c.fault(fmt.Sprintf("banks[%d].endpoints[%d]", i, j), "%q is not host:port", e)
+		}
+	}
+	for j, code := range b.Currencies {
+		if _, err := iso.ParseCurrency(code); err != nil {
+			return none, c.fault(fmt.Sprintf("banks[%d].currencies[%d]", i, j), "%q is not an ISO 4217 code", code)
+		}
+	}
+	d, err := iso.Resolve(b.Dialect)
+	if err != nil {
+		return none, c.fault(at("dialect"), "%v", err)
+	}
+	link := acquirers.Config{
+		ID: b.ID, Endpoints: b.Endpoints, LinksPerEndpoint: b.LinksPerEndpoint, Window: b.Window, ReversalShare: b.ReversalShare,
+		ConnectTimeout: b.Timeouts.Connect, WriteTimeout: b.Timeouts.Write, ResponseTimeout: b.Timeouts.Response,
+		ReversalTimeout: b.Timeouts.Reversal, EchoInterval: b.Echo.Interval, EchoTimeout: b.Echo.Timeout, EchoMisses: b.Echo.Misses,
+		ReconnectMin: b.Reconnect.Min, ReconnectMax: b.Reconnect.Max, SignOn: *b.SignOn, Institution: b.Institution,
+	}
+	if link.TLS, err = c.bankTLS(i); err != nil {
+		return none, err
+	}
+	check := link
+	check.EnsureDefaults(d)
+	if err := check.Validate(); err != nil {
+		return none, c.fault(fmt.Sprintf("banks[%d]", i), "%v", err)
+	}
+	return payswitch.BankConfig{Link: link, Dialect: d, Live: b.Mode == "live", Currencies: b.Currencies,
+		Acquirer: b.Institution, Forwarder: b.Forwarder}, nil
+}
+
+func (c *Config) bankTLS(i int) (*tls.Config, error) {
+	t := c.Banks[i].TLS
+	if t == nil {
+		return nil, nil
+	}
+	at := func(key string) string { return fmt.Sprintf("banks[%d].tls.%s", i, key) }
+	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, c.fault(at("ca"), "%v", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, c.fault(at("ca"), "%s holds no certificate", t.CA)
+		}
+	}
+	if t.Cert != "" || t.Key != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, c.fault(at("cert"), "%v", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
+
+// merchant turns one merchant of the configuration into the switch's form.
+func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, error) {
+	m := &c.Merchants[i]
+	at := func(key string) string { return fmt.Sprintf("merchants[%d].%s", i, key) }
+	var none payswitch.Merchant
+	zone, err := time.LoadLocation(m.TimeZone)
+	switch {
+	case m.ID == "":
+		return none, c.fault(at("id"), "an id is needed")
+	case m.Name == "" || !isPrintable(m.Name):
+		return none, c.fault(at("name"), "a name of printable ASCII is needed")
+	case !isPrintable(m.City):
+		return none, c.fault(at("city"), "must be printable ASCII")
+	case !isDigits(m.Country, 3):
+		return none, c.fault(at("country"), "%q is not an ISO 3166 numeric code of three digits", m.Country)
+	case !isDigits(m.MCC, 4):
+		return none, c.fault(at("mcc"), "%q is not a merchant category code of four digits", m.MCC)
+	case err != nil:
+		return none, c.fault(at("time_zone"), "%q is not a time zone of the IANA list", m.TimeZone)
+	case len(m.Keys) == 0:
+		return none, c.fault(at("keys"), "at least one API key is needed")
+	case m.Rate.PerSecond < 0 || m.Rate.Burst < 0:
+		return none, c.fault(at("rate"), "must not be negative")
+	}
+	out := payswitch.Merchant{ID: m.ID, Name: m.Name, City: m.City, Country: m.Country, MCC: m.MCC, TimeZone: zone,
+		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight}
+	for j := range m.Keys {
+		key, err := c.apiKey(i, j)
+		if err != nil {
+			return none, err
+		}
+		out.Keys = append(out.Keys, key)
+	}
+	for j, b := range m.Banks {
+		path := fmt.Sprintf("merchants[%d].banks[%d]", i, j)
+		switch {
+		case !banks[b.Bank]:
+			return none, c.fault(path+".bank", "there is no bank %q", b.Bank)
+		case b.MerchantID == "" || len(b.MerchantID) > 15 || !isPrintable(b.MerchantID):
+			return none, c.fault(path+".merchant_id", "must be 1 to 15 printable ASCII characters")
+		case len(b.Terminals) == 0:
+			return none, c.fault(path+".terminals", "at least one terminal id is needed")
+		}
+		out.Banks = append(out.Banks, payswitch.MerchantBank{Bank: b.Bank, MerchantID: b.MerchantID, Terminals: b.Terminals})
+	}
+	if len(out.Banks) == 0 {
+		return none, c.fault(at("banks"), "at least one bank is needed")
+	}
+	return out, nil
+}
+
+// apiKey reads one key: its SHA-256, or the key itself, in clear only for test
+// mode.
+func (c *Config) apiKey(i, j int) (payswitch.APIKey, error) {
+	k := &c.Merchants[i].Keys[j]
+	path := fmt.Sprintf("merchants[%d].keys[%d]", i, j)
+	var none payswitch.APIKey
+	if k.Mode != "test" && k.Mode != "live" {
+		return none, c.fault(path+".mode", "%q is not one of test, live", k.Mode)
+	}
+	out := payswitch.APIKey{Live: k.Mode == "live"}
+	if k.Hash != "" {
+		sum, err := hex.DecodeString(k.Hash)
+		if err != nil || len(sum) != sha256.Size || k.Key != "" {
+			return none, c.fault(path+".sha256", "must be 64 hexadecimal digits, and stand without key")
+		}
+		copy(out.Hash[:], sum)
+		return out, nil
+	}
+	if out.Live && !strings.HasPrefix(k.Key, "file:") && !strings.HasPrefix(k.Key, "env:") {
+		return none, c.fault(path+".key", "a live key is given as sha256, file: or env:, never in clear")
+	}
+	key, err := secret(k.Key)
+	switch {
+	case err != nil:
+		return none, c.fault(path+".key", "%v", err)
+	case !strings.HasPrefix(key, "sk_"+k.Mode+"_") || len(key) < 24:
+		return none, c.fault(path+".key", "must begin with sk_%s_ and have at least 24 characters", k.Mode)
+	}
+	out.Hash = payswitch.HashKey([]byte(key))
+	return out, nil
+}
+
+func isName(s string) bool {
+	if s == "" || len(s) > 32 {
+		return false
+	}
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+func isDigits(s string, n int) bool {
+	return len(s) == n && strings.Trim(s, "0123456789") == ""
+}
+
+func isPrintable(s string) bool {
+	for _, r := range s {
+		if r < ' ' || r > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tranzit/tranzit/acquirers/banksim"
+	"github.com/tranzit/tranzit/iso"
+)
+
+//go:embed tranzit.example.yaml
+var exampleConfig []byte
+
+const demoKey = "sk_test_demo_4f9a1c7e2b6d8035"
+
+type demoFlags struct{ data, listen, admin string }
+
+func demoCommand() *cobra.Command {
+	var f demoFlags
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Run the whole system on loopback: the switch and two simulated banks",
+		Long: `Demo starts the switch, two simulated banks of different dialects over real
+TCP and a demo merchant in test mode, and prints a curl line that works when
+pasted. Ctrl-C drains. The data stays: a second run finds the earlier payments.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return demo(cmd.Context(), f, cmd.OutOrStdout())
+		},
+	}
+	c.Flags().StringVar(&f.data, "data", "tranzit-data", "data directory")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "address of the merchants' API")
+	c.Flags().StringVar(&f.admin, "admin", "127.0.0.1:9090", "address of the admin listener")
+	return c
+}
+
+func demo(ctx context.Context, f demoFlags, out io.Writer) error {
+	cfg, err := parseConfig("tranzit.example.yaml", exampleConfig)
+	if err != nil {
+		return err
+	}
+	cfg.Data, cfg.KeyFile, cfg.Listen, cfg.Admin = f.data, filepath.Join(f.data, "vault.key"), f.listen, f.admin
+	if err := os.MkdirAll(f.data, 0o700); err != nil {
+		return err
+	}
+	logFile, err := os.OpenFile(filepath.Join(f.data, "demo.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+
+	var sims []*banksim.Bank
+	defer func() {
+		for _, sim := range sims {
+			_ = sim.Close()
+		}
+	}()
+	for i := range cfg.Banks {
+		sim, err := demoBank(&cfg.Banks[i])
+		if err != nil {
+			return fmt.Errorf("simulated bank %s: %w", cfg.Banks[i].ID, err)
+		}
+		sims = append(sims, sim)
+	}
+	a, err := startApp(cfg, logFile)
+	if err != nil {
+		return err
+	}
+	if err := a.awaitReady(ctx, 10*time.Second); err != nil {
+		return errors.Join(err, a.stop())
+	}
+	printDemo(out, a, cfg, sims)
+	select {
+	case err = <-a.failed:
+	case <-ctx.Done():
+		fmt.Fprintln(out, "\nDraining ...")
+	}
+	err = errors.Join(err, a.stop())
+	if err == nil {
+		fmt.Fprintf(out, "Stopped. The payments are kept in %s.\n", f.data)
+	}
+	return err
+}
+
+// demoBank starts the simulator a demo bank dials, on any free port.
+func demoBank(b *BankConfig) (*banksim.Bank, error) {
+	d, err := iso.Resolve(b.Dialect)
+	if err != nil {
+		return nil, err
+	}
+	sim, err := banksim.New(banksim.Config{Dialect: d, Listen: "127.0.0.1:0", BooksListen: "127.0.0.1:0",
+		LateBy: 2 * b.Timeouts.Response, AmountTriggers: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := sim.Start(); err != nil {
+		return nil, err
+	}
+	b.Endpoints = []string{sim.Addr()}
+	return sim, nil
+}
+
+// awaitReady waits until every bank is signed on.
+func (a *app) awaitReady(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, reasons := a.core.Ready()
+		missing := ""
+		for _, r := range reasons {
+			if !r.OK {
+				missing = r.Part + ": " + r.Detail
+			}
+		}
+		if missing == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not ready after %s: %s", limit, missing)
+		case <-tick.C:
+		}
+	}
+}
+
+func printDemo(out io.Writer, a *app, cfg *Config, sims []*banksim.Bank) {
+	api := "http://" + a.listeners[0].Addr().String()
+	control := "http://" + a.listeners[1].Addr().String()
+	fmt.Fprintf(out, "Tranzit is up.\n\n  API      %s\n  key      %s\n  admin    %s/readyz  %s/metrics\n", api, demoKey, control, control)
+	for i, sim := range sims {
+		fmt.Fprintf(out, "  bank     %-6s %-9s %s, its books: http://%s/books\n", cfg.Banks[i].ID, cfg.Banks[i].Dialect, sim.Addr(), sim.BooksAddr())
+	}
+	fmt.Fprintf(out, "  data     %s (log: demo.log)\n\nPay:\n\n%s\n\n", cfg.Data, payLine(a.listeners[0].Addr()))
+	fmt.Fprintf(out, "Then look at it:\n\n  curl -s -u %s: %s/v1/payments\n\n", demoKey, api)
+	fmt.Fprint(out, "Other cards make the bank decline, stay silent or answer late: tranzit bank --help.\nCtrl-C drains and stops.\n")
+}
+
+// payLine is a curl call that can be pasted any number of times.
+func payLine(api net.Addr) string {
+	return fmt.Sprintf(`  curl -s -u %s: http://%s/v1/payments \
+    -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%%s%%N)" \
+    -d '{"amount": 129900, "currency": "RUB", "order_id": "A-1001",
+         "payment_method": {"type": "card", "card": {"number": "4111111111111111",
+           "exp_month": 12, "exp_year": %d, "cvc": "123", "holder": "I PETROV"}}}'`, demoKey, api, time.Now().Year()+2)
+}

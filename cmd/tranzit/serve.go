@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"github.com/tranzit/tranzit/frontend"
+	"github.com/tranzit/tranzit/frontend/admin"
+	"github.com/tranzit/tranzit/storage"
+	payswitch "github.com/tranzit/tranzit/switch"
+)
+
+func serveCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "serve --config tranzit.yaml",
+		Short: "Run the switch; SIGTERM drains, SIGHUP reloads the merchants",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return usageError{errors.New("serve needs --config FILE")}
+			}
+			cfg, err := LoadConfig(file)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, cmd.ErrOrStderr())
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration file")
+	return c
+}
+
+func serve(ctx context.Context, cfg *Config, logTo io.Writer) error {
+	app, err := startApp(cfg, logTo)
+	if err != nil {
+		return err
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-hup:
+			app.reload()
+		case err := <-app.failed:
+			return errors.Join(err, app.stop())
+		case <-ctx.Done():
+			return app.stop()
+		}
+	}
+}
+
+// app is a running switch with everything around it.
+type app struct {
+	cfg    *Config
+	log    *slog.Logger
+	store  *storage.Store
+	core   *payswitch.Switch
+	front  *frontend.Server
+	admin  *admin.Server
+	failed chan error
+
+	listeners [2]net.Listener // merchants', admin
+}
+
+// startApp brings everything up in order: journal, recovery, banks, listeners.
+func startApp(cfg *Config, logTo io.Writer) (*app, error) {
+	tuneRuntime(cfg)
+	a := &app{cfg: cfg, log: newLogger(cfg, logTo), failed: make(chan error, 2)}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	options, err := switchOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if options.Keys, err = keyRing(cfg); err != nil {
+		return nil, fmt.Errorf("vault keys: %w", err)
+	}
+	a.store, err = storage.Open(storage.Options{
+		Dir: filepath.Join(cfg.Data, "journal"), Logger: a.log, Registerer: registry,
+		ReserveBytes: int64(cfg.Journal.ReserveMiB) << 20, CacheBytes: int64(cfg.Journal.CacheMiB) << 20,
+		MemtableBytes: int64(cfg.Journal.MemtableMiB) << 20, SlowAfter: cfg.Journal.SlowAfter,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	options.Store, options.Logger, options.Registerer = a.store, a.log, registry
+	for i := range options.Banks {
+		options.Banks[i].Link.Logger, options.Banks[i].Link.Registerer = a.log, registry
+	}
+	if a.core, err = payswitch.New(*options); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	if err := a.listen(registry); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	if err := a.core.Start(); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	a.serveListeners()
+	return a, nil
+}
+
+func tuneRuntime(cfg *Config) {
+	if cfg.Runtime.GCPercent > 0 {
+		debug.SetGCPercent(cfg.Runtime.GCPercent)
+	}
+	if cfg.Runtime.MemoryMiB > 0 {
+		debug.SetMemoryLimit(int64(cfg.Runtime.MemoryMiB) << 20)
+	}
+	if cfg.Runtime.Processors > 0 {
+		runtime.GOMAXPROCS(cfg.Runtime.Processors)
+	}
+}
+
+func newLogger(cfg *Config, to io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // validated with the configuration
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.Log.Format == "text" {
+		return slog.New(slog.NewTextHandler(to, options))
+	}
+	return slog.New(slog.NewJSONHandler(to, options))
+}
+
+// switchOptions turns the configuration into the switch's options.
+func switchOptions(cfg *Config) (*payswitch.Options, error) {
+	o := &payswitch.Options{MaxInFlight: cfg.Limits.MaxInFlight, MerchantShare: cfg.Limits.MerchantShare}
+	banks := map[string]bool{}
+	for i := range cfg.Banks {
+		b, err := cfg.bank(i)
+		if err != nil {
+			return nil, err
+		}
+		banks[cfg.Banks[i].ID] = true
+		o.Banks = append(o.Banks, b)
+	}
+	for i := range cfg.Merchants {
+		m, err := cfg.merchant(i, banks)
+		if err != nil {
+			return nil, err
+		}
+		o.Merchants = append(o.Merchants, m)
+	}
+	return o, nil
+}
+
+// keyRing loads the vault keys; a data directory without a journal gets new
+// ones. A journal without its keys is refused: its card numbers would be lost.
+func keyRing(cfg *Config) (*payswitch.KeyRing, error) {
+	if err := os.MkdirAll(filepath.Dir(cfg.KeyFile), 0o700); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(cfg.KeyFile); errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(cfg.Data, "journal")); err == nil {
+			return nil, fmt.Errorf("%s is missing, and %s holds a journal sealed with it: put the key file back", cfg.KeyFile, cfg.Data)
+		}
+		if err := payswitch.CreateKeyRing(cfg.KeyFile); err != nil {
+			return nil, err
+		}
+	}
+	return payswitch.LoadKeyRing(cfg.KeyFile)
+}
+
+func (a *app) listen(registry *prometheus.Registry) error {
+	api, err := net.Listen("tcp", a.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	control, err := net.Listen("tcp", a.cfg.Admin)
+	if err != nil {
+		return errors.Join(fmt.Errorf("admin: %w", err), api.Close())
+	}
+	a.front, err = frontend.New(frontend.Options{
+		Switch: a.core, Logger: a.log, Registerer: registry, MaxBody: a.cfg.HTTP.MaxBody, ReadTimeout: a.cfg.HTTP.ReadTimeout,
+		IdleTimeout: a.cfg.HTTP.IdleTimeout, Concurrency: a.cfg.HTTP.Connections,
+	})
+	if err != nil {
+		return errors.Join(err, api.Close(), control.Close())
+	}
+	a.admin = admin.New(admin.Options{Switch: a.core, Store: a.store, Gatherer: registry, Logger: a.log})
+	a.listeners = [2]net.Listener{api, control}
+	return nil
+}
+
+func (a *app) serveListeners() {
+	go func() {
+		if err := a.front.Serve(a.listeners[0]); err != nil {
+			a.failed <- fmt.Errorf("merchants' listener: %w", err)
+		}
+	}()
+	go func() {
+		if err := a.admin.Serve(a.listeners[1]); err != nil {
+			a.failed <- fmt.Errorf("admin listener: %w", err)
+		}
+	}()
+	a.log.Info("tranzit is up", "listen", a.listeners[0].Addr().String(), "admin", a.listeners[1].Addr().String(), "epoch", a.store.Epoch())
+}
+
+// reload takes the merchants of the changed file; a bad file changes nothing.
+func (a *app) reload() {
+	cfg, err := LoadConfig(a.cfg.file)
+	if err == nil {
+		var o *payswitch.Options
+		if o, err = switchOptions(cfg); err == nil {
+			err = a.core.SetMerchants(o.Merchants)
+		}
+	}
+	if err != nil {
+		a.log.Error("reload refused; the old configuration stays", "error", err)
+		return
+	}
+	a.log.Info("merchants reloaded; other keys take a restart", "merchants", len(cfg.Merchants))
+}
+
+// stop drains: no new payments, those in flight finish, banks are signed off,
+// the journal is closed.
+func (a *app) stop() error {
+	a.log.Info("draining")
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.DrainTimeout)
+	defer cancel()
+	start := time.Now()
+	err := errors.Join(a.front.Shutdown(ctx), a.core.Drain(ctx), a.admin.Close(), a.store.Close())
+	a.log.Info("stopped", "seconds", time.Since(start).Seconds())
+	return err
+}

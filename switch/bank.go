@@ -1,0 +1,142 @@
+package payswitch
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tranzit/tranzit/acquirers"
+	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
+)
+
+// bank is one acquirer: its links, its dialect, its trace numbers and the
+// reversals owed to it.
+type bank struct {
+	id         string
+	live       bool
+	currencies []string
+	acquirer   string
+	forwarder  string
+	dialect    *iso.Dialect
+	link       *acquirers.Bank
+	trace      counter
+	saf        *reversalQueue
+	late       lateTable
+	metrics    bankMetrics
+}
+
+func (s *Switch) newBank(c *BankConfig) (*bank, error) {
+	if c.Dialect == nil {
+		return nil, fmt.Errorf("a dialect is required")
+	}
+	b := &bank{
+		id: c.Link.ID, live: c.Live, currencies: c.Currencies, acquirer: c.Acquirer, forwarder: c.Forwarder,
+		dialect: c.Dialect, trace: counter{store: s.store, name: "trace/" + c.Link.ID}, saf: newReversalQueue(),
+		metrics: s.metrics.bank(c.Link.ID),
+	}
+	for _, alpha := range c.Currencies {
+		if _, err := iso.ParseCurrency(alpha); err != nil {
+			return nil, fmt.Errorf("currencies: %w", err)
+		}
+	}
+	b.late.init(c.Dialect.Behaviour().LateWindow)
+	link, err := acquirers.New(c.Link, c.Dialect, acquirers.Hooks{
+		NextSeq: b.trace.next,
+		Late:    func(m *iso.Message) { s.lateAnswer(b, m) },
+		Alarm: func(kind, detail string) {
+			s.metrics.alarms.WithLabelValues(kind).Inc()
+			s.log.Warn("bank alarm", "bank", b.id, "kind", kind, "detail", detail)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.link = link
+	return b, nil
+}
+
+// takes reports whether the bank can be asked for this payment at all.
+func (b *bank) takes(live bool, currency string) bool {
+	return b.live == live && (len(b.currencies) == 0 || slices.Contains(b.currencies, currency))
+}
+
+// traceBlock is how many trace numbers one durable reservation covers. A crash
+// skips the rest of a block.
+const traceBlock = 20_000
+
+// counter hands out a bank's trace sequence from blocks reserved in the
+// journal, so that no number is given twice, also across crashes (features I24).
+type counter struct {
+	store *storage.Store
+	name  string
+
+	mu        sync.Mutex
+	upcoming  uint64
+	end       uint64
+}
+
+func (c *counter) next() (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.upcoming == c.end {
+		first, err := c.store.Reserve(c.name, traceBlock)
+		if err != nil {
+			return 0, fmt.Errorf("trace numbers: %w", err)
+		}
+		c.upcoming, c.end = first, first+traceBlock
+	}
+	n := c.upcoming
+	c.upcoming++
+	return n, nil
+}
+
+// lateTable remembers, for a while, the exchanges that were given up, so that
+// an answer that comes after all finds its payment.
+type lateTable struct {
+	window time.Duration
+
+	mu      sync.Mutex
+	byKey   map[iso.Key]lateEntry
+	byAge   []lateAge
+}
+
+type lateEntry struct {
+	id    ID
+	until time.Time
+}
+
+type lateAge struct {
+	key   iso.Key
+	until time.Time
+}
+
+func (t *lateTable) init(window time.Duration) {
+	if window == 0 {
+		window = 15 * time.Minute
+	}
+	t.window, t.byKey = window, map[iso.Key]lateEntry{}
+}
+
+func (t *lateTable) add(key iso.Key, id ID, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.byAge) > 0 && t.byAge[0].until.Before(now) {
+		oldest := t.byAge[0]
+		if e, ok := t.byKey[oldest.key]; ok && !e.until.After(oldest.until) {
+			delete(t.byKey, oldest.key)
+		}
+		t.byAge = t.byAge[1:]
+	}
+	until := now.Add(t.window)
+	t.byKey[key] = lateEntry{id: id, until: until}
+	t.byAge = append(t.byAge, lateAge{key: key, until: until})
+}
+
+func (t *lateTable) find(key iso.Key) (ID, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.byKey[key]
+	return e.id, ok
+}

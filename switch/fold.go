@@ -1,0 +1,159 @@
+package payswitch
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+// history is a payment as its records tell it: the fold of them in order of
+// version. apply is the one place where states change, live and on replay.
+type history struct {
+	Payment
+	in *intent
+
+	reversal reversalState
+}
+
+// reversalState is what store-and-forward needs to know of one payment.
+type reversalState struct {
+	queued   bool   // a reversal is owed and not acknowledged
+	unknown  record // why, and the reversal's own trace number and time
+	attempts uint32 // reversals that may have left
+	nextAt   time.Time
+	desk     string // why the switch stopped trying; empty while it has not
+}
+
+// transitions lists, for each kind of record, the states it may be applied in.
+// Anything else is an illegal transition and is refused.
+var transitions = [...][]Status{
+	recordAnswered:         {StatusInFlight},
+	recordNotSent:          {StatusInFlight},
+	recordUnknown:          {StatusInFlight},
+	recordReversalSent:     {StatusUnknown, StatusReversed},
+	recordReversalAnswered: {StatusUnknown, StatusReversed},
+	recordLateAnswer:       {StatusUnknown, StatusReversed},
+	recordDesk:             {StatusUnknown, StatusReversed},
+}
+
+// apply folds the next record into the history.
+// Errors name the payment and the illegal step; the history is then unchanged.
+func (h *history) apply(id ID, version uint32, r *record) error {
+	if version != h.Version+1 {
+		return fmt.Errorf("payment %s: record %d follows version %d", id.Text(PaymentPrefix), version, h.Version)
+	}
+	if r.kind == recordIntent {
+		if h.in != nil {
+			return fmt.Errorf("payment %s: a second intent at version %d", id.Text(PaymentPrefix), version)
+		}
+		h.begin(id, r)
+	} else {
+		if h.in == nil || !allowed(r.kind, h.Status) {
+			return fmt.Errorf("payment %s: %s at version %d is illegal while %s", id.Text(PaymentPrefix), r.kind, version, h.Status)
+		}
+		h.advance(r)
+	}
+	h.Version = version
+	return nil
+}
+
+func allowed(kind recordKind, from Status) bool {
+	if int(kind) >= len(transitions) {
+		return false
+	}
+	for _, s := range transitions[kind] {
+		if s == from {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *history) begin(id ID, r *record) {
+	in := r.intent
+	h.in = in
+	h.Payment = Payment{
+		ID: id, Status: StatusInFlight, Live: in.live, ManualCapture: in.manual, Currency: in.currency, STAN: in.stan,
+		Amount: in.amount, Merchant: in.merchant, OrderID: in.orderID, Bank: in.bank, Description: in.description,
+		CustomerEmail: in.email, RRN: in.rrn, Card: in.card, Metadata: in.metadata, CreatedAt: r.at, UpdatedAt: r.at,
+	}
+}
+
+func (h *history) advance(r *record) {
+	switch r.kind {
+	case recordAnswered:
+		h.answered(r)
+	case recordNotSent:
+		h.Status = StatusFailed
+		h.Decline = &Decline{Source: "switch", Code: "not_sent", Retry: "later",
+			Message: "The request never left for the bank. No money moved; a new payment is safe."}
+	case recordUnknown:
+		h.Status = StatusUnknown
+		h.ResponseCode = r.responseCode
+		h.reversal = reversalState{queued: true, unknown: *r, nextAt: r.nextAt}
+		h.Resolution = &Resolution{Reason: r.reason, Since: r.at, NextAction: "reversal", NextAt: r.nextAt}
+	case recordReversalSent:
+		h.reversal.attempts, h.reversal.nextAt = r.attempt, r.nextAt
+		h.nextStep("reversal", r.nextAt)
+	case recordReversalAnswered:
+		h.reversalAnswered(r)
+	case recordLateAnswer:
+		h.lateAnswer(r)
+	case recordDesk:
+		h.reversal.queued, h.reversal.desk = false, r.reason
+		h.nextStep("operator", time.Time{})
+	}
+	h.UpdatedAt = r.at
+}
+
+func (h *history) answered(r *record) {
+	h.ResponseCode, h.ApprovalCode = r.responseCode, r.approvalCode
+	switch {
+	case !r.approved:
+		h.Status = StatusDeclined
+		d := r.decline
+		h.Decline = &d
+	case h.ManualCapture:
+		h.Status, h.AmountAuthorized = StatusAuthorized, h.Amount
+	default:
+		h.Status, h.AmountAuthorized, h.AmountCaptured = StatusCaptured, h.Amount, h.Amount
+	}
+}
+
+func (h *history) reversalAnswered(r *record) {
+	h.reversal.nextAt = r.nextAt
+	switch r.verdict {
+	case iso.ReversalDone:
+		h.Status, h.Resolution = StatusReversed, nil
+		h.reversal.queued = false
+	default:
+		h.nextStep("reversal", r.nextAt)
+	}
+}
+
+// lateAnswer never turns a payment approved (features I21): an approval makes
+// the reversal owed, again if it was already acknowledged; a decline stands it
+// down only while no reversal has left.
+func (h *history) lateAnswer(r *record) {
+	switch {
+	case r.approved:
+		h.reversal.queued = true
+	case r.decline.Code != "" && h.Status == StatusUnknown && h.reversal.attempts == 0:
+		h.Status, h.Resolution, h.ResponseCode = StatusDeclined, nil, r.responseCode
+		d := r.decline
+		h.Decline = &d
+		h.reversal.queued = false
+	}
+}
+
+// nextStep replaces, never edits, the resolution: payments are handed out by
+// value and share the pointer.
+func (h *history) nextStep(action string, at time.Time) {
+	if h.Resolution == nil {
+		return
+	}
+	next := *h.Resolution
+	next.NextAction, next.NextAt, next.Attempts = action, at, int(h.reversal.attempts)
+	h.Resolution = &next
+}

@@ -1,0 +1,107 @@
+package payswitch
+
+import (
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
+)
+
+// remember keeps the key under which the answer to a given-up request would
+// come, so that a late one finds its payment.
+func (b *bank) remember(request *iso.Message, id ID, now time.Time) {
+	var key iso.Key
+	b.dialect.RequestKey(request, &key)
+	b.late.add(key, id, now)
+}
+
+// lateRetry is how long an answer that finds no payment waits for a second
+// look: its payment may be between giving up and saying so.
+const lateRetry = time.Second
+
+// lateAnswer takes an answer nobody waited for. It may be called from a link's
+// own goroutine; m is valid only during the call.
+func (s *Switch) lateAnswer(b *bank, m *iso.Message) {
+	var key iso.Key
+	if !b.dialect.AnswerKey(m, &key) {
+		b.metrics.unmatched.Inc()
+		return
+	}
+	if s.resolveLate(b, key, m) {
+		return
+	}
+	copied := new(iso.Message)
+	copied.CopyFrom(m)
+	time.AfterFunc(lateRetry, func() {
+		if s.ctx.Err() == nil && !s.resolveLate(b, key, copied) {
+			b.metrics.unmatched.Inc()
+			s.log.Warn("an answer matches no payment", "bank", b.id, "mti", copied.MTI.String())
+		}
+	})
+}
+
+// resolveLate records a late answer with its payment; it is false when there
+// is no payment for it, or none yet.
+func (s *Switch) resolveLate(b *bank, key iso.Key, m *iso.Message) bool {
+	id, ok := b.late.find(key)
+	if !ok {
+		return false
+	}
+	rc := string(m.Get(fieldResponseCode))
+	if m.MTI.Class() == reversalClass {
+		return s.lateReversalAnswer(b, id, rc)
+	}
+	mu := s.lock(id)
+	mu.Lock()
+	defer mu.Unlock()
+	h, err := s.history(id, 0)
+	if err != nil || h.Status == StatusInFlight {
+		return false
+	}
+	b.metrics.late.Inc()
+	if !allowed(recordLateAnswer, h.Status) {
+		return true
+	}
+	meaning := b.dialect.Code(rc)
+	masked := new(iso.Message)
+	masked.CopyFrom(m)
+	b.dialect.Mask(masked)
+	r := record{kind: recordLateAnswer, at: s.now(), approved: meaning.Approved || meaning.Partial, responseCode: rc,
+		approvalCode: string(m.Get(fieldApprovalCode)), message: masked.AppendCompact(nil)}
+	if !r.approved && !meaning.InDoubt {
+		r.decline = Decline{Source: "bank", Code: meaning.Decline, Message: meaning.Message, Retry: meaning.Retry, ResponseCode: rc}
+	}
+	owedBefore := h.reversal.queued
+	if !s.append(h, &r, func(c *storage.Command) {
+		switch {
+		case h.reversal.queued:
+			c.Set(spaceReversal, id[:], []byte(b.id))
+		case owedBefore:
+			c.Delete(spaceReversal, id[:])
+		}
+	}) {
+		return true
+	}
+	if h.reversal.queued {
+		b.saf.add(id, s.o.Now())
+	}
+	s.log.Warn("a late answer was recorded", "payment", id.Text(PaymentPrefix), "bank", b.id, "stan", uint32(h.STAN),
+		"rrn", h.RRN, "code", rc, "approved", r.approved, "status", h.Status.String())
+	return true
+}
+
+const reversalClass = 4
+
+func (s *Switch) lateReversalAnswer(b *bank, id ID, rc string) bool {
+	if verdict := b.dialect.ReversalAnswer(rc); verdict == iso.ReversalDone {
+		h, err := s.history(id, 0)
+		if err != nil {
+			return false
+		}
+		if h.reversal.queued {
+			s.reversalAnswered(b, id, &record{kind: recordReversalAnswered, at: s.now(), attempt: h.reversal.attempts,
+				verdict: verdict, responseCode: rc})
+		}
+	}
+	return true
+}

@@ -1,0 +1,85 @@
+package payswitch
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tranzit/tranzit/acquirers"
+)
+
+// metrics are the switch's counters, by bank where a bank is concerned.
+type metrics struct {
+	payments  *prometheus.CounterVec
+	bankTime  *prometheus.HistogramVec
+	reversals *prometheus.CounterVec
+	answers   *prometheus.CounterVec
+	refused   *prometheus.CounterVec
+	alarms    *prometheus.CounterVec
+}
+
+// bankMetrics are the children of one bank, looked up once.
+type bankMetrics struct {
+	byStatus  [len(statusNames)]prometheus.Counter
+	exchange  prometheus.Observer
+	reversals prometheus.Counter
+	late      prometheus.Counter
+	unmatched prometheus.Counter
+	refused   prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, s *Switch) *metrics {
+	m := &metrics{
+		payments: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_payments_total",
+			Help: "Payments by the status they reached."}, []string{"bank", "status"}),
+		bankTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tranzit_payment_exchange_seconds",
+			Help: "From handing a request to its link to its answer or deadline.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 17)}, []string{"bank"}),
+		reversals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_reversals_sent_total",
+			Help: "Reversals handed to a link, repeats included."}, []string{"bank"}),
+		answers: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_stray_answers_total",
+			Help: "Answers nobody waited for: late ones that found their payment, and unmatched ones."}, []string{"bank", "kind"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_bank_window_refusals_total",
+			Help: "Payments refused because the bank's window was full."}, []string{"bank"}),
+		alarms: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_alarms_total",
+			Help: "Things an operator should look at, by kind."}, []string{"kind"}),
+	}
+	reg.MustRegister(m.payments, m.bankTime, m.reversals, m.answers, m.refused, m.alarms,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tranzit_payments_in_flight",
+			Help: "Payments between admission and answer."}, func() float64 { return float64(s.inFlight.Load()) }),
+		&safCollector{s})
+	return m
+}
+
+func (m *metrics) bank(id string) bankMetrics {
+	b := bankMetrics{
+		exchange: m.bankTime.WithLabelValues(id), reversals: m.reversals.WithLabelValues(id),
+		late: m.answers.WithLabelValues(id, "late"), unmatched: m.answers.WithLabelValues(id, "unmatched"),
+		refused: m.refused.WithLabelValues(id),
+	}
+	for i := range b.byStatus {
+		b.byStatus[i] = m.payments.WithLabelValues(id, Status(i).String())
+	}
+	return b
+}
+
+func (m *metrics) decided(b *bank, s Status) { b.metrics.byStatus[s].Inc() }
+
+func (m *metrics) sent(b *bank, outcome *record, x *acquirers.Exchange) {
+	if outcome.kind == recordNotSent || x.SentAt.IsZero() {
+		return
+	}
+	b.metrics.exchange.Observe(outcome.at.Sub(x.SentAt).Seconds())
+}
+
+// safCollector reports store-and-forward at the moment of the scrape.
+type safCollector struct{ s *Switch }
+
+var safDepth = prometheus.NewDesc("tranzit_saf_depth", "Reversals owed and not acknowledged.", []string{"bank"}, nil)
+
+// Describe implements prometheus.Collector.
+func (c *safCollector) Describe(ch chan<- *prometheus.Desc) { ch <- safDepth }
+
+// Collect implements prometheus.Collector.
+func (c *safCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, b := range c.s.order {
+		ch <- prometheus.MustNewConstMetric(safDepth, prometheus.GaugeValue, float64(b.saf.len()), b.id)
+	}
+}

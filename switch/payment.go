@@ -1,0 +1,221 @@
+// Package payswitch holds everything that is true about a payment: its states,
+// idempotency, routing, reversals, store-and-forward and recovery. It stands on
+// storage (the journal) and acquirers (the banks) and knows nothing of HTTP.
+//
+// The one idea: an outcome is never guessed. A payment is approved only when
+// the bank's answer is durable, and unknown until it is proven.
+package payswitch
+
+import (
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+// Status is the state of a payment as a merchant sees it.
+type Status uint8
+
+// The states of a payment. StatusInFlight is never shown: it stands for an
+// intent whose first outcome is not yet durable.
+const (
+	StatusInFlight Status = iota
+	StatusRequiresAction
+	StatusAuthorized
+	StatusCaptured
+	StatusDeclined
+	StatusFailed
+	StatusUnknown
+	StatusReversed
+	StatusCanceled
+	StatusExpired
+	StatusPartiallyRefunded
+	StatusRefunded
+)
+
+var statusNames = [...]string{
+	"in_flight", "requires_action", "authorized", "captured", "declined", "failed", "unknown",
+	"reversed", "canceled", "expired", "partially_refunded", "refunded",
+}
+
+// String is the word of the API for the status.
+func (s Status) String() string {
+	if int(s) < len(statusNames) {
+		return statusNames[s]
+	}
+	return "invalid"
+}
+
+// ParseStatus is the inverse of String; it refuses what the API never shows.
+func ParseStatus(word string) (Status, bool) {
+	for i, name := range statusNames {
+		if name == word && Status(i) != StatusInFlight {
+			return Status(i), true
+		}
+	}
+	return 0, false
+}
+
+// Final reports whether the status never changes again.
+func (s Status) Final() bool {
+	switch s {
+	case StatusDeclined, StatusFailed, StatusReversed, StatusCanceled, StatusExpired, StatusRefunded:
+		return true
+	}
+	return false
+}
+
+// Pair is one entry of a payment's metadata, in the order given.
+type Pair struct{ Key, Value string }
+
+// Card is what may be shown of a card: never more than BIN and last four.
+type Card struct {
+	BIN, Last4, Brand string
+	Expiry            iso.Expiry
+}
+
+// Decline says who refused a payment and what a merchant can do about it.
+type Decline struct {
+	Source       string // "bank", "risk" or "switch"
+	Code         string // one catalogue for all banks: insufficient_funds ...
+	Message      string
+	Retry        string // "never", "later" or "with_changes"
+	ResponseCode string // the bank's own DE39, empty when no bank answered
+}
+
+// Resolution says what the switch is doing about a payment whose outcome is
+// not proven.
+type Resolution struct {
+	Reason     string // no_answer, link_lost, invalid_answer, in_doubt_code, partial_not_accepted, restart
+	Since      time.Time
+	NextAction string    // "reversal" or "operator"
+	NextAt     time.Time // zero when NextAction is "operator"
+	Attempts   int       // reversals already sent
+}
+
+// Payment is the fold of a payment's journal records: a value, safe to copy.
+// Amounts are minor units of Currency. Times are UTC with milliseconds.
+type Payment struct {
+	ID            ID
+	Version       uint32
+	Status        Status
+	Live          bool
+	ManualCapture bool
+	Currency      iso.Currency
+	STAN          iso.STAN
+
+	Amount, AmountAuthorized, AmountCaptured, AmountRefunded int64
+
+	Merchant, OrderID, Bank, Description, CustomerEmail string
+
+	RRN, ApprovalCode, ResponseCode string
+
+	Card       Card
+	Decline    *Decline
+	Resolution *Resolution
+	Metadata   []Pair
+
+	CreatedAt, UpdatedAt time.Time
+}
+
+// PayRequest is a merchant's wish to be paid, already decoded and syntactically
+// valid. Strings and slices must not alias buffers that are reused.
+type PayRequest struct {
+	IdempotencyKey string      // 1..255 printable characters
+	Fingerprint    Fingerprint // of method, path and body; see Switch.Fingerprint
+	RequestID      string      // for logs only
+	Amount         int64       // minor units, 1..999999999999
+	Currency       iso.Currency
+	OrderID        string
+	Bank           string // "" lets the switch choose among the merchant's banks
+	Description    string
+	CustomerEmail  string
+	Metadata       []Pair
+	ManualCapture  bool
+	Initiator      string // "customer" or "merchant"
+	PAN            iso.PAN
+	CVC            iso.CVC
+	Expiry         iso.Expiry
+	ThreeDS        ThreeDS
+}
+
+// ThreeDS is the authentication data a shop collected itself.
+type ThreeDS struct{ ECI, CAVV, TransactionID, Version string }
+
+// Fingerprint is a keyed digest of a request; equal requests have equal ones.
+type Fingerprint [16]byte
+
+// Answer is what the merchant is told.
+type Answer struct {
+	Payment  Payment
+	Replayed bool // the same answer was given before under this idempotency key
+}
+
+// Account is an authenticated merchant in one mode.
+type Account struct {
+	Merchant *Merchant
+	Live     bool
+}
+
+// Code names a refusal once; the frontend maps it to a status once.
+type Code string
+
+// The refusals. Nothing is recorded and nothing is sent when one is returned.
+const (
+	CodeInvalidRequest   Code = "invalid_request"
+	CodeNotFound         Code = "not_found"
+	CodeKeyReused        Code = "idempotency_key_reused"
+	CodeBankUnavailable  Code = "bank_unavailable"
+	CodeOverloaded       Code = "overloaded"
+	CodeUnknownBank      Code = "unknown_bank"
+	CodeCurrency         Code = "currency_not_supported"
+	CodeInternal         Code = "internal"
+	CodeOutcomeUncertain Code = "outcome_uncertain"
+)
+
+// Refusal is the error of every call that recorded nothing, with the one
+// exception of CodeInternal and CodeOutcomeUncertain: there the caller must
+// repeat with the same idempotency key to learn the outcome.
+type Refusal struct {
+	Code       Code
+	Detail     string        // one sentence for the merchant, without card data
+	Pointer    string        // JSON pointer of the field at fault, or empty
+	RetryAfter time.Duration // > 0: repeating later can help
+}
+
+// Error is the code and the detail.
+func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
+
+// ListQuery selects payments of one account, newest first.
+type ListQuery struct {
+	OrderID                string
+	Status                 Status // StatusInFlight: any
+	CreatedFrom, CreatedTo time.Time
+	Limit                  int // 1..100
+	Cursor                 ID  // zero: from the newest; else strictly older than it
+}
+
+// ListPage is one page of payments. More says that older ones exist; Next is
+// then the cursor for them.
+type ListPage struct {
+	Payments []Payment
+	More     bool
+	Next     ID
+}
+
+// TimelineEvent is one journal record in words, with the ISO 8583 message that
+// went or came with it, decoded and masked.
+type TimelineEvent struct {
+	Version uint32
+	At      time.Time
+	Type    string // intent, approved, declined, not_sent, unknown, reversal_sent, reversed, late_answer ...
+	Status  Status // after the event
+	Detail  string
+	Message *TimelineMessage
+}
+
+// TimelineMessage is a masked ISO 8583 message.
+type TimelineMessage struct {
+	Direction string // "sent" or "received"
+	MTI       string
+	Fields    []iso.FieldView
+}

@@ -1,0 +1,238 @@
+package payswitch
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
+)
+
+var (
+	errNoPayment = errors.New("no such payment")
+	errNotFound  = &Refusal{Code: CodeNotFound, Detail: "There is no such payment."}
+)
+
+// idempotencyDigest is the claim of one key: its scope is merchant and mode.
+func (s *Switch) idempotencyDigest(a Account, key string) (d [16]byte) {
+	account := accountDigest(a)
+	h := sha256.New()
+	h.Write(account[:])
+	h.Write([]byte(key))
+	var sum [sha256.Size]byte
+	copy(d[:], h.Sum(sum[:0]))
+	return d
+}
+
+// accountDigest is the list prefix of a merchant in one mode.
+func accountDigest(a Account) (d [8]byte) {
+	mode := "test"
+	if a.Live {
+		mode = "live"
+	}
+	sum := sha256.Sum256([]byte(mode + "\x00" + a.Merchant.ID))
+	copy(d[:], sum[:])
+	return d
+}
+
+func orderDigest(account [8]byte, order string) (d [16]byte) {
+	sum := sha256.Sum256(append(account[:], order...))
+	copy(d[:], sum[:])
+	return d
+}
+
+// Fingerprint is the keyed digest of a request, by which a repeat is told from
+// a reuse of its key. A bare hash would let a card number be guessed.
+func (s *Switch) Fingerprint(method, path string, body []byte) Fingerprint {
+	return s.keys.digest([]byte(method), []byte(path), body)
+}
+
+// history folds the records of a payment up to a version; 0 means all.
+func (s *Switch) history(id ID, upTo uint32) (*history, error) {
+	h := new(history)
+	var bad error
+	err := s.store.Records(storage.ID(id), func(version uint32, body []byte) bool {
+		if upTo != 0 && version > upTo {
+			return false
+		}
+		var r record
+		if r, bad = decodeRecord(body); bad != nil {
+			return false
+		}
+		bad = h.apply(id, version, &r)
+		return bad == nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case bad != nil:
+		return nil, bad
+	case h.in == nil:
+		return nil, errNoPayment
+	}
+	return h, nil
+}
+
+// owned is history for a merchant: another merchant's payment, or one of the
+// other mode, does not exist for it.
+func (s *Switch) owned(a Account, id ID) (*history, error) {
+	h, err := s.history(id, 0)
+	switch {
+	case errors.Is(err, errNoPayment):
+		return nil, errNotFound
+	case err != nil:
+		s.log.Error("a payment could not be read", "payment", id.Text(PaymentPrefix), "error", err)
+		return nil, errInternal
+	case h.Merchant != a.Merchant.ID || h.Live != a.Live || h.Status == StatusInFlight:
+		return nil, errNotFound
+	}
+	return h, nil
+}
+
+// Payment is the present state of a payment. A payment whose first answer is
+// still on its way does not exist yet.
+func (s *Switch) Payment(a Account, id ID) (Payment, error) {
+	h, err := s.owned(a, id)
+	if err != nil {
+		return Payment{}, err
+	}
+	return h.Payment, nil
+}
+
+// Wait returns the payment as soon as its status differs from the one it has
+// now, or after d. It answers at once when the status is final.
+func (s *Switch) Wait(a Account, id ID, d time.Duration) (Payment, error) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	seen := Status(0)
+	for first := true; ; first = false {
+		changed, cancel := s.watch.add(id)
+		p, err := s.Payment(a, id)
+		if first {
+			seen = p.Status
+		}
+		if err != nil || p.Status.Final() || p.Status != seen {
+			cancel()
+			return p, err
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			cancel()
+			return p, nil
+		case <-s.ctx.Done():
+			cancel()
+			return p, nil
+		}
+	}
+}
+
+// scanBudget bounds how many payments one List call folds, so that a filter
+// that matches nothing cannot hold the journal: the page is then short and its
+// cursor goes on.
+const scanBudget = 2_000
+
+// List returns a page of the account's payments, newest first. Payments made
+// after the first page never shift later pages.
+func (s *Switch) List(a Account, q ListQuery) (ListPage, error) {
+	space, prefix := spaceMerchant, make([]byte, 0, 16)
+	account := accountDigest(a)
+	prefix = append(prefix, account[:]...)
+	if q.OrderID != "" {
+		order := orderDigest(account, q.OrderID)
+		space, prefix = spaceOrder, append(prefix[:0], order[:]...)
+	}
+	rng := storage.Range{Space: space, Prefix: prefix, Reverse: true}
+	if !q.CreatedFrom.IsZero() {
+		from := idAt(q.CreatedFrom)
+		rng.From = append(bytes.Clone(prefix), from[:]...)
+	}
+	before := q.Cursor
+	if !q.CreatedTo.IsZero() {
+		if to := idAt(q.CreatedTo); before.IsZero() || bytes.Compare(to[:], before[:]) < 0 {
+			before = to
+		}
+	}
+	if !before.IsZero() {
+		rng.To = append(bytes.Clone(prefix), before[:]...)
+	}
+	var page ListPage
+	var bad error
+	examined := 0
+	err := s.store.Scan(rng, func(key, _ []byte) bool {
+		id := ID(key[len(prefix):])
+		if len(page.Payments) == q.Limit || examined == scanBudget {
+			page.More = true
+			return false
+		}
+		examined++
+		page.Next = id
+		var h *history
+		if h, bad = s.history(id, 0); bad != nil {
+			return false
+		}
+		if h.Status != StatusInFlight && (q.Status == StatusInFlight || h.Status == q.Status) {
+			page.Payments = append(page.Payments, h.Payment)
+		}
+		return true
+	})
+	if err = errors.Join(err, bad); err != nil {
+		s.log.Error("a list could not be read", "merchant", a.Merchant.ID, "error", err)
+		return ListPage{}, errInternal
+	}
+	return page, nil
+}
+
+// Timeline tells a payment's story from its records.
+func (s *Switch) Timeline(a Account, id ID) ([]TimelineEvent, error) {
+	if _, err := s.owned(a, id); err != nil {
+		return nil, err
+	}
+	events, err := s.Story(id)
+	if err != nil {
+		return nil, errInternal
+	}
+	return events, nil
+}
+
+// Story is Timeline for operators: any payment, whoever it belongs to.
+func (s *Switch) Story(id ID) ([]TimelineEvent, error) {
+	return Story(s.store, id, func(bank string) *iso.Dialect {
+		if b := s.banks[bank]; b != nil {
+			return b.dialect
+		}
+		return nil
+	})
+}
+
+// Story reads a payment's events from a journal. dialects names the dialect of
+// a bank, or nil: its messages are then left out.
+func Story(store *storage.Store, id ID, dialects func(bank string) *iso.Dialect) ([]TimelineEvent, error) {
+	var events []TimelineEvent
+	var h history
+	var bad error
+	err := store.Records(storage.ID(id), func(version uint32, body []byte) bool {
+		var r record
+		if r, bad = decodeRecord(body); bad != nil {
+			return false
+		}
+		if bad = h.apply(id, version, &r); bad != nil {
+			return false
+		}
+		e := TimelineEvent{Version: version, At: r.at, Type: r.word(), Status: h.Status, Detail: r.detail()}
+		if d := dialects(h.Bank); d != nil {
+			e.Message = h.message(d, &r)
+		}
+		events = append(events, e)
+		return true
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return nil, err
+	}
+	if len(events) == 0 {
+		return nil, errNoPayment
+	}
+	return events, nil
+}

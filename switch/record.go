@@ -1,0 +1,355 @@
+package payswitch
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+// recordKind names what a journal record says. The numbers are stored: never
+// reuse one.
+type recordKind byte
+
+const (
+	recordIntent           recordKind = 1 // a payment is about to be sent; nothing left before this was durable
+	recordAnswered         recordKind = 2 // the bank answered: approved or declined
+	recordNotSent          recordKind = 3 // provably no byte left for the bank
+	recordUnknown          recordKind = 4 // sent and unanswered, or answered in doubt: a reversal is queued
+	recordReversalSent     recordKind = 5 // a reversal is about to leave for the n-th time
+	recordReversalAnswered recordKind = 6 // the bank answered a reversal
+	recordLateAnswer       recordKind = 7 // an answer came after its payment was given up
+	recordDesk             recordKind = 8 // the switch stopped trying: an operator must act
+)
+
+var recordKindNames = [...]string{
+	"", "intent", "answered", "not_sent", "unknown", "reversal_sent", "reversal_answered", "late_answer", "desk",
+}
+
+func (k recordKind) String() string {
+	if int(k) < len(recordKindNames) {
+		return recordKindNames[k]
+	}
+	return fmt.Sprintf("kind_%d", byte(k))
+}
+
+// recordSchema is the version of the layout below.
+const recordSchema = 1
+
+// record is one entry of a payment's history. Which members are meaningful
+// depends on the kind; encode and decodeRecord are the one place that knows.
+type record struct {
+	kind recordKind
+	at   time.Time // UTC, milliseconds
+
+	intent *intent // recordIntent
+
+	approved     bool // recordAnswered, recordLateAnswer
+	responseCode string
+	approvalCode string
+	decline      Decline // recordAnswered when not approved
+	message      []byte  // masked answer in compact form; may be empty
+
+	reason string // recordUnknown, recordNotSent, recordDesk: one word
+
+	reversalSTAN   iso.STAN // recordUnknown
+	reversalSentAt time.Time
+	reversalReason iso.Reason
+
+	attempt uint32    // recordReversalSent, recordReversalAnswered
+	nextAt  time.Time // recordUnknown, recordReversalSent, recordReversalAnswered
+	verdict iso.ReversalVerdict
+}
+
+// intent is what must be known of a payment to send it, to undo it and to show
+// it: everything but the card verification code, which is never stored.
+type intent struct {
+	live, manual   bool
+	operation      iso.Operation
+	merchant       string
+	bank, dialect  string
+	dialectVersion uint32
+	terminal       string
+	bankMerchant   string
+	mcc            string
+	nameLocation   string
+	country        string
+	acquirer       string
+	amount         int64
+	currency       iso.Currency
+	stan           iso.STAN
+	rrn            string
+	sentAt         time.Time // transmission time, DE7
+	localAt        time.Time // card acceptor's wall clock, DE12 and DE13
+	orderID        string
+	description    string
+	email          string
+	initiator      string
+	eci            string
+	card           Card
+	sealedPAN      []byte
+	panDigest      [16]byte
+	keyDigest      [16]byte // of the idempotency key
+	fingerprint    Fingerprint
+	metadata       []Pair
+}
+
+var errRecord = errors.New("journal record is not readable")
+
+func (r *record) encode(dst []byte) []byte {
+	dst = append(dst, byte(r.kind), recordSchema)
+	dst = appendTime(dst, r.at)
+	switch r.kind {
+	case recordIntent:
+		dst = r.intent.encode(dst)
+	case recordAnswered, recordLateAnswer:
+		dst = appendBool(dst, r.approved)
+		dst = appendString(dst, r.responseCode)
+		dst = appendString(dst, r.approvalCode)
+		dst = appendString(dst, r.decline.Code)
+		dst = appendString(dst, r.decline.Message)
+		dst = appendString(dst, r.decline.Retry)
+		dst = appendBytes(dst, r.message)
+	case recordNotSent, recordDesk:
+		dst = appendString(dst, r.reason)
+	case recordUnknown:
+		dst = appendString(dst, r.reason)
+		dst = binary.AppendUvarint(dst, uint64(r.reversalSTAN))
+		dst = appendTime(dst, r.reversalSentAt)
+		dst = append(dst, byte(r.reversalReason))
+		dst = appendTime(dst, r.nextAt)
+		dst = appendString(dst, r.responseCode)
+		dst = appendBytes(dst, r.message)
+	case recordReversalSent:
+		dst = binary.AppendUvarint(dst, uint64(r.attempt))
+		dst = appendTime(dst, r.nextAt)
+	case recordReversalAnswered:
+		dst = binary.AppendUvarint(dst, uint64(r.attempt))
+		dst = append(dst, byte(r.verdict))
+		dst = appendString(dst, r.responseCode)
+		dst = appendTime(dst, r.nextAt)
+		dst = appendBytes(dst, r.message)
+	}
+	return dst
+}
+
+func (in *intent) encode(dst []byte) []byte {
+	dst = appendBool(dst, in.live)
+	dst = appendBool(dst, in.manual)
+	dst = append(dst, byte(in.operation))
+	for _, s := range [...]string{
+		in.merchant, in.bank, in.dialect, in.terminal, in.bankMerchant, in.mcc, in.nameLocation, in.country,
+		in.acquirer, in.currency.Alpha(), in.rrn, in.orderID, in.description, in.email, in.initiator, in.eci,
+		in.card.BIN, in.card.Last4, in.card.Brand,
+	} {
+		dst = appendString(dst, s)
+	}
+	dst = binary.AppendUvarint(dst, uint64(in.dialectVersion))
+	dst = binary.AppendUvarint(dst, uint64(in.amount))
+	dst = binary.AppendUvarint(dst, uint64(in.stan))
+	dst = appendTime(dst, in.sentAt)
+	_, offset := in.localAt.Zone()
+	dst = appendTime(dst, in.localAt)
+	dst = binary.AppendVarint(dst, int64(offset))
+	dst = binary.AppendUvarint(dst, uint64(in.card.Expiry.Year))
+	dst = binary.AppendUvarint(dst, uint64(in.card.Expiry.Month))
+	dst = appendBytes(dst, in.sealedPAN)
+	dst = append(dst, in.panDigest[:]...)
+	dst = append(dst, in.keyDigest[:]...)
+	dst = append(dst, in.fingerprint[:]...)
+	dst = binary.AppendUvarint(dst, uint64(len(in.metadata)))
+	for _, p := range in.metadata {
+		dst = appendString(dst, p.Key)
+		dst = appendString(dst, p.Value)
+	}
+	return dst
+}
+
+// decodeRecord reads one record. The result shares no memory with body. Any
+// body that encode did not write is refused with errRecord.
+func decodeRecord(body []byte) (record, error) {
+	if len(body) < 2 || body[1] != recordSchema {
+		return record{}, errRecord
+	}
+	d := decoder{b: body[2:]}
+	r := record{kind: recordKind(body[0])}
+	r.at = d.time()
+	switch r.kind {
+	case recordIntent:
+		r.intent = d.intent()
+	case recordAnswered, recordLateAnswer:
+		r.approved = d.bool()
+		r.responseCode = d.string()
+		r.approvalCode = d.string()
+		r.decline = Decline{Source: "bank", Code: d.string(), Message: d.string(), Retry: d.string()}
+		r.decline.ResponseCode = r.responseCode
+		r.message = d.bytes()
+	case recordNotSent, recordDesk:
+		r.reason = d.string()
+	case recordUnknown:
+		r.reason = d.string()
+		r.reversalSTAN = iso.STAN(d.uvarint())
+		r.reversalSentAt = d.time()
+		r.reversalReason = iso.Reason(d.byte())
+		r.nextAt = d.time()
+		r.responseCode = d.string()
+		r.message = d.bytes()
+	case recordReversalSent:
+		r.attempt = uint32(d.uvarint())
+		r.nextAt = d.time()
+	case recordReversalAnswered:
+		r.attempt = uint32(d.uvarint())
+		r.verdict = iso.ReversalVerdict(d.byte())
+		r.responseCode = d.string()
+		r.nextAt = d.time()
+		r.message = d.bytes()
+	default:
+		return record{}, errRecord
+	}
+	if d.bad || len(d.b) != 0 {
+		return record{}, errRecord
+	}
+	return r, nil
+}
+
+func (d *decoder) intent() *intent {
+	in := &intent{live: d.bool(), manual: d.bool(), operation: iso.Operation(d.byte())}
+	var currency string
+	for _, s := range [...]*string{
+		&in.merchant, &in.bank, &in.dialect, &in.terminal, &in.bankMerchant, &in.mcc, &in.nameLocation, &in.country,
+		&in.acquirer, &currency, &in.rrn, &in.orderID, &in.description, &in.email, &in.initiator, &in.eci,
+		&in.card.BIN, &in.card.Last4, &in.card.Brand,
+	} {
+		*s = d.string()
+	}
+	var err error
+	if in.currency, err = iso.ParseCurrency(currency); err != nil {
+		d.bad = true
+	}
+	in.dialectVersion = uint32(d.uvarint())
+	in.amount = int64(d.uvarint())
+	in.stan = iso.STAN(d.uvarint())
+	in.sentAt = d.time()
+	local := d.time()
+	in.localAt = local.In(time.FixedZone("", int(d.varint())))
+	in.card.Expiry = iso.Expiry{Year: int(d.uvarint()), Month: int(d.uvarint())}
+	in.sealedPAN = d.bytes()
+	d.fixed(in.panDigest[:])
+	d.fixed(in.keyDigest[:])
+	d.fixed(in.fingerprint[:])
+	n := d.uvarint()
+	if n > maxMetadata {
+		d.bad = true
+		return in
+	}
+	for range n {
+		in.metadata = append(in.metadata, Pair{Key: d.string(), Value: d.string()})
+	}
+	return in
+}
+
+const maxMetadata = 50
+
+func appendBool(dst []byte, v bool) []byte {
+	if v {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
+}
+
+func appendString(dst []byte, s string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(s)))
+	return append(dst, s...)
+}
+
+func appendBytes(dst []byte, b []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(b)))
+	return append(dst, b...)
+}
+
+// appendTime stores milliseconds; the zero time is stored as such.
+func appendTime(dst []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return binary.AppendVarint(dst, 0)
+	}
+	return binary.AppendVarint(dst, t.UnixMilli())
+}
+
+// decoder reads what the append functions wrote; after the first fault it
+// returns zero values and bad is set.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.bad = true
+		return 0
+	}
+	v := d.b[0]
+	d.b = d.b[1:]
+	return v
+}
+
+func (d *decoder) bool() bool { return d.byte() == 1 }
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) view() []byte {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return nil
+	}
+	v := d.b[:n]
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) string() string { return string(d.view()) }
+
+func (d *decoder) bytes() []byte {
+	v := d.view()
+	if len(v) == 0 {
+		return nil
+	}
+	return append([]byte(nil), v...)
+}
+
+func (d *decoder) fixed(dst []byte) {
+	if len(d.b) < len(dst) {
+		d.bad, d.b = true, nil
+		return
+	}
+	copy(dst, d.b)
+	d.b = d.b[len(dst):]
+}
+
+func (d *decoder) time() time.Time {
+	ms := d.varint()
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,115 @@
+package payswitch
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
+)
+
+// recoverers is how many open payments are resolved at once, so that they
+// share journal syncs.
+const recoverers = 64
+
+// recover gives every payment that an earlier life left open its owner: an
+// intent without an outcome is sent and unanswered, by the same path as a
+// time-out; reversals owed are queued again. It may be cut off at any point
+// and run again.
+func (s *Switch) recover() error {
+	open, err := s.idsIn(spaceOpen)
+	if err != nil {
+		return err
+	}
+	if err := each(open, s.recoverIntent); err != nil {
+		return err
+	}
+	owed, err := s.idsIn(spaceReversal)
+	if err != nil {
+		return err
+	}
+	if err := each(owed, s.recoverReversal); err != nil {
+		return err
+	}
+	if len(open)+len(owed) > 0 {
+		s.log.Info("recovered", "open_intents", len(open), "reversals_owed", len(owed))
+	}
+	return nil
+}
+
+func (s *Switch) idsIn(space storage.Space) ([]ID, error) {
+	var ids []ID
+	err := s.store.Scan(storage.Range{Space: space}, func(key, _ []byte) bool {
+		ids = append(ids, ID(key))
+		return true
+	})
+	return ids, err
+}
+
+func each(ids []ID, do func(ID) error) error {
+	queue := make(chan ID)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var errs error
+	for range min(recoverers, len(ids)) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for id := range queue {
+				if err := do(id); err != nil {
+					mu.Lock()
+					errs = errors.Join(errs, err)
+					mu.Unlock()
+				}
+			}
+		}()
+	}
+	for _, id := range ids {
+		queue <- id
+	}
+	close(queue)
+	wg.Wait()
+	return errs
+}
+
+func (s *Switch) recoverIntent(id ID) error {
+	h, err := s.history(id, 0)
+	if err != nil {
+		return fmt.Errorf("payment %s: %w", id.Text(PaymentPrefix), err)
+	}
+	b := s.banks[h.Bank]
+	if b == nil {
+		return fmt.Errorf("payment %s is open at bank %q, which is not configured", id.Text(PaymentPrefix), h.Bank)
+	}
+	r := record{kind: recordUnknown, at: s.now(), reason: "restart", reversalReason: iso.ReasonTimeout}
+	if err := s.oweReversal(b, &r); err != nil {
+		return err
+	}
+	if !s.append(h, &r, func(c *storage.Command) {
+		c.DeleteOnce(spaceOpen, id[:])
+		c.Set(spaceReversal, id[:], []byte(b.id))
+	}) {
+		return fmt.Errorf("payment %s: its recovery could not be recorded", id.Text(PaymentPrefix))
+	}
+	return nil
+}
+
+func (s *Switch) recoverReversal(id ID) error {
+	h, err := s.history(id, 0)
+	if err != nil {
+		return fmt.Errorf("payment %s: %w", id.Text(PaymentPrefix), err)
+	}
+	b := s.banks[h.Bank]
+	if b == nil {
+		return fmt.Errorf("payment %s owes a reversal to bank %q, which is not configured", id.Text(PaymentPrefix), h.Bank)
+	}
+	var v iso.Values
+	var m iso.Message
+	h.in.fillValues(&v)
+	if err := b.dialect.Build(h.in.operation, &v, &m); err == nil {
+		b.remember(&m, id, s.o.Now())
+	}
+	b.saf.add(id, h.reversal.nextAt)
+	return nil
+}

@@ -1,0 +1,106 @@
+package payswitch
+
+import (
+	"fmt"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+// word is the name of the event in a timeline.
+func (r *record) word() string {
+	switch r.kind {
+	case recordAnswered:
+		if r.approved {
+			return "approved"
+		}
+		return "declined"
+	case recordReversalAnswered:
+		if r.verdict == iso.ReversalDone {
+			return "reversed"
+		}
+	}
+	return r.kind.String()
+}
+
+// detail is one sentence about the event, without card data.
+func (r *record) detail() string {
+	switch r.kind {
+	case recordIntent:
+		return fmt.Sprintf("%s of %d %s to bank %s, STAN %06d, RRN %s.", r.intent.operation, r.intent.amount,
+			r.intent.currency.Alpha(), r.intent.bank, uint32(r.intent.stan), r.intent.rrn)
+	case recordAnswered:
+		if r.approved {
+			return fmt.Sprintf("The bank approved with code %s, approval %s.", r.responseCode, r.approvalCode)
+		}
+		return fmt.Sprintf("The bank declined with code %s: %s.", r.responseCode, r.decline.Code)
+	case recordNotSent:
+		return fmt.Sprintf("The request provably never left (%s).", r.reason)
+	case recordUnknown:
+		return fmt.Sprintf("The outcome is not proven (%s). A reversal is queued.", r.reason)
+	case recordReversalSent:
+		return fmt.Sprintf("Reversal, attempt %d.", r.attempt)
+	case recordReversalAnswered:
+		if r.responseCode == "" {
+			return fmt.Sprintf("Reversal attempt %d was not answered.", r.attempt)
+		}
+		return fmt.Sprintf("The bank answered reversal attempt %d with code %s.", r.attempt, r.responseCode)
+	case recordLateAnswer:
+		return fmt.Sprintf("An answer came too late, with code %s. It approves nothing.", r.responseCode)
+	case recordDesk:
+		return fmt.Sprintf("Given to the operators: %s.", r.reason)
+	}
+	return ""
+}
+
+// message is the ISO 8583 message that went or came with the record.
+func (h *history) message(d *iso.Dialect, r *record) *TimelineMessage {
+	var m iso.Message
+	direction := "received"
+	switch r.kind {
+	case recordIntent:
+		var v iso.Values
+		h.in.fillValues(&v)
+		if d.Build(h.in.operation, &v, &m) != nil {
+			return nil
+		}
+		direction = "sent"
+		h.showMasked(&m)
+	case recordReversalSent:
+		var v iso.Values
+		h.fillReversal(&v)
+		if d.Build(iso.OpReversal, &v, &m) != nil {
+			return nil
+		}
+		if r.attempt > 1 {
+			d.BuildRepeat(&m)
+		}
+		direction = "sent"
+		h.showMasked(&m)
+	default:
+		if len(r.message) == 0 || m.SetCompact(r.message) != nil {
+			return nil
+		}
+	}
+	return &TimelineMessage{Direction: direction, MTI: m.MTI.String(), Fields: d.Describe(&m)}
+}
+
+const fieldPAN = 2
+
+// showMasked stands in for the card number, which a timeline never opens.
+func (h *history) showMasked(m *iso.Message) {
+	m.SetString(fieldPAN, h.Card.BIN+"******"+h.Card.Last4)
+}
+
+// fillReversal gives what the reversal of this payment is built from, save the
+// card number. Its own trace number and time stay the same over all repeats
+// (iso8583 rule: a repeat differs in the MTI only).
+func (h *history) fillReversal(v *iso.Values) {
+	in, u := h.in, &h.reversal.unknown
+	in.fillValues(v)
+	v.Original = iso.Original{MTI: in.operation.MTI(), STAN: in.stan, SentAt: in.sentAt, Acquirer: in.acquirer}
+	v.SentAt = u.reversalSentAt
+	if u.reversalSTAN != 0 {
+		v.STAN = u.reversalSTAN
+	}
+	v.Reason = u.reversalReason
+}

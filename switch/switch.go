@@ -1,0 +1,248 @@
+package payswitch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tranzit/tranzit/acquirers"
+	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
+)
+
+// Options configure a Switch.
+type Options struct {
+	Store      *storage.Store
+	Keys       *KeyRing
+	Banks      []BankConfig
+	Merchants  []Merchant
+	Logger     *slog.Logger     // default: slog.Default
+	Registerer prometheus.Registerer // default: a registry of its own
+	Now        func() time.Time // the wall clock; default time.Now
+
+	// MaxInFlight bounds payments between admission and answer; default 100000.
+	MaxInFlight int
+	// MerchantShare is the part of MaxInFlight one merchant may hold; default 0.5.
+	MerchantShare float64
+}
+
+// BankConfig is one bank: how to reach it and what it is asked to do.
+type BankConfig struct {
+	Link       acquirers.Config
+	Dialect    *iso.Dialect
+	Live       bool     // live payments go to live banks only, test payments to the others
+	Currencies []string // alphabetic; empty: any
+	Acquirer   string   // DE32
+	Forwarder  string   // DE33, optional
+}
+
+// EnsureDefaults fills what was left out.
+func (o *Options) EnsureDefaults() {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = 100_000
+	}
+	if o.MerchantShare == 0 {
+		o.MerchantShare = 0.5
+	}
+}
+
+// Validate checks relations and bounds.
+func (o *Options) Validate() error {
+	switch {
+	case o.Store == nil || o.Keys == nil:
+		return errors.New("store and keys are required")
+	case len(o.Banks) == 0:
+		return errors.New("at least one bank is required")
+	case o.MaxInFlight < 1 || o.MaxInFlight > 1_000_000:
+		return fmt.Errorf("max in flight is %d: want 1..1000000", o.MaxInFlight)
+	case o.MerchantShare <= 0 || o.MerchantShare > 1:
+		return fmt.Errorf("merchant share is %g: want more than 0 and at most 1", o.MerchantShare)
+	}
+	return nil
+}
+
+// Switch takes payments and owns them until their outcome is proven.
+// All methods are goroutine-safe.
+//
+// Lock order: payment stripe, then flights shard, then nothing: no lock is
+// held over a journal command of another payment or over a bank exchange.
+type Switch struct {
+	o       Options
+	log     *slog.Logger
+	store   *storage.Store
+	keys    *KeyRing
+	banks   map[string]*bank
+	order   []*bank
+	dir     atomic.Pointer[directory]
+	ids     *idSource
+	flights flights
+	watch   watchers
+	stripes [256]sync.Mutex
+	metrics *metrics
+	pool    sync.Pool // *work
+
+	inFlight atomic.Int64
+	draining atomic.Bool
+	ctx      context.Context
+	stop     context.CancelFunc
+	workers  sync.WaitGroup
+}
+
+// New makes a Switch over an open store. It sends nothing before Start.
+// Errors name the option at fault.
+func New(o Options) (*Switch, error) {
+	o.EnsureDefaults()
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Switch{o: o, log: o.Logger, store: o.Store, keys: o.Keys, ids: newIDSource(), banks: map[string]*bank{}}
+	s.pool.New = func() any { return newWork() }
+	s.flights.init()
+	s.watch.init()
+	s.metrics = newMetrics(o.Registerer, s)
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	for i := range o.Banks {
+		b, err := s.newBank(&o.Banks[i])
+		if err != nil {
+			return nil, fmt.Errorf("bank %q: %w", o.Banks[i].Link.ID, err)
+		}
+		if s.banks[b.id] != nil {
+			return nil, fmt.Errorf("bank %q: the id is used twice", b.id)
+		}
+		s.banks[b.id], s.order = b, append(s.order, b)
+	}
+	dir, err := newDirectory(o.Merchants, s.banks)
+	if err != nil {
+		return nil, err
+	}
+	s.dir.Store(dir)
+	return s, nil
+}
+
+// Start recovers what the journal holds open, then connects the banks and
+// starts store-and-forward. After it returns every payment of an earlier life
+// has an owner.
+func (s *Switch) Start() error {
+	if err := s.recover(); err != nil {
+		return fmt.Errorf("recovery: %w", err)
+	}
+	for _, b := range s.order {
+		b.link.Start()
+		s.workers.Add(1)
+		go func() {
+			defer s.workers.Done()
+			s.forward(b)
+		}()
+	}
+	return nil
+}
+
+// SetMerchants replaces the merchants at once. Payments in flight finish as
+// they began. On error nothing changes.
+func (s *Switch) SetMerchants(merchants []Merchant) error {
+	dir, err := newDirectory(merchants, s.banks)
+	if err != nil {
+		return err
+	}
+	s.dir.Store(dir)
+	return nil
+}
+
+// Drain refuses new payments, waits for those in flight until ctx ends, signs
+// off from the banks and stops. The store stays open.
+func (s *Switch) Drain(ctx context.Context) error {
+	s.draining.Store(true)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for s.inFlight.Load() > 0 && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	s.stop()
+	s.workers.Wait()
+	var errs []error
+	for _, b := range s.order {
+		errs = append(errs, b.link.Drain(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// Close stops at once. Payments in flight are answered as unknown and resolved
+// by their reversal after the next Start.
+func (s *Switch) Close() {
+	s.draining.Store(true)
+	s.stop()
+	for _, b := range s.order {
+		b.link.Close()
+	}
+	s.workers.Wait()
+}
+
+// ReadyReason is one line of the readiness report.
+type ReadyReason struct {
+	Part   string
+	OK     bool
+	Detail string
+}
+
+// Ready tells whether payments can be taken, part by part. The switch is ready
+// when the journal accepts and at least one bank is signed on.
+func (s *Switch) Ready() (ok bool, reasons []ReadyReason) {
+	journal := ReadyReason{Part: "journal", OK: true}
+	if err := s.store.Accepting(); err != nil {
+		journal.OK, journal.Detail = false, err.Error()
+	}
+	reasons = append(reasons, journal)
+	someBank := false
+	for _, b := range s.order {
+		r := ReadyReason{Part: "bank " + b.id, OK: true}
+		if err := b.link.Ready(); err != nil {
+			r.OK, r.Detail = false, err.Error()
+		}
+		someBank = someBank || r.OK
+		reasons = append(reasons, r)
+	}
+	if s.draining.Load() {
+		reasons = append(reasons, ReadyReason{Part: "switch", Detail: "draining"})
+	}
+	return journal.OK && someBank && !s.draining.Load(), reasons
+}
+
+// BankStatus is a bank's links and the reversals it owes.
+type BankStatus struct {
+	ID        string
+	Dialect   string
+	Links     acquirers.Status
+	Reversals int // queued in store-and-forward
+}
+
+// BankStatuses reports every bank in configured order.
+func (s *Switch) BankStatuses() []BankStatus {
+	out := make([]BankStatus, 0, len(s.order))
+	for _, b := range s.order {
+		out = append(out, BankStatus{ID: b.id, Dialect: b.dialect.ID(), Links: b.link.Status(), Reversals: b.saf.len()})
+	}
+	return out
+}
+
+func (s *Switch) now() time.Time { return s.o.Now().UTC().Truncate(time.Millisecond) }
+
+// lock serialises the records of one payment once it has left pay.
+func (s *Switch) lock(id ID) *sync.Mutex { return &s.stripes[id[15]] }

@@ -1,0 +1,165 @@
+package payswitch
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+// KeyRing holds the keys that protect card numbers. It lives outside the
+// journal: a copy of the data directory without it shows no card number.
+// A KeyRing is immutable and goroutine-safe.
+type KeyRing struct {
+	current byte
+	aeads   map[byte]cipher.AEAD
+	digests sync.Pool // hash.Hash keyed with the digest key
+}
+
+const vaultKeyBytes = 32
+
+// CreateKeyRing writes a new key file with one random sealing key and one
+// random digest key, readable by the owner only. It refuses to replace a file.
+func CreateKeyRing(path string) error {
+	seal, digest := make([]byte, vaultKeyBytes), make([]byte, vaultKeyBytes)
+	_, _ = rand.Read(seal)
+	_, _ = rand.Read(digest)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "# Tranzit vault keys. Without this file no stored card number can be read.\nseal 1 %x\ndigest %x\n", seal, digest)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// LoadKeyRing reads a key file: lines `seal ID HEX` (ID 1..255, 32 bytes; the
+// last line is the key for new records) and one line `digest HEX`.
+func LoadKeyRing(path string) (*KeyRing, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	ring := &KeyRing{aeads: map[byte]cipher.AEAD{}}
+	var digest []byte
+	for i, line := range strings.Split(string(text), "\n") {
+		words := strings.Fields(line)
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		if err := ring.addLine(words, &digest); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, i+1, err)
+		}
+	}
+	if len(ring.aeads) == 0 || digest == nil {
+		return nil, fmt.Errorf("%s: needs at least one `seal` line and one `digest` line", path)
+	}
+	ring.digests.New = func() any { return hmac.New(sha256.New, digest) }
+	return ring, nil
+}
+
+func (k *KeyRing) addLine(words []string, digest *[]byte) error {
+	key, err := hex.DecodeString(words[len(words)-1])
+	if err != nil || len(key) != vaultKeyBytes {
+		return fmt.Errorf("the key must be %d bytes in hexadecimal", vaultKeyBytes)
+	}
+	switch {
+	case words[0] == "digest" && len(words) == 2 && *digest == nil:
+		*digest = key
+		return nil
+	case words[0] == "seal" && len(words) == 3:
+		id, err := strconv.ParseUint(words[1], 10, 8)
+		if err != nil || id == 0 {
+			return errors.New("the key id must be 1..255")
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return err
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			return err
+		}
+		k.current = byte(id)
+		k.aeads[byte(id)] = aead
+		return nil
+	}
+	return errors.New("want `seal ID HEX` or, once, `digest HEX`")
+}
+
+const sealNonce = 12
+
+// seal appends the card number, encrypted and bound to the payment, to dst:
+// key id, nonce, ciphertext with tag (AES-256-GCM).
+func (k *KeyRing) seal(dst []byte, pan iso.PAN, owner ID) []byte {
+	var buf [24]byte
+	clear := pan.Append(buf[:0])
+	dst = append(dst, k.current)
+	var nonce [sealNonce]byte
+	_, _ = rand.Read(nonce[:])
+	dst = append(dst, nonce[:]...)
+	dst = k.aeads[k.current].Seal(dst, nonce[:], clear, owner[:])
+	wipe(clear)
+	return dst
+}
+
+var errSealed = errors.New("sealed card number cannot be opened with the keys at hand")
+
+// open is the inverse of seal.
+func (k *KeyRing) open(sealed []byte, owner ID) (iso.PAN, error) {
+	if len(sealed) <= 1+sealNonce {
+		return iso.PAN{}, errSealed
+	}
+	aead, ok := k.aeads[sealed[0]]
+	if !ok {
+		return iso.PAN{}, errSealed
+	}
+	var buf [32]byte
+	clear, err := aead.Open(buf[:0], sealed[1:1+sealNonce], sealed[1+sealNonce:], owner[:])
+	if err != nil {
+		return iso.PAN{}, errSealed
+	}
+	pan, err := iso.ParsePAN(clear)
+	wipe(clear)
+	return pan, err
+}
+
+// digest is a keyed, truncated HMAC-SHA-256 over the parts, each closed by a
+// zero byte.
+func (k *KeyRing) digest(parts ...[]byte) (d [16]byte) {
+	h := k.digests.Get().(hash.Hash)
+	h.Reset()
+	for _, p := range parts {
+		h.Write(p)
+		h.Write([]byte{0})
+	}
+	var sum [sha256.Size]byte
+	copy(d[:], h.Sum(sum[:0]))
+	k.digests.Put(h)
+	return d
+}
+
+// panDigest is the keyed hash by which payments of one card are found.
+func (k *KeyRing) panDigest(pan iso.PAN) [16]byte {
+	var buf [24]byte
+	clear := pan.Append(buf[:0])
+	d := k.digest([]byte("pan"), clear)
+	wipe(clear)
+	return d
+}
+
+func wipe(b []byte) {
+	for i := range b {
+		b[i] = 0
+	}
+}
