@@ -1,0 +1,220 @@
+package banksim
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Bank is one bank host. Its methods are goroutine-safe.
+type Bank struct {
+	cfg   Config
+	books *Books
+	clock *clock
+	mode  atomic.Pointer[mode]
+	stats counters
+	stan  atomic.Uint32 // of messages the bank starts
+
+	mu       sync.Mutex
+	started  bool
+	closed   bool
+	listener net.Listener
+	web      *http.Server
+	webAddr  string
+	links    []*link
+	lastID   int
+
+	work sync.WaitGroup
+}
+
+// counters count what no entry of the books tells.
+type counters struct {
+	accepted, rejected                 atomic.Uint64 // links
+	frames, undecodable, outOfSync     atomic.Uint64
+	ignored, muted                     atomic.Uint64 // messages of no use here; messages a mute bank read
+	notSignedOn, formatErrors          atomic.Uint64
+	unbuilt, lostAnswers, forgotten    atomic.Uint64
+	ownMessages, ownAnswered, scripted atomic.Uint64
+}
+
+// New makes a bank; nothing listens yet.
+func New(cfg Config) (*Bank, error) {
+	cfg.EnsureDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	b := &Bank{cfg: cfg}
+	b.books = newBooks(&b.cfg.Codes)
+	return b, nil
+}
+
+// Start opens the ports and serves until Close. It returns when both ports
+// accept connections. Call it once.
+func (b *Bank) Start() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.started || b.closed {
+		return errors.New("banksim: Start may be called once")
+	}
+	ln := b.cfg.Listener
+	if ln == nil {
+		var err error
+		if ln, err = net.Listen("tcp", b.cfg.Listen); err != nil {
+			return fmt.Errorf("banksim: %w", err)
+		}
+	}
+	web := b.cfg.BooksListener
+	if web == nil && b.cfg.BooksListen != "" {
+		var err error
+		if web, err = net.Listen("tcp", b.cfg.BooksListen); err != nil {
+			return errors.Join(fmt.Errorf("banksim: books: %w", err), ln.Close())
+		}
+	}
+	if b.cfg.TLS != nil {
+		ln = tls.NewListener(ln, b.cfg.TLS)
+	}
+	b.started, b.listener = true, ln
+	b.mode.Store(&mode{name: ModeNormal, delay: b.cfg.Delay, jitter: b.cfg.Jitter, changed: make(chan struct{})})
+	b.clock = newClock(b.books, b.cfg.Seed)
+	b.spawn(b.clock.run)
+	b.spawn(func() { b.accept(ln) })
+	if web != nil {
+		b.serveBooks(web)
+	}
+	return nil
+}
+
+// Run starts the bank and serves until ctx ends.
+func (b *Bank) Run(ctx context.Context) error {
+	if err := b.Start(); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return b.Close()
+}
+
+// Close cuts every link, closes the ports and waits until nothing of the bank
+// runs. The books stay readable. Safe to call twice.
+func (b *Bank) Close() error {
+	b.mu.Lock()
+	if b.closed || !b.started {
+		b.closed = true
+		b.mu.Unlock()
+		b.work.Wait()
+		return nil
+	}
+	b.closed = true
+	web, links := b.web, slices.Clone(b.links)
+	b.mu.Unlock()
+	err := b.listener.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	if web != nil {
+		err = errors.Join(err, web.Close())
+	}
+	for _, l := range links {
+		l.close()
+	}
+	close(b.clock.stop)
+	b.work.Wait()
+	return err
+}
+
+// Addr is the address of the ISO 8583 port. REQUIRES: Start succeeded.
+func (b *Bank) Addr() string { return b.listener.Addr().String() }
+
+// BooksAddr is the address of the books' HTTP port; "" = none.
+func (b *Bank) BooksAddr() string { return b.webAddr }
+
+// Books are the bank's own books.
+func (b *Bank) Books() *Books { return b.books }
+
+// spawn runs f under the bank's wait group.
+func (b *Bank) spawn(f func()) { b.work.Go(f) }
+
+func (b *Bank) accept(ln net.Listener) {
+	pause := 5 * time.Millisecond
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			if b.isClosed() || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			b.cfg.Logger.Warn("accepting a link failed; trying again")
+			time.Sleep(pause)
+			pause = min(2*pause, time.Second)
+			continue
+		}
+		pause = 5 * time.Millisecond
+		b.admit(conn)
+	}
+}
+
+func (b *Bank) isClosed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}
+
+func (b *Bank) admit(conn net.Conn) {
+	b.mu.Lock()
+	if b.closed || b.mode.Load().name == ModeRefuse || len(b.links) >= b.cfg.MaxLinks {
+		b.mu.Unlock()
+		b.stats.rejected.Add(1)
+		if err := conn.Close(); err != nil {
+			b.cfg.Logger.Debug("closing a refused link")
+		}
+		return
+	}
+	b.lastID++
+	l := newLink(b, b.lastID, conn)
+	b.links = append(b.links, l)
+	b.stats.accepted.Add(1)
+	b.spawn(l.serveWake)
+	b.spawn(func() {
+		l.run()
+		l.close()
+		b.forget(l)
+	})
+	b.mu.Unlock()
+	if b.cfg.EchoInterval > 0 {
+		b.clock.after(b.cfg.EchoInterval, true, due{link: l, act: actEcho})
+	}
+}
+
+func (b *Bank) forget(l *link) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.links, l); i >= 0 {
+		b.links = slices.Delete(b.links, i, i+1)
+	}
+}
+
+func (b *Bank) liveLinks() []*link {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.links)
+}
+
+// elsewhere puts an answer whose link is gone on another signed-on link, when
+// the bank does that.
+func (b *Bank) elsewhere(gone *link, frame []byte) bool {
+	if b.cfg.AnswerElsewhere {
+		for _, l := range b.liveLinks() {
+			if l != gone && l.signedOn.Load() && l.put(frame) {
+				l.kick()
+				return true
+			}
+		}
+	}
+	b.stats.lostAnswers.Add(1)
+	return false
+}

@@ -1,0 +1,231 @@
+package banksim
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+// serve decides on one message of the switch: the walk from bytes to an answer.
+func (l *link) serve(body []byte) {
+	st := &l.bank.stats
+	st.frames.Add(1)
+	if err := l.bank.cfg.Dialect.Decode(body, &l.req); err != nil {
+		st.undecodable.Add(1)
+		return
+	}
+	if l.mode.name == ModeMute && !l.mode.book {
+		st.muted.Add(1)
+		return
+	}
+	class, function := l.req.MTI.Class(), l.req.MTI.Function()
+	switch {
+	case class == 8:
+		l.serveNetwork()
+	case function != 0 && function != 2 || class != 1 && class != 2 && class != 4:
+		st.ignored.Add(1)
+	case !l.signedOn.Load() && !l.bank.cfg.AllowBeforeSignOn && l.bank.cfg.Dialect.Supports(iso.OpSignOn):
+		st.notSignedOn.Add(1)
+		l.refuse(l.bank.cfg.Codes.NotSignedOn)
+	case class == 4:
+		l.serveReversal()
+	default:
+		l.serveRequest()
+	}
+}
+
+// refuse answers with a code and books nothing.
+func (l *link) refuse(code string) {
+	p := Plan{Code: code}
+	l.answer(&p, verdict{code: code})
+}
+
+// serveRequest books and answers an authorization or financial request, or an
+// advice.
+func (l *link) serveRequest() {
+	codes := &l.bank.cfg.Codes
+	var f facts
+	if !l.read(&f) {
+		l.bank.stats.formatErrors.Add(1)
+		l.refuse(codes.FormatError)
+		return
+	}
+	var card *TestCard
+	var p Plan
+	if own := l.readCard(&f, &card); own != "" {
+		p = Plan{Code: own}
+	} else {
+		p = l.plan(&f, card)
+	}
+	l.script(&p, card)
+	if p.Fault == FaultCutUnseen {
+		l.bank.stats.forgotten.Add(1)
+		l.cutting = true
+		return
+	}
+	p.Delay += l.think()
+	v := l.bank.books.request(&f, &p, p.Delay == 0 && l.mode.name != ModeMute && p.Fault.answersAtOnce())
+	l.answer(&p, v)
+}
+
+// plan is what card, amount and mode say, in rising order of right.
+func (l *link) plan(f *facts, card *TestCard) Plan {
+	codes := &l.bank.cfg.Codes
+	p := Plan{}
+	if card != nil {
+		p = card.plan
+		if card.half && f.amount > 1 {
+			p.Amount, p.Code = f.amount/2, codes.Partial
+		}
+		if card.amounts && l.bank.cfg.AmountTriggers {
+			trigger(f.amount, &p)
+		}
+	}
+	if l.mode.name == ModeDecline {
+		p = Plan{Code: l.mode.code}
+	}
+	if p.Code == "" {
+		p.Code = codes.Approved
+	}
+	return p
+}
+
+// serveReversal books and answers a reversal request or advice.
+func (l *link) serveReversal() {
+	codes := &l.bank.cfg.Codes
+	var f facts
+	if !l.read(&f) || !l.readOriginal(&f) {
+		l.bank.stats.formatErrors.Add(1)
+		l.refuse(codes.FormatError)
+		return
+	}
+	var card *TestCard
+	if own := l.readCard(&f, &card); own == codes.FormatError {
+		f.panLen = 0
+	}
+	p := Plan{}
+	if card != nil {
+		p = card.reversal
+	}
+	if p.Code == "" {
+		p.Code = codes.Approved
+	}
+	l.script(&p, card)
+	if p.Fault == FaultCutUnseen {
+		l.bank.stats.forgotten.Add(1)
+		l.cutting = true
+		return
+	}
+	p.Delay += l.think()
+	v := l.bank.books.reversal(&f, &p)
+	v.silent = card != nil && card.lostAck && v.first
+	v.seq = 0
+	l.answer(&p, v)
+}
+
+func (l *link) script(p *Plan, card *TestCard) {
+	if l.bank.cfg.Script == nil {
+		return
+	}
+	l.bank.stats.scripted.Add(1)
+	l.bank.cfg.Script(&Ask{Message: &l.req, Link: l.id, Card: card}, p)
+	p.Delay = max(p.Delay, 0)
+	if !validCode(p.Code) {
+		p.Code = l.bank.cfg.Codes.FormatError
+	}
+}
+
+// think is how long the bank takes over this answer.
+func (l *link) think() time.Duration {
+	if l.mode.jitter > 0 {
+		return l.mode.delay + l.bank.clock.draw(l.mode.jitter)
+	}
+	return l.mode.delay
+}
+
+// read takes the facts that every request and reversal must have. False: one is
+// missing or not a number.
+func (l *link) read(f *facts) bool {
+	m := &l.req
+	stan, ok := number(m.Get(11))
+	if !ok || stan > 999999 {
+		return false
+	}
+	amount, ok := number(m.Get(4))
+	if !ok {
+		return false
+	}
+	*f = facts{mti: m.MTI, amount: amount, merchant: trimSpace(m.Get(42)), at: l.now.UnixNano()}
+	f.id = identity{class: m.MTI.Class(), stan: uint32(stan), de7: cut(m.Get(7), 10),
+		rrn: cut(trimSpace(m.Get(37)), 12), terminal: trimSpace(m.Get(41))}
+	switch {
+	case bytes.HasPrefix(m.Get(3), []byte("2")):
+		f.kind = kindRefund
+	case m.MTI.Function() == 2 && len(m.Get(90)) >= 20:
+		f.kind = kindCapture
+	}
+	return true
+}
+
+// readOriginal replaces the identity by that of the original data elements
+// (DE90: MTI 4, STAN 6, DE7 10, ...) and reads DE95.
+func (l *link) readOriginal(f *facts) bool {
+	o := l.req.Get(90)
+	if len(o) < 20 {
+		return false
+	}
+	stan, ok := number(o[4:10])
+	if _, isNumber := number(o[:4]); !ok || !isNumber {
+		return false
+	}
+	f.mti = iso.MTI(o[0]-'0')<<12 | iso.MTI(o[1]-'0')<<8 | iso.MTI(o[2]-'0')<<4 | iso.MTI(o[3]-'0')
+	f.id.class, f.id.stan, f.id.de7 = f.mti.Class(), uint32(stan), o[10:20]
+	if f.kind == kindCapture {
+		f.kind = kindCharge
+	}
+	if a := l.req.Get(95); len(a) >= 12 {
+		if f.actual, ok = number(a[:12]); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// readCard takes currency and card. It returns the bank's own refusal, or "".
+func (l *link) readCard(f *facts, card **TestCard) string {
+	codes := &l.bank.cfg.Codes
+	cur := l.req.Get(49)
+	if len(cur) != 3 {
+		return codes.FormatError
+	}
+	if [3]byte(cur) != l.currency.text {
+		l.currency.text = [3]byte(cur)
+		l.currency.number, l.currency.isKnown = known(cur)
+	}
+	f.currency = l.currency.number
+	digits := l.req.Get(2)
+	if digits == nil {
+		return codes.FormatError
+	}
+	if _, err := iso.ParsePAN(digits); err != nil {
+		return codes.BadCard
+	}
+	first, _ := number(digits[:6])
+	last, _ := number(digits[len(digits)-4:])
+	f.bin, f.last4, f.panLen = uint32(first), uint16(last), uint8(len(digits))
+	if !l.currency.isKnown {
+		return codes.BadCurrency
+	}
+	*card = cardByNumber[string(digits)]
+	return ""
+}
+
+func trimSpace(b []byte) []byte { return bytes.TrimRight(b, " ") }
+
+func cut(b []byte, n int) []byte {
+	if len(b) > n {
+		return b[:n]
+	}
+	return b
+}
