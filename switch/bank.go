@@ -72,9 +72,9 @@ type counter struct {
 	store *storage.Store
 	name  string
 
-	mu        sync.Mutex
-	upcoming  uint64
-	end       uint64
+	mu       sync.Mutex
+	upcoming uint64
+	end      uint64
 }
 
 func (c *counter) next() (uint64, error) {
@@ -97,9 +97,9 @@ func (c *counter) next() (uint64, error) {
 type lateTable struct {
 	window time.Duration
 
-	mu      sync.Mutex
-	byKey   map[iso.Key]lateEntry
-	byAge   []lateAge
+	mu    sync.Mutex
+	byKey map[iso.Key]lateEntry
+	byAge []lateAge
 }
 
 type lateEntry struct {

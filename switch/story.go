@@ -67,7 +67,7 @@ func (h *history) message(d *iso.Dialect, r *record) *TimelineMessage {
 		h.showMasked(&m)
 	case recordReversalSent:
 		var v iso.Values
-		h.fillReversal(&v)
+		h.fillReversal(d, &v)
 		if d.Build(iso.OpReversal, &v, &m) != nil {
 			return nil
 		}
@@ -94,10 +94,10 @@ func (h *history) showMasked(m *iso.Message) {
 // fillReversal gives what the reversal of this payment is built from, save the
 // card number. Its own trace number and time stay the same over all repeats
 // (iso8583 rule: a repeat differs in the MTI only).
-func (h *history) fillReversal(v *iso.Values) {
+func (h *history) fillReversal(d *iso.Dialect, v *iso.Values) {
 	in, u := h.in, &h.reversal.unknown
 	in.fillValues(v)
-	v.Original = iso.Original{MTI: in.operation.MTI(), STAN: in.stan, SentAt: in.sentAt, Acquirer: in.acquirer}
+	v.Original = iso.Original{MTI: d.MTI(in.operation), STAN: in.stan, SentAt: in.sentAt, Acquirer: in.acquirer}
 	v.SentAt = u.reversalSentAt
 	if u.reversalSTAN != 0 {
 		v.STAN = u.reversalSTAN

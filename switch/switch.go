@@ -22,9 +22,9 @@ type Options struct {
 	Keys       *KeyRing
 	Banks      []BankConfig
 	Merchants  []Merchant
-	Logger     *slog.Logger     // default: slog.Default
+	Logger     *slog.Logger          // default: slog.Default
 	Registerer prometheus.Registerer // default: a registry of its own
-	Now        func() time.Time // the wall clock; default time.Now
+	Now        func() time.Time      // the wall clock; default time.Now
 
 	// MaxInFlight bounds payments between admission and answer; default 100000.
 	MaxInFlight int

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+func dialectCommand() *cobra.Command {
+	c := &cobra.Command{Use: "dialect", Short: "Work with the banks' dialects of ISO 8583"}
+	c.AddCommand(dialectListCommand(), dialectLintCommand(), dialectDecodeCommand(), dialectShowCommand())
+	return c
+}
+
+func dialectListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the built-in dialects",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, name := range iso.Builtins() {
+				d, err := iso.Builtin(name)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(w, "%s\tversion %d\t%s\n", d.ID(), d.Version(), d.Title())
+			}
+			return w.Flush()
+		},
+	}
+}
+
+func dialectShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show NAME",
+		Short: "Print the file of a built-in dialect, the best start for a bank's own",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			text, err := iso.BuiltinFile(names[0])
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
+		},
+	}
+}
+
+func dialectLintCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "lint FILE",
+		Short: "Check a dialect file and its golden vectors, against moov's codec too",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			problems, err := iso.LintFile(files[0])
+			if err != nil {
+				return err
+			}
+			for _, p := range problems {
+				fmt.Fprintln(cmd.OutOrStdout(), p)
+			}
+			if len(problems) > 0 {
+				return fmt.Errorf("%d problems", len(problems))
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n", files[0])
+			return nil
+		},
+	}
+}
+
+func dialectDecodeCommand() *cobra.Command {
+	var name string
+	var body bool
+	c := &cobra.Command{
+		Use:   "decode [HEX]",
+		Short: "Print a message field by field, masked; hex or raw bytes from the argument or stdin",
+		Long: `Decode reads one frame (length prefix and header included, unless --body) in
+hexadecimal or raw and prints it. Card data is masked. A message with or without
+its length prefix is found out by itself when --body is not given.`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			d, err := iso.Resolve(name)
+			if err != nil {
+				return err
+			}
+			var text []byte
+			if len(given) == 1 {
+				text = []byte(given[0])
+			} else if text, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), 1<<20)); err != nil {
+				return err
+			}
+			m, err := decodeAny(d, unhex(text), body)
+			if err != nil {
+				return err
+			}
+			printMessage(cmd.OutOrStdout(), d, m)
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&name, "dialect", "d", "ascii87", "built-in dialect or dialect file")
+	c.Flags().BoolVar(&body, "body", false, "the input has no length prefix and no header")
+	return c
+}
+
+// unhex reads hexadecimal text with any white space, and leaves anything else
+// as it is.
+func unhex(text []byte) []byte {
+	packed := strings.Join(strings.Fields(string(text)), "")
+	if raw, err := hex.DecodeString(packed); err == nil && len(raw) > 0 && !looksLikeASCII(packed) {
+		return raw
+	}
+	return []byte(strings.TrimRight(string(text), "\r\n"))
+}
+
+// looksLikeASCII tells an all-ASCII message, which is itself made of hex
+// digits, from hexadecimal: it begins with a message type, or with a length
+// prefix that counts what follows.
+func looksLikeASCII(s string) bool {
+	if len(s) > 8 {
+		var n int
+		if _, err := fmt.Sscanf(s[:4], "%04d", &n); err == nil && n == len(s)-4 {
+			return true
+		}
+	}
+	return false
+}
+
+func decodeAny(d *iso.Dialect, raw []byte, body bool) (*iso.Message, error) {
+	var m iso.Message
+	if !body {
+		inner, n, err := d.NextFrame(raw)
+		if err == nil && n == len(raw) && inner != nil {
+			if err := d.Decode(inner, &m); err != nil {
+				return nil, err
+			}
+			return &m, nil
+		}
+	}
+	if err := d.Decode(raw, &m); err != nil {
+		if !body {
+			return nil, fmt.Errorf("neither a whole frame nor a bare message of dialect %s: %w", d.ID(), err)
+		}
+		return nil, err
+	}
+	return &m, nil
+}
+
+func printMessage(out io.Writer, d *iso.Dialect, m *iso.Message) {
+	fmt.Fprintf(out, "MTI  %s\n", m.MTI)
+	for _, f := range d.Describe(m) {
+		fmt.Fprintf(out, "%3d  %-40s %s\n", f.Number, f.Name, f.Value)
+	}
+}
