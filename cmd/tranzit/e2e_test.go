@@ -1,0 +1,317 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tranzit/tranzit/acquirers/banksim"
+	"github.com/tranzit/tranzit/iso"
+)
+
+// runAsTranzit makes the test binary behave as the tranzit binary, so that the
+// tests kill a real process of the code under test.
+const runAsTranzit = "TRANZIT_TEST_RUN_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(runAsTranzit) == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// rig is a switch process on a data directory of its own, in front of
+// simulated banks that live in the test and so survive it.
+type rig struct {
+	t       *testing.T
+	dir     string
+	config  string
+	api     string
+	admin   string
+	banks   map[string]*banksim.Bank
+	process *exec.Cmd
+	exited  chan struct{}
+	logPath string
+	client  *http.Client
+}
+
+const rigKey = "sk_test_rig_0123456789abcdef"
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir(), banks: map[string]*banksim.Bank{}}
+	r.api, r.admin = freeAddress(t), freeAddress(t)
+	var banks strings.Builder
+	for _, b := range []struct{ id, dialect string }{{"alfa", "ascii87"}, {"vega", "binary87"}} {
+		d, err := iso.Builtin(b.dialect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sim, err := banksim.New(banksim.Config{Dialect: d, Listen: "127.0.0.1:0", LateBy: 1500 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sim.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = sim.Close() })
+		r.banks[b.id] = sim
+		fmt.Fprintf(&banks, rigBank, b.id, b.dialect, sim.Addr())
+	}
+	r.config = filepath.Join(r.dir, "tranzit.yaml")
+	text := fmt.Sprintf(rigConfig, r.api, r.admin, filepath.Join(r.dir, "data"), banks.String(), rigKey)
+	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.logPath = filepath.Join(r.dir, "switch.log")
+	r.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	t.Cleanup(r.kill)
+	return r
+}
+
+const rigBank = `  - id: %s
+    dialect: %s
+    endpoints: ["%s"]
+    links_per_endpoint: 2
+    timeouts: {connect: 1s, write: 300ms, response: 700ms, reversal: 700ms}
+    reconnect: {min: 20ms, max: 100ms}
+    institution: "123456"
+`
+
+const rigConfig = `listen: %s
+admin: %s
+data: %s
+log: {level: info}
+banks:
+%smerchants:
+  - id: mer_rig
+    name: RIG SHOP
+    city: BERLIN
+    country: "276"
+    mcc: "5411"
+    keys: [{mode: test, key: %s}]
+    banks:
+      - {bank: alfa, merchant_id: MERCHANT0000001, terminals: [TERM0001, TERM0002]}
+      - {bank: vega, merchant_id: MERCHANT0000002, terminals: [TERM0001]}
+`
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// start runs `tranzit serve` and returns once the process answers its health
+// check and a bank is signed on.
+func (r *rig) start() {
+	r.t.Helper()
+	r.run("serve", "--config", r.config)
+	r.await("readiness", 20*time.Second, func() bool { return r.get(r.admin, "/readyz", nil) == http.StatusOK })
+}
+
+func (r *rig) run(args ...string) {
+	r.t.Helper()
+	log, err := os.OpenFile(r.logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), runAsTranzit+"=1")
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	r.process, r.exited = cmd, exited
+}
+
+// kill is SIGKILL, as an operator's worst day.
+func (r *rig) kill() { r.signal(syscall.SIGKILL) }
+
+func (r *rig) signal(sig os.Signal) {
+	if r.process == nil {
+		return
+	}
+	_ = r.process.Process.Signal(sig)
+	select {
+	case <-r.exited:
+	case <-time.After(60 * time.Second):
+		_ = r.process.Process.Kill()
+		r.t.Errorf("the switch did not stop within a minute of %s", sig)
+	}
+	r.process = nil
+}
+
+// await polls a real process for a condition.
+func (r *rig) await(what string, limit time.Duration, ok func() bool) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			r.t.Fatalf("%s: not within %s\n%s", what, limit, r.logTail())
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *rig) logTail() string {
+	text, _ := os.ReadFile(r.logPath)
+	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	return string(bytes.Join(lines[max(0, len(lines)-12):], []byte("\n")))
+}
+
+func (r *rig) get(address, path string, into any) int {
+	request, err := http.NewRequest(http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request.SetBasicAuth(rigKey, "")
+	response, err := r.client.Do(request)
+	if err != nil {
+		return 0
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0
+	}
+	if into != nil && response.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(body, into); err != nil {
+			r.t.Errorf("GET %s: %v", path, err)
+		}
+	}
+	return response.StatusCode
+}
+
+// wish is one payment a merchant asks for, and what it was told.
+type wish struct {
+	key    string
+	bank   string
+	card   string
+	amount int64
+
+	code int    // HTTP; 0: no answer
+	body []byte // of the first answer
+}
+
+type paymentView struct {
+	ID       string `json:"id"`
+	Status   string `json:"status"`
+	Amount   int64  `json:"amount"`
+	Bank     string `json:"bank"`
+	RRN      string `json:"rrn"`
+	OrderID  string `json:"order_id"`
+	Captured int64  `json:"amount_captured"`
+}
+
+// pay posts the wish once. A lost connection leaves code 0.
+func (r *rig) pay(w *wish) (code int, body []byte, replayed bool) {
+	text := fmt.Sprintf(`{"amount":%d,"currency":"EUR","order_id":%q,"bank":%q,"payment_method":{"type":"card","card":{"number":%q,"exp_month":12,"exp_year":%d,"cvc":"%s"}},"three_ds":{"eci":"05","cavv":"%s"}}`,
+		w.amount, w.key, w.bank, w.card, time.Now().Year()+2, markerCVC, markerCAVV)
+	request, err := http.NewRequest(http.MethodPost, "http://"+r.api+"/v1/payments", strings.NewReader(text))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+rigKey)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Idempotency-Key", w.key)
+	response, err := r.client.Do(request)
+	if err != nil {
+		return 0, nil, false
+	}
+	defer response.Body.Close()
+	body, err = io.ReadAll(response.Body)
+	if err != nil {
+		return 0, nil, false
+	}
+	return response.StatusCode, body, response.Header.Get("Idempotency-Replayed") == "true"
+}
+
+// journal exports the records of the stopped switch: one fold per payment.
+func (r *rig) journal() map[string]paymentView {
+	r.t.Helper()
+	cmd := exec.Command(os.Args[0], "journal", "export", "--data", filepath.Join(r.dir, "data"))
+	cmd.Env = append(os.Environ(), runAsTranzit+"=1")
+	out, err := cmd.Output()
+	if err != nil {
+		r.t.Fatalf("journal export: %v", err)
+	}
+	payments := map[string]paymentView{}
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	for lines.Scan() {
+		var e struct {
+			Payment string `json:"payment"`
+			paymentView
+		}
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			r.t.Fatal(err)
+		}
+		e.ID = e.Payment
+		payments[e.Payment] = e.paymentView
+	}
+	return payments
+}
+
+func (r *rig) command(args ...string) (string, error) {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), runAsTranzit+"=1")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// drive keeps workers paying until stop is closed and returns every wish.
+func (r *rig) drive(round int, stop <-chan struct{}) []*wish {
+	var mu sync.Mutex
+	var all []*wish
+	var wg sync.WaitGroup
+	for worker := range 16 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				w := newWish(round, worker, n)
+				w.code, w.body, _ = r.pay(w)
+				mu.Lock()
+				all = append(all, w)
+				mu.Unlock()
+				if w.code == 0 {
+					return
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	return all
+}

@@ -1,0 +1,103 @@
+package payswitch
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+func drawTime(t *rapid.T, label string) time.Time {
+	return time.UnixMilli(rapid.Int64Range(1, 4e12).Draw(t, label)).UTC()
+}
+
+func drawIntent(t *rapid.T) *intent {
+	text := func(label string) string { return rapid.StringN(0, 40, 60).Draw(t, label) }
+	currency, err := iso.ParseCurrency(rapid.SampledFrom([]string{"RUB", "JPY", "KWD", "EUR"}).Draw(t, "currency"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &intent{
+		live: rapid.Bool().Draw(t, "live"), manual: rapid.Bool().Draw(t, "manual"), operation: iso.OpPurchase,
+		merchant: text("merchant"), bank: text("bank"), dialect: text("dialect"), dialectVersion: rapid.Uint32().Draw(t, "version"),
+		terminal: text("terminal"), bankMerchant: text("mid"), mcc: text("mcc"), nameLocation: text("name"), country: text("country"),
+		acquirer: text("acquirer"), amount: rapid.Int64Range(1, 999999999999).Draw(t, "amount"), currency: currency,
+		stan: iso.STAN(rapid.Uint32Range(1, 999999).Draw(t, "stan")), rrn: text("rrn"), sentAt: drawTime(t, "sent"),
+		orderID: text("order"), description: text("description"), email: text("email"), initiator: text("initiator"), eci: text("eci"),
+		card:      Card{BIN: text("bin"), Last4: text("last4"), Brand: text("brand"), Expiry: iso.Expiry{Year: 2030, Month: 7}},
+		sealedPAN: rapid.SliceOfN(rapid.Byte(), 1, 60).Draw(t, "sealed"),
+	}
+	in.localAt = in.sentAt.In(time.FixedZone("", rapid.IntRange(-12, 14).Draw(t, "zone")*3600))
+	for range rapid.IntRange(0, 5).Draw(t, "pairs") {
+		in.metadata = append(in.metadata, Pair{Key: text("key"), Value: text("value")})
+	}
+	return in
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := func(label string) string { return rapid.StringN(0, 20, 40).Draw(t, label) }
+		r := record{kind: recordKind(rapid.ByteRange(1, 8).Draw(t, "kind")), at: drawTime(t, "at")}
+		switch r.kind {
+		case recordIntent:
+			r.intent = drawIntent(t)
+		case recordAnswered, recordLateAnswer:
+			r.approved, r.responseCode, r.approvalCode = rapid.Bool().Draw(t, "ok"), text("rc"), text("approval")
+			r.decline = Decline{Source: "bank", Code: text("code"), Message: text("message"), Retry: text("retry"), ResponseCode: r.responseCode}
+			r.message = rapid.SliceOfN(rapid.Byte(), 1, 80).Draw(t, "message")
+		case recordNotSent, recordDesk:
+			r.reason = text("reason")
+		case recordUnknown:
+			r.reason, r.responseCode = text("reason"), text("rc")
+			r.reversalSTAN, r.reversalSentAt = 123, drawTime(t, "reversal")
+			r.reversalReason, r.nextAt = iso.ReasonTimeout, drawTime(t, "next")
+		case recordReversalSent:
+			r.attempt, r.nextAt = rapid.Uint32().Draw(t, "attempt"), drawTime(t, "next")
+		case recordReversalAnswered:
+			r.attempt, r.verdict, r.responseCode = 3, iso.ReversalDone, text("rc")
+			r.nextAt = drawTime(t, "next")
+		}
+		body := r.encode(nil)
+		got, err := decodeRecord(body)
+		if err != nil {
+			t.Fatalf("%s: %v", r.kind, err)
+		}
+		if r.intent != nil {
+			if !got.intent.localAt.Equal(r.intent.localAt) || got.intent.localAt.Format("150405") != r.intent.localAt.Format("150405") {
+				t.Fatalf("local time %s, want %s", got.intent.localAt, r.intent.localAt)
+			}
+			got.intent.localAt = r.intent.localAt
+		}
+		if !reflect.DeepEqual(got, r) {
+			t.Fatalf("%s: got %+v\nwant %+v", r.kind, got, r)
+		}
+		cut := rapid.IntRange(0, len(body)-1).Draw(t, "cut")
+		if _, err := decodeRecord(body[:cut]); err == nil {
+			t.Fatalf("%s: %d of %d bytes were accepted", r.kind, cut, len(body))
+		}
+		if _, err := decodeRecord(append(body, 0)); err == nil {
+			t.Fatalf("%s: a surplus byte was accepted", r.kind)
+		}
+	})
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	currency, _ := iso.ParseCurrency("RUB")
+	at := time.UnixMilli(1_700_000_000_000).UTC()
+	f.Add((&record{kind: recordIntent, at: at, intent: &intent{merchant: "m", currency: currency, metadata: []Pair{{"k", "v"}}}}).encode(nil))
+	f.Add((&record{kind: recordAnswered, at: at, approved: true, responseCode: "00"}).encode(nil))
+	f.Add((&record{kind: recordUnknown, at: at, reason: "no_answer"}).encode(nil))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, err := decodeRecord(body)
+		if err != nil {
+			return
+		}
+		again, err := decodeRecord(r.encode(nil))
+		if err != nil || again.kind != r.kind {
+			t.Fatalf("a readable record does not survive: %v", err)
+		}
+	})
+}
