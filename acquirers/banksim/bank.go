@@ -120,10 +120,10 @@ func (b *Bank) Close() error {
 	if web != nil {
 		err = errors.Join(err, web.Close())
 	}
+	close(b.clock.stop)
 	for _, l := range links {
 		l.close()
 	}
-	close(b.clock.stop)
 	b.work.Wait()
 	return err
 }
@@ -149,7 +149,11 @@ func (b *Bank) accept(ln net.Listener) {
 				return
 			}
 			b.cfg.Logger.Warn("accepting a link failed; trying again")
-			time.Sleep(pause)
+			select {
+			case <-b.clock.stop:
+				return
+			case <-time.After(pause):
+			}
 			pause = min(2*pause, time.Second)
 			continue
 		}

@@ -32,7 +32,23 @@ func (b *Bank) Handler() http.Handler {
 		b.writeJSON(w, map[string]any{"cards": Cards(), "amounts": Amounts(), "amount_triggers": b.cfg.AmountTriggers})
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { b.writeJSON(w, map[string]string{"status": "ok"}) })
-	return mux
+	return b.counted(mux)
+}
+
+// counted lets Close wait for the requests that run.
+func (b *Bank) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.mu.Lock()
+		if b.closed {
+			b.mu.Unlock()
+			http.Error(w, "the bank is closed", http.StatusServiceUnavailable)
+			return
+		}
+		b.work.Add(1)
+		b.mu.Unlock()
+		defer b.work.Done()
+		h.ServeHTTP(w, r)
+	})
 }
 
 // serveBooks runs the HTTP port. REQUIRES: b.mu.
