@@ -381,6 +381,16 @@ func (b *Books) Each(from uint32, yield func(e Entry) bool) {
 	}
 }
 
+// Entries returns all of the books, in order of arrival. For millions use Each.
+func (b *Books) Entries() []Entry {
+	out := make([]Entry, 0, b.Len())
+	b.Each(1, func(e Entry) bool {
+		out = append(out, e)
+		return true
+	})
+	return out
+}
+
 // ByRRN returns the entries with this RRN, in order of arrival. It reads all of
 // the books.
 func (b *Books) ByRRN(rrn string) []Entry {

@@ -12,10 +12,10 @@ func TestCardsAreValid(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range Cards() {
 		if _, err := iso.ParsePAN([]byte(c.Number)); err != nil {
-			t.Errorf("%s: %v", c.Name, err)
+			t.Errorf("%s: %v", c.Behaviour, err)
 		}
-		if seen[c.Number] || c.Name == "" || c.Does == "" {
-			t.Errorf("card %s appears twice or is not described", c.Name)
+		if seen[c.Number] || c.Behaviour == "" || c.Does == "" {
+			t.Errorf("card %s appears twice or is not described", c.Behaviour)
 		}
 		seen[c.Number] = true
 	}
@@ -36,39 +36,39 @@ type expectation struct {
 	reversed string // code of the reversal's answer; "" = none to the first
 }
 
-var expectations = map[string]expectation{
-	"approve":              {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
-	"decline_05":           {code: "05", state: StateDeclined, reversed: "00"},
-	"decline_51":           {code: "51", state: StateDeclined, reversed: "00"},
-	"decline_54":           {code: "54", state: StateDeclined, reversed: "00"},
-	"decline_41":           {code: "41", state: StateDeclined, reversed: "00"},
-	"decline_43":           {code: "43", state: StateDeclined, reversed: "00"},
-	"decline_96":           {code: "96", state: StateDeclined, reversed: "00"},
-	"partial":              {code: "10", state: StateCharged, booked: 5000, reversed: "00"},
-	"no_answer":            {state: StateUnanswered, reversed: "00"},
-	"charged_no_answer":    {state: StateCharged, booked: 10001, reversed: "00"},
-	"late":                 {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
-	"duplicate_answer":     {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
-	"wrong_amount":         {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
-	"garbled":              {state: StateCharged, booked: 10001, reversed: "00"},
-	"cut_before":           {state: stateNone, cut: true, reversed: "00"},
-	"cut_after":            {state: StateCharged, booked: 10001, cut: true, reversed: "00"},
-	"cut_half":             {state: StateCharged, booked: 10001, cut: true, reversed: "00"},
-	"wrong_stan":           {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
-	"pieces":               {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
-	"code_68":              {code: "68", state: StateDeclined, reversed: "00"},
-	"code_68_charged":      {code: "68", state: StateCharged, booked: 10001, reversed: "00"},
-	"late_decline":         {code: "51", state: StateDeclined, reversed: "00"},
-	"lost_reversal_answer": {state: StateCharged, booked: 10001},
-	"reversal_refused":     {state: StateCharged, booked: 10001, reversed: "12"},
+var expectations = map[Behaviour]expectation{
+	Approve:              {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	Decline05:            {code: "05", state: StateDeclined, reversed: "00"},
+	Decline51:            {code: "51", state: StateDeclined, reversed: "00"},
+	Decline54:            {code: "54", state: StateDeclined, reversed: "00"},
+	Decline41:            {code: "41", state: StateDeclined, reversed: "00"},
+	Decline43:            {code: "43", state: StateDeclined, reversed: "00"},
+	Decline96:            {code: "96", state: StateDeclined, reversed: "00"},
+	PartialApproval:      {code: "10", state: StateCharged, booked: 5000, reversed: "00"},
+	NoAnswer:             {state: StateUnanswered, reversed: "00"},
+	ChargedWithoutAnswer: {state: StateCharged, booked: 10001, reversed: "00"},
+	LateAnswer:           {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	DuplicateAnswer:      {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	WrongAmount:          {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	GarbledAnswer:        {state: StateCharged, booked: 10001, reversed: "00"},
+	CutBefore:            {state: stateNone, cut: true, reversed: "00"},
+	CutAfter:             {state: StateCharged, booked: 10001, cut: true, reversed: "00"},
+	CutHalf:              {state: StateCharged, booked: 10001, cut: true, reversed: "00"},
+	WrongSTAN:            {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	AnswerInPieces:       {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	Code68:               {code: "68", state: StateDeclined, reversed: "00"},
+	Code68Charged:        {code: "68", state: StateCharged, booked: 10001, reversed: "00"},
+	LateDecline:          {code: "51", state: StateDeclined, reversed: "00"},
+	LostReversalAnswer:   {state: StateCharged, booked: 10001},
+	ReversalRefused:      {state: StateCharged, booked: 10001, reversed: "12"},
 }
 
 // TestCards sends one purchase per card and dialect, then reverses it.
 func TestCards(t *testing.T) {
 	for _, name := range iso.Builtins() {
 		for _, card := range Cards() {
-			t.Run(name+"/"+card.Name+card.Number[12:], func(t *testing.T) {
-				want, ok := expectations[card.Name]
+			t.Run(name+"/"+string(card.Behaviour)+card.Number[12:], func(t *testing.T) {
+				want, ok := expectations[card.Behaviour]
 				if !ok {
 					t.Fatal("no expectation")
 				}
@@ -76,7 +76,7 @@ func TestCards(t *testing.T) {
 				c := signedOn(t, b)
 				request, reversal := c.purchase(card.Number, 10001)
 				c.send(request)
-				checkAnswer(t, c, request, want, card.Name)
+				checkAnswer(t, c, request, want, card.Behaviour)
 				if want.state == stateNone {
 					if n := b.Books().Len(); n != 0 {
 						t.Fatalf("%d entries, want none", n)
@@ -93,16 +93,16 @@ func TestCards(t *testing.T) {
 	}
 }
 
-func checkAnswer(t *testing.T, c *client, request *iso.Message, want expectation, name string) {
+func checkAnswer(t *testing.T, c *client, request *iso.Message, want expectation, name Behaviour) {
 	t.Helper()
 	switch {
 	case want.cut:
 		left := c.isCut()
-		if half := left > 0; half != (name == "cut_half") {
+		if half := left > 0; half != (name == CutHalf) {
 			t.Fatalf("%d bytes came before the cut", left)
 		}
 		return
-	case name == "garbled":
+	case name == GarbledAnswer:
 		body, err := c.next(10 * time.Second)
 		if err != nil {
 			t.Fatal(err)
@@ -117,10 +117,10 @@ func checkAnswer(t *testing.T, c *client, request *iso.Message, want expectation
 			t.Fatalf("answer %v code %q, want code %q", got.MTI, code(got), want.code)
 		}
 		checkEchoes(t, c, request, got, name)
-		if slow := time.Since(began) > 15*time.Millisecond; (name == "late" || name == "late_decline") && !slow {
+		if slow := time.Since(began) > 15*time.Millisecond; (name == LateAnswer || name == LateDecline) && !slow {
 			t.Error("the late answer came at once")
 		}
-		if name == "duplicate_answer" {
+		if name == DuplicateAnswer {
 			if again := c.receive(); !bytes.Equal(c.frame(again), c.frame(got)) {
 				t.Error("the second answer is another")
 			}
@@ -129,22 +129,22 @@ func checkAnswer(t *testing.T, c *client, request *iso.Message, want expectation
 	c.silent()
 }
 
-func checkEchoes(t *testing.T, c *client, request, got *iso.Message, name string) {
+func checkEchoes(t *testing.T, c *client, request, got *iso.Message, name Behaviour) {
 	t.Helper()
 	err := c.d.Verify(request, got)
 	switch name {
-	case "wrong_amount":
+	case WrongAmount:
 		if n, _ := number(got.Get(4)); n != 10101 {
 			t.Errorf("amount %d, want 10101", n)
 		}
-	case "partial":
+	case PartialApproval:
 		if n, _ := number(got.Get(4)); n != 5000 {
 			t.Errorf("amount %d, want 5000", n)
 		}
 		if err != nil {
 			t.Error(err)
 		}
-	case "wrong_stan":
+	case WrongSTAN:
 		if bytes.Equal(request.Get(11), got.Get(11)) {
 			t.Error("the STAN is right")
 		}
@@ -229,9 +229,9 @@ func TestAmountTriggers(t *testing.T) {
 		c := signedOn(t, b)
 		request, _ := c.purchase(approveCard, tt.amount)
 		c.send(request)
-		name := ""
+		name := Behaviour("")
 		if tt.amount == 1268 {
-			name = "late"
+			name = LateAnswer
 		}
 		checkAnswer(t, c, request, tt.want, name)
 		checkEntry(t, only(t, b, request), tt.want, TestCard{Number: approveCard, Charge: tt.want.booked != 0})

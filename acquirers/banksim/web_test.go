@@ -168,10 +168,10 @@ func TestPage(t *testing.T) {
 	request, _ := c.purchase(approveCard, 100)
 	c.ask(request)
 	for _, line := range lines {
-		if !strings.Contains(line, "127.0.0.1:8584") {
+		if !strings.Contains(line, "127.0.0.1:9102") {
 			t.Errorf("%s: another port than the page's", line)
 		}
-		line = strings.ReplaceAll(line, "127.0.0.1:8584", b.BooksAddr())
+		line = strings.ReplaceAll(line, "127.0.0.1:9102", b.BooksAddr())
 		cmd := exec.Command("sh", "-c", "set -e; curl() { '"+curl+"' --fail --max-time 10 \"$@\"; }; "+line)
 		out, err := cmd.Output()
 		if err != nil {
