@@ -127,19 +127,17 @@ func (d *Dialect) NextFrame(buf []byte) (body []byte, n int, err error) {
 	if !ok {
 		return nil, 0, ErrFrameLength
 	}
-	if length == 0 {
-		if f.refuseZero {
-			return nil, 0, ErrFrameEmpty
-		}
-		return nil, f.width, nil
-	}
-	if f.inclusive {
+	if f.inclusive && length != 0 {
 		if length < f.width {
 			return nil, 0, ErrFrameLength
 		}
 		length -= f.width
 	}
 	switch {
+	case length == 0 && f.refuseZero:
+		return nil, 0, ErrFrameEmpty
+	case length == 0:
+		return nil, f.width, nil
 	case length > f.max:
 		return nil, 0, ErrFrameSize
 	case length <= len(f.header):

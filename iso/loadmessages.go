@@ -1,0 +1,308 @@
+package iso
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+func (l *loader) messages(s *section) {
+	for op := OpPurchase; op < opCount; op++ {
+		if one := s.optional(op.String()); one != nil {
+			l.d.requests[op] = l.request(one, op)
+		}
+	}
+	if s != nil && (l.d.requests[OpPurchase].mti == 0 && l.d.requests[OpAuthorization].mti == 0 || l.d.requests[OpReversal].mti == 0) {
+		s.fail("messages needs a purchase or an authorization, and a reversal to undo it")
+	}
+	s.done()
+}
+
+func (l *loader) request(s *section, op Operation) program {
+	p := program{mti: l.mti(s)}
+	if p.mti != 0 && (!p.mti.ExpectsAnswer() || p.mti != p.mti.Normal()) {
+		l.fail(s.lineOf("mti"), "%s.mti must be a request or an advice and no repeat, like 0200 or 0420", s.path)
+	}
+	p.steps = l.steps(s.sub("fields"), op)
+	s.done()
+	return p
+}
+
+func (l *loader) mti(s *section) MTI {
+	text := s.text("mti", `"0200"`, 4)
+	m, err := ParseMTI(text)
+	if err != nil && text != "" {
+		l.fail(s.lineOf("mti"), "%s.mti must be four digits in quotes, like \"0200\"", s.path)
+	}
+	return m
+}
+
+func (l *loader) answers(s *section) {
+	for key, val := range s.each {
+		mti, err := ParseMTI(key)
+		if err != nil || !mti.IsAnswer() || mti != mti.Normal() {
+			l.fail(val.Line, "answers: %q is not the type of an answer; write it like \"0210\"", key)
+			continue
+		}
+		one := l.section(val, "answers."+key)
+		steps := l.steps(one.sub("fields"), 0)
+		one.done()
+		l.d.answers = append(l.d.answers, answerClass{mti: mti, program: program{mti: mti, steps: steps}})
+	}
+}
+
+// steps reads the fields of one message. op is 0 for an answer.
+func (l *loader) steps(s *section, op Operation) []step {
+	var out []step
+	for key, val := range s.each {
+		field, ok := dataField(key)
+		if !ok {
+			l.fail(val.Line, "%s: %q is not a field; write a number from 2 to 128 without 65", s.path, key)
+			continue
+		}
+		if one := l.section(val, s.at(key)); one != nil {
+			if st := l.step(one, field, op); st.source != 0 {
+				out = append(out, st)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b step) int { return a.field - b.field })
+	return out
+}
+
+func (l *loader) step(s *section, field int, op Operation) step {
+	st := step{field: field}
+	words := []string{"from", "const", "tags", "echo"}
+	given := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return !s.has(w) })
+	if len(given) != 1 {
+		s.fail("%s needs one of from, const, tags or echo; write it like {from: stan} or {const: \"59\"}", s.path)
+		return st
+	}
+	switch given[0] {
+	case "from":
+		st.source = l.source(s, op)
+	case "const":
+		st.source, st.constant = srcConst, s.text("const", `"59"`, 999)
+	case "tags":
+		st.source = srcTags
+		st.tags = l.tags(s.sub("tags"), op)
+	case "echo":
+		if st.source = srcEcho; op != 0 || !s.flag("echo") {
+			s.fail("%s: only a field of an answer can be {echo: true}", s.path)
+		}
+	}
+	st.optional = s.optionalFlag("optional")
+	s.done()
+	l.checkStep(s, &st, op)
+	return st
+}
+
+func (l *loader) source(s *section, op Operation) source {
+	var words []string
+	for src := srcPAN; src < srcCount; src++ {
+		words = append(words, sourceRules[src].name)
+	}
+	src := srcPAN + source(s.oneOf("from", words))
+	if src < srcPAN {
+		return 0
+	}
+	network := op >= OpSignOn && op <= OpEcho
+	switch {
+	case (src == srcCVC || src == srcCAVV) && (op == OpReversal || op == 0):
+		s.fail("%s: a card's verification data belongs in no reversal and no answer; remove the field", s.path)
+	case src == srcNetworkCode && !network:
+		s.fail("%s: network_code belongs in sign_on, sign_off and echo", s.path)
+	case src == srcNetworkCode && l.d.network[op] == "":
+		s.fail("%s: the file gives no code for it; write network.codes.%s", s.path, op)
+	case src == srcSettlementDate && op != 0:
+		s.fail("%s: settlement_date belongs in an answer", s.path)
+	}
+	return src
+}
+
+func (l *loader) tags(s *section, op Operation) []tagStep {
+	var out []tagStep
+	form := l.d.private
+	if form.tag == 0 {
+		s.fail("%s: write encoding.private: {tag: 2, length: 3} so that the tags have a form", s.pathOf(""))
+		return nil
+	}
+	for tag, val := range s.each {
+		if len(tag) != form.tag || !classAN.allows([]byte(tag)) {
+			l.fail(val.Line, "%s: a tag has %d letters or digits here, in quotes", s.path, form.tag)
+		}
+		one := l.section(val, s.at(tag))
+		out = append(out, tagStep{tag: tag, source: l.source(one, op)})
+		one.done()
+	}
+	return out
+}
+
+// checkStep compares what a source gives with what the field takes.
+func (l *loader) checkStep(s *section, st *step, op Operation) {
+	f := &l.d.codec.fields[st.field]
+	if f.form == 0 {
+		return
+	}
+	rule := sourceRules[st.source]
+	switch {
+	case st.source == srcConst:
+		if _, wrong := f.fit([]byte(st.constant), 0, srcConst); wrong != "" {
+			s.fail("%s: the constant does not fit field %d: %s", s.path, st.field, wrong)
+		}
+	case st.source == srcEcho:
+	case f.class == classB || f.class == classSign:
+		s.fail("%s: field %d has class %s, which takes no text; give it class n, an or ans", s.path, st.field, classNames[f.class-1])
+	case st.source == srcTags && f.class != classANS:
+		s.fail("%s: tags need a field of class ans", s.path)
+	case rule.max > int(f.max):
+		s.fail("%s: %s has %d characters but field %d takes %d", s.path, rule.name, rule.max, st.field, f.max)
+	case f.prefix == prefixNone && rule.min > 0 && rule.min == rule.max && rule.max != int(f.max):
+		s.fail("%s: %s has %d characters but field %d has exactly %d", s.path, rule.name, rule.max, st.field, f.max)
+	}
+	secret := st.source == srcCVC || slices.ContainsFunc(st.tags, func(t tagStep) bool { return t.source == srcCVC || t.source == srcCAVV })
+	if secret && f.mask != maskSecret {
+		s.fail("%s: field %d carries verification data; write mask: secret in encoding.fields.%d", s.path, st.field, st.field)
+	}
+	if st.source == srcPAN && f.mask == maskNone {
+		s.fail("%s: field %d carries the card number; write mask: pan in encoding.fields.%d", s.path, st.field, st.field)
+	}
+}
+
+// matching reads what joins an answer to its request, and what is compared after.
+func (l *loader) matching(match, verify *section) {
+	for i := range l.d.answers {
+		c := &l.d.answers[i]
+		key := c.mti.String()
+		c.key = l.fieldList(match.need(key, "[11, 37, 41]"), match.pathOf(key))
+		size := 2
+		for _, f := range c.key {
+			size += 1 + int(l.d.codec.fields[f].max)
+			if l.d.codec.fields[f].mask != maskNone {
+				l.fail(match.lineOf(key), "behaviour.match.%s: field %d is masked, so it may not be part of a key", key, f)
+			}
+		}
+		if size > keySize {
+			l.fail(match.lineOf(key), "behaviour.match.%s: the fields take %d bytes of a key that has %d; name fewer or shorter fields", key, size, keySize)
+		}
+		if !slices.Contains(c.key, 11) && match != nil {
+			l.fail(match.lineOf(key), "behaviour.match.%s must hold field 11, the trace number", key)
+		}
+		if one := verify.optional(key); one != nil {
+			if one.has("equal") {
+				c.equal = l.fieldList(one.find("equal"), one.at("equal"))
+			}
+			if one.has("if_present") {
+				c.ifPresent = l.fieldList(one.find("if_present"), one.at("if_present"))
+			}
+			one.done()
+		}
+	}
+	match.done()
+	verify.done()
+}
+
+// crossChecks holds the blocks against each other, once each is right by itself.
+func (l *loader) crossChecks(top *section) {
+	line := top.lineOf("messages")
+	for op := OpPurchase; op < opCount; op++ {
+		p := &l.d.requests[op]
+		if p.mti == 0 {
+			continue
+		}
+		c := l.d.class(p.mti.Response())
+		if c == nil {
+			l.fail(line, "messages.%s is answered by %s; write answers.%q", op, p.mti.Response(), p.mti.Response())
+			continue
+		}
+		for _, field := range c.key {
+			if !slices.ContainsFunc(p.steps, func(s step) bool { return s.field == field && !s.optional }) {
+				l.fail(line, "messages.%s has no field %d that is always sent, but behaviour.match.%q needs it", op, field, c.mti.String())
+			}
+		}
+	}
+	for i := range l.d.golden {
+		l.checkGolden(&l.d.golden[i])
+	}
+}
+
+// goldenVector is a message whose bytes and fields are both known.
+type goldenVector struct {
+	name string
+	line int
+	body []byte
+	want Message
+}
+
+func (l *loader) goldenBlock(n *yaml.Node) {
+	if n.Kind != yaml.SequenceNode {
+		l.fail(n.Line, "golden must be a list of {name, mti, text or hex, fields}")
+		return
+	}
+	for i, item := range n.Content {
+		s := l.section(item, fmt.Sprintf("golden[%d]", i))
+		if s == nil {
+			continue
+		}
+		g := goldenVector{name: s.text("name", "purchase", 80), line: s.line}
+		g.want.MTI = l.mti(s)
+		if s.has("hex") {
+			body, err := hex.DecodeString(strings.Join(strings.Fields(s.text("hex", "0200...", 1<<16)), ""))
+			if err != nil {
+				l.fail(s.lineOf("hex"), "%s.hex must be pairs of hex digits", s.path)
+			}
+			g.body = body
+		} else {
+			g.body = []byte(s.text("text", "0200...", 1<<16))
+		}
+		l.goldenFields(s.sub("fields"), &g.want)
+		s.done()
+		l.d.golden = append(l.d.golden, g)
+	}
+}
+
+func (l *loader) goldenFields(s *section, m *Message) {
+	for key, val := range s.each {
+		field, ok := dataField(key)
+		if !ok || val.Kind != yaml.ScalarNode {
+			l.fail(val.Line, "%s: write a field from 2 to 128 without 65 and its value in quotes", s.path)
+			continue
+		}
+		if !l.d.isBinary(field) {
+			m.SetString(field, val.Value)
+			continue
+		}
+		raw, err := hex.DecodeString(val.Value)
+		if err != nil {
+			l.fail(val.Line, "%s.%d is binary; write it in hex digits", s.path, field)
+		}
+		m.Set(field, raw)
+	}
+}
+
+// checkGolden holds one vector against the tables, both ways. It quotes no value.
+func (l *loader) checkGolden(g *goldenVector) {
+	var got Message
+	if err := l.d.Decode(g.body, &got); err != nil {
+		l.fail(g.line, "golden %q cannot be read: %s; mend encoding or the vector", g.name, strings.TrimPrefix(err.Error(), "iso: "))
+		return
+	}
+	if got.MTI != g.want.MTI {
+		l.fail(g.line, "golden %q has type %s; mend its mti", g.name, got.MTI)
+	}
+	for f := 2; f <= maxDialectField; f++ {
+		if got.Has(f) != g.want.Has(f) || !bytes.Equal(got.Get(f), g.want.Get(f)) {
+			l.fail(g.line, "golden %q: field %d is not what the bytes hold; mend encoding or the vector", g.name, f)
+		}
+	}
+	body, err := l.d.AppendBody(nil, &g.want)
+	if err != nil {
+		l.fail(g.line, "golden %q cannot be written: %s", g.name, strings.TrimPrefix(err.Error(), "iso: "))
+	} else if !bytes.Equal(body, g.body) {
+		l.fail(g.line, "golden %q: the fields give other bytes; mend encoding or the vector", g.name)
+	}
+}
