@@ -29,6 +29,7 @@ type link struct {
 	// Of the reader alone.
 	req, ans  iso.Message
 	values    iso.Values
+	decided   Plan
 	batch     []byte // answers of the frames of one read
 	scratch   []byte
 	currency  currencyMemo

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -499,4 +500,55 @@ func TestLateAnswerElsewhere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestManyInFlight: a hundred thousand answers wait half a minute in one heap,
+// with no goroutine and no timer of their own.
+func TestManyInFlight(t *testing.T) {
+	d := dialect(t, "binary87")
+	synctest.Test(t, func(t *testing.T) {
+		ln := newPipes()
+		b := start(t, Config{Dialect: d, Listener: ln, Delay: 30 * time.Second, AllowBeforeSignOn: true})
+		s := newStream(t, d)
+		c := newClient(t, d, ln.dial())
+		const n, step = 100_000, 500
+		began := time.Now()
+		before := runtime.NumGoroutine()
+		for range n / step {
+			if _, err := c.conn.Write(s.frames(step)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if got := b.Status().Pending; got != n {
+			t.Fatalf("%d answers wait, want %d", got, n)
+		}
+		if more := runtime.NumGoroutine() - before; more > 2 {
+			t.Errorf("%d goroutines more", more)
+		}
+		chunk := make([]byte, 1<<20)
+		for got := 0; got < n; {
+			m, err := c.conn.Read(chunk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.buf = append(c.buf, chunk[:m]...)
+			for {
+				body, used, err := d.NextFrame(c.buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if used == 0 {
+					break
+				}
+				if body != nil {
+					got++
+				}
+				c.buf = c.buf[used:]
+			}
+		}
+		if took := time.Since(began); took < 30*time.Second || took > 31*time.Second {
+			t.Errorf("the answers took %v", took)
+		}
+	})
 }

@@ -19,8 +19,9 @@ func (l *link) serveNetwork() {
 		l.bank.stats.ignored.Add(1)
 		return
 	}
-	p := Plan{Code: l.bank.cfg.Codes.Approved}
-	l.script(&p, nil)
+	p := &l.decided
+	*p = Plan{Code: l.bank.cfg.Codes.Approved}
+	l.script(p, nil)
 	if approves(p.Code) && p.Effect != Nothing {
 		switch op, ok := l.bank.cfg.Dialect.NetworkOperation(&l.req); {
 		case ok && op == iso.OpSignOn:
@@ -29,7 +30,7 @@ func (l *link) serveNetwork() {
 			l.signedOn.Store(false)
 		}
 	}
-	l.answer(&p, verdict{code: p.Code})
+	l.answer(p, verdict{code: p.Code})
 }
 
 // startNetwork sends one network message of the bank's own on a link.

@@ -52,21 +52,21 @@ func (l *link) serveRequest() {
 		return
 	}
 	var card *TestCard
-	var p Plan
+	p := &l.decided
 	if own := l.readCard(&f, &card); own != "" {
-		p = Plan{Code: own}
+		*p = Plan{Code: own}
 	} else {
-		p = l.plan(&f, card)
+		*p = l.plan(&f, card)
 	}
-	l.script(&p, card)
+	l.script(p, card)
 	if p.Fault == FaultCutUnseen {
 		l.bank.stats.forgotten.Add(1)
 		l.cutting = true
 		return
 	}
 	p.Delay += l.think()
-	v := l.bank.books.request(&f, &p, p.Delay == 0 && l.mode.name != ModeMute && p.Fault.answersAtOnce())
-	l.answer(&p, v)
+	v := l.bank.books.request(&f, p, p.Delay == 0 && l.mode.name != ModeMute && p.Fault.answersAtOnce())
+	l.answer(p, v)
 }
 
 // plan is what card, amount and mode say, in rising order of right.
@@ -104,24 +104,25 @@ func (l *link) serveReversal() {
 	if own := l.readCard(&f, &card); own == codes.FormatError {
 		f.panLen = 0
 	}
-	p := Plan{}
+	p := &l.decided
+	*p = Plan{}
 	if card != nil {
-		p = card.reversal
+		*p = card.reversal
 	}
 	if p.Code == "" {
 		p.Code = codes.Approved
 	}
-	l.script(&p, card)
+	l.script(p, card)
 	if p.Fault == FaultCutUnseen {
 		l.bank.stats.forgotten.Add(1)
 		l.cutting = true
 		return
 	}
 	p.Delay += l.think()
-	v := l.bank.books.reversal(&f, &p)
+	v := l.bank.books.reversal(&f, p)
 	v.silent = card != nil && card.lostAck && v.first
 	v.seq = 0
-	l.answer(&p, v)
+	l.answer(p, v)
 }
 
 func (l *link) script(p *Plan, card *TestCard) {
