@@ -1,0 +1,167 @@
+package bench
+
+import (
+	"errors"
+	"time"
+)
+
+// conn is one keep-alive connection with at most one request in flight.
+type conn struct {
+	token     int32
+	fd        int    // -1: not connected
+	payment   uint64 // index in the worker's ledger; noPayment: idle
+	dueAt     time.Duration
+	sentAt    time.Duration
+	idleSince time.Duration
+	out       []byte // the request
+	written   int
+	blocked   bool // the poller also waits for room to write
+	in        []byte
+	have      int
+}
+
+// connect makes the connection usable, or leaves it for the next tick.
+func (w *worker) connect(c *conn) {
+	fd, err := dial(w.mix.host, dialTimeout)
+	if err != nil {
+		w.total.losses[lossConnect]++
+		return
+	}
+	if err := w.poll.add(fd, c.token); err != nil {
+		closeSocket(fd)
+		w.total.losses[lossConnect]++
+		return
+	}
+	c.fd, c.payment, c.have, c.blocked, c.idleSince = fd, noPayment, 0, false, w.now()
+	w.idle = append(w.idle, c.token)
+}
+
+// drop closes the socket. It does not touch the idle stack.
+func (w *worker) drop(c *conn) {
+	if c.fd >= 0 {
+		closeSocket(c.fd)
+	}
+	c.fd = -1
+}
+
+// send writes the next request on an idle connection.
+func (w *worker) send(c *conn, due time.Duration) {
+	i, fresh := w.pick()
+	c.payment, c.dueAt, c.sentAt = i, due, w.now()
+	c.out = w.mix.appendRequest(c.out[:0], w.number(i))
+	c.written = 0
+	w.busy++
+	w.total.sent++
+	if w.plan.has(due) {
+		w.measured.sent++
+	}
+	if !fresh {
+		w.total.duplicates++
+	}
+	w.flush(c)
+}
+
+func (w *worker) flush(c *conn) {
+	n, err := writeSome(c.fd, c.out[c.written:])
+	if err != nil && !errors.Is(err, errAgain) {
+		w.lose(c, lossConnection)
+		return
+	}
+	c.written += n
+	if full := c.written < len(c.out); full != c.blocked {
+		c.blocked = full
+		if err := w.poll.wantWrite(c.fd, c.token, full); err != nil {
+			w.lose(c, lossConnection)
+		}
+	}
+}
+
+// ready is called when the connection has something to read, or room to write.
+func (w *worker) ready(token int32) {
+	c := &w.conns[token]
+	if c.fd < 0 {
+		return
+	}
+	if c.payment != noPayment && c.written < len(c.out) {
+		w.flush(c)
+		if c.fd < 0 {
+			return
+		}
+	}
+	if len(c.in)-c.have < readSize/2 {
+		c.in = append(c.in, make([]byte, max(readSize, len(c.in)))...)
+	}
+	n, err := readSome(c.fd, c.in[c.have:])
+	switch {
+	case errors.Is(err, errAgain):
+		return
+	case err != nil || n == 0:
+		w.lose(c, lossConnection)
+		return
+	}
+	c.have += n
+	if c.payment == noPayment {
+		w.lose(c, lossProtocol) // an answer to nothing
+		return
+	}
+	var a answer
+	used, err := parseAnswer(c.in[:c.have], &a)
+	switch {
+	case err != nil, used != 0 && used != c.have:
+		w.lose(c, lossProtocol)
+	case used != 0:
+		w.accept(c, &a)
+	}
+}
+
+// accept books an answer and frees the connection.
+func (w *worker) accept(c *conn, a *answer) {
+	now := w.now()
+	if w.plan.has(now) {
+		w.measured.answer(a)
+	}
+	w.total.answer(a)
+	w.ledger.note(c.payment, outcomeOf(a))
+	latency := now - c.dueAt
+	record(w.second.latency, latency)
+	if w.plan.has(c.dueAt) {
+		record(w.latency, latency)
+	}
+	c.payment, c.have, c.idleSince = noPayment, 0, now
+	w.busy--
+	if a.closes {
+		w.drop(c)
+		return
+	}
+	w.idle = append(w.idle, c.token)
+}
+
+// lose gives the connection up; the next tick opens it again. A request in flight
+// is booked as lost, with the time it has waited as its latency.
+func (w *worker) lose(c *conn, why int) {
+	w.drop(c)
+	if c.payment == noPayment {
+		// It stood idle; a server may close such a connection at any time.
+		for k, token := range w.idle {
+			if token == c.token {
+				w.idle = append(w.idle[:k], w.idle[k+1:]...)
+				break
+			}
+		}
+		return
+	}
+	now := w.now()
+	w.total.losses[why]++
+	if w.plan.has(now) {
+		w.measured.losses[why]++
+	}
+	if w.plan.has(c.dueAt) {
+		record(w.latency, now-c.dueAt)
+	}
+	w.ledger.note(c.payment, lost)
+	if w.o.RetryLost {
+		w.again = append(w.again, c.payment)
+	}
+	c.payment = noPayment
+	w.busy--
+}

@@ -1,0 +1,167 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"time"
+)
+
+// Options say what to load, how and for how long.
+type Options struct {
+	// Target is the base address of the merchants' API, http://host:port. Required.
+	// TLS is not spoken: the generator is meant for loopback and private networks.
+	Target string
+	// Keys are the merchants' API keys; requests take turns. At least one.
+	Keys []string
+	// Cards are test card numbers; requests take turns. Default: one that every
+	// simulated bank approves.
+	Cards []string
+	// Banks, when set, are named in the requests in turn.
+	Banks []string
+	// Currency is an ISO 4217 alphabetic code. Default RUB.
+	Currency string
+	// Admin is the base address of the admin listener; empty: no metrics, no
+	// journal in the money check.
+	Admin string
+	// Books are base addresses of the simulated banks' books; empty: no bank in
+	// the money check.
+	Books []string
+
+	// Rate is the number of requests due per second; 0 is a closed loop.
+	Rate float64
+	// Poisson spaces the requests of an open loop at random (exponentially),
+	// else they are evenly spaced.
+	Poisson bool
+	// Seed makes the schedule and the mix repeatable. Default 1.
+	Seed uint64
+	// Connections are opened up front and kept. Default 64, in an open loop 512.
+	Connections int
+	// Workers are the threads that drive the connections. Default 1.
+	Workers int
+	// Duplicates is the share of requests, 0..1, that repeat an earlier one with
+	// the same idempotency key.
+	Duplicates float64
+	// RetryLost sends a payment again, with its key, when its connection was lost
+	// or its answer did not come, as a careful merchant does.
+	RetryLost bool
+
+	// Warmup is loaded and not measured. Default 1s.
+	Warmup time.Duration
+	// Duration is the measured time. Default 10s.
+	Duration time.Duration
+	// Timeout is how long an answer is waited for. Default 30s.
+	Timeout time.Duration
+	// Settle is how long the money check waits for open payments to be resolved.
+	// Default 30s.
+	Settle time.Duration
+
+	// SkipMoney leaves the books alone: for a target that has none.
+	SkipMoney bool
+
+	// Binary is the program to start; empty: everything runs already.
+	Binary string
+	// BankArgs and ServeArgs are the arguments of the bank and of the switch.
+	// Either may be empty. The bank is started first.
+	BankArgs, ServeArgs []string
+	// BankAddr is dialled to see that the bank is up, when Books is empty.
+	BankAddr string
+	// ChildEnv is added to the environment of both.
+	ChildEnv []string
+	// ServePID and BankPID are processes that run already and shall be measured.
+	ServePID, BankPID int
+	// ChildLog receives what the children print. Default: dropped.
+	ChildLog io.Writer
+
+	// Progress receives a line per second. Default: none.
+	Progress io.Writer
+}
+
+const (
+	maxConnections = 60_000
+	maxWorkers     = 64
+	maxRate        = 5_000_000
+)
+
+// EnsureDefaults fills what is zero.
+func (o *Options) EnsureDefaults() {
+	if len(o.Cards) == 0 {
+		o.Cards = []string{"4111111111111111"}
+	}
+	setDefault(&o.Currency, "RUB")
+	setDefault(&o.Seed, 1)
+	if o.Rate > 0 {
+		setDefault(&o.Connections, 512)
+	}
+	setDefault(&o.Connections, 64)
+	setDefault(&o.Workers, 1)
+	setDefault(&o.Warmup, time.Second)
+	setDefault(&o.Duration, 10*time.Second)
+	setDefault(&o.Timeout, 30*time.Second)
+	setDefault(&o.Settle, 30*time.Second)
+	if o.ChildLog == nil {
+		o.ChildLog = io.Discard
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate names every field that makes no sense. REQUIRES: EnsureDefaults.
+func (o *Options) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if _, err := hostOf(o.Target); err != nil {
+		errs = append(errs, fmt.Errorf("target: %w", err))
+	}
+	check(len(o.Keys) > 0, "keys: at least one is needed")
+	for _, list := range [][]string{o.Keys, o.Cards, o.Banks, {o.Currency}} {
+		for _, text := range list {
+			check(plain(text), "keys, cards, banks and currency: only letters, digits, - and _ are allowed")
+		}
+	}
+	check(o.Rate >= 0 && o.Rate <= maxRate, "rate: must be 0..%d requests per second", maxRate)
+	check(o.Rate > 0 || !o.Poisson, "poisson: needs a rate")
+	check(o.Workers >= 1 && o.Workers <= maxWorkers, "workers: must be 1..%d", maxWorkers)
+	check(o.Connections >= o.Workers && o.Connections <= maxConnections, "connections: must be %d..%d", o.Workers, maxConnections)
+	check(o.Duplicates >= 0 && o.Duplicates < 1, "duplicates: must be a share, 0 <= share < 1")
+	check(o.Warmup >= 0 && o.Duration >= 100*time.Millisecond, "duration: must be at least 100ms, warmup not negative")
+	check(o.Timeout >= 10*time.Millisecond && o.Settle >= 0, "timeout: must be at least 10ms, settle not negative")
+	check(o.Binary != "" || len(o.BankArgs)+len(o.ServeArgs) == 0, "binary: is needed to start a bank or a switch")
+	return errors.Join(errs...)
+}
+
+// plain text needs no escaping in JSON or in a header.
+func plain(s string) bool {
+	for _, c := range []byte(s) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func hostOf(base string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || len(u.Path) > 1 {
+		return "", errors.New("must look like http://host:port")
+	}
+	if u.Port() == "" {
+		return net.JoinHostPort(u.Hostname(), "80"), nil
+	}
+	return u.Host, nil
+}

@@ -1,0 +1,60 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestValidate(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Options)
+		want   string // in the error; "" is valid
+	}{
+		{"defaults", func(*Options) {}, ""},
+		{"open loop", func(o *Options) { o.Rate, o.Poisson = 1000, true }, ""},
+		{"https", func(o *Options) { o.Target = "https://127.0.0.1" }, "target"},
+		{"path", func(o *Options) { o.Target = "http://127.0.0.1:1/v1" }, "target"},
+		{"no key", func(o *Options) { o.Keys = nil }, "keys"},
+		{"key with a line break", func(o *Options) { o.Keys = []string{"a\r\nb"} }, "only letters"},
+		{"poisson without rate", func(o *Options) { o.Poisson = true }, "poisson"},
+		{"negative rate", func(o *Options) { o.Rate = -1 }, "rate"},
+		{"more workers than connections", func(o *Options) { o.Workers, o.Connections = 4, 3 }, "connections"},
+		{"only duplicates", func(o *Options) { o.Duplicates = 1 }, "duplicates"},
+		{"too short", func(o *Options) { o.Duration = time.Millisecond }, "duration"},
+		{"no binary", func(o *Options) { o.ServeArgs = []string{"serve"} }, "binary"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := Options{Target: "http://127.0.0.1:8080", Keys: []string{"sk_test_a"}}
+			tt.change(&o)
+			o.EnsureDefaults()
+			err := o.Validate()
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestParseProc(t *testing.T) {
+	stat := "42 (a (strange) name) S 1 1 1 0 -1 4194560 1 2 3 4 150 50 9 9 20 0 8 0 100 1 1\n"
+	if n, err := parseStat([]byte(stat)); n != 200 || err != nil {
+		t.Errorf("ticks %d, %v", n, err)
+	}
+	if _, err := parseStat([]byte("42 (x) S 1")); err == nil {
+		t.Error("a short line is accepted")
+	}
+	if n := parsePeak([]byte("Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t  12 kB\n")); n != 12<<10 {
+		t.Errorf("peak %d", n)
+	}
+}
+
+func TestParseMetrics(t *testing.T) {
+	page := "# HELP a b\na 1\na{x=\"}\"} 2\nab 100\na_total 7 1700000000\nbad x\n"
+	got := parseMetrics(page, "a", "a_total", "bad", "none")
+	if len(got) != 2 || got["a"] != 3 || got["a_total"] != 7 {
+		t.Errorf("got %v", got)
+	}
+}

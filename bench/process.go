@@ -1,0 +1,218 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	startLimit = 60 * time.Second // a switch may have a long journal to read
+	stopLimit  = 45 * time.Second
+	tailSize   = 4 << 10
+)
+
+// child is a process that the run started.
+type child struct {
+	name string
+	cmd  *exec.Cmd
+	out  *tail
+	done chan struct{}
+	err  error // after done
+}
+
+// startChild runs the binary and waits until up says so. The process is gone when
+// this returns an error.
+func startChild(ctx context.Context, o *Options, name string, args []string) (*child, error) {
+	c := &child{name: name, cmd: exec.Command(o.Binary, args...), out: &tail{next: o.ChildLog}, done: make(chan struct{})}
+	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
+	c.cmd.Env = append(os.Environ(), o.ChildEnv...)
+	if err := c.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.done)
+	}()
+	if err := c.await(ctx, upCheck(o, name)); err != nil {
+		c.stop()
+		return nil, fmt.Errorf("%s did not start: %w\n%s", name, err, c.out.text())
+	}
+	return c, nil
+}
+
+const (
+	bankName  = "bank"
+	serveName = "switch"
+)
+
+// upCheck is how a child shows that it is ready for work.
+func upCheck(o *Options, name string) func(ctx context.Context) error {
+	switch {
+	case name == bankName && len(o.Books) > 0:
+		return func(ctx context.Context) error { return fetch(ctx, o.Books[0]+"/healthz", io.Discard) }
+	case name == bankName && o.BankAddr != "":
+		return func(ctx context.Context) error { return reach(ctx, o.BankAddr) }
+	case name == serveName && o.Admin != "":
+		return func(ctx context.Context) error { return fetch(ctx, o.Admin+"/readyz", io.Discard) }
+	case name == serveName:
+		return func(ctx context.Context) error {
+			host, err := hostOf(o.Target)
+			if err != nil {
+				return err
+			}
+			return reach(ctx, host)
+		}
+	}
+	return func(context.Context) error { return nil }
+}
+
+func reach(ctx context.Context, addr string) error {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+func (c *child) await(ctx context.Context, up func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	pause := time.NewTicker(20 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		err := up(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-c.done:
+			return fmt.Errorf("it ended: %w", errors.Join(c.err, err))
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-pause.C:
+		}
+	}
+}
+
+// stop asks the process to drain, and kills it when it does not end in time.
+func (c *child) stop() {
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-c.done:
+	case <-time.After(stopLimit):
+		_ = c.cmd.Process.Kill()
+		<-c.done
+	}
+}
+
+// tail passes output on and keeps the end of it. Goroutine-safe.
+type tail struct {
+	mu   sync.Mutex
+	next io.Writer
+	last []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last = append(t.last, p...)
+	if over := len(t.last) - tailSize; over > 0 {
+		t.last = append(t.last[:0], t.last[over:]...)
+	}
+	return t.next.Write(p)
+}
+
+func (t *tail) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.last))
+}
+
+// usage is what a process has used since it began.
+type usage struct {
+	cpu     time.Duration
+	rssPeak int64 // bytes
+}
+
+// clockTicks per second of /proc/PID/stat; Linux shows programs 100 everywhere.
+const clockTicks = 100
+
+// readUsage reads a process's use from /proc.
+func readUsage(pid int) (usage, error) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	stat, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return usage{}, err
+	}
+	status, err := os.ReadFile(dir + "/status")
+	if err != nil {
+		return usage{}, err
+	}
+	ticks, err := parseStat(stat)
+	if err != nil {
+		return usage{}, fmt.Errorf("%s/stat: %w", dir, err)
+	}
+	return usage{cpu: time.Duration(ticks) * time.Second / clockTicks, rssPeak: parsePeak(status)}, nil
+}
+
+// parseStat sums user and system time. The second field is the program's name in
+// parentheses and may hold spaces, so counting starts behind the last one.
+func parseStat(stat []byte) (int64, error) {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	const utime, stime = 11, 12 // fields 14 and 15 of the file
+	if len(fields) <= stime {
+		return 0, errors.New("too few fields")
+	}
+	u, err1 := strconv.ParseInt(string(fields[utime]), 10, 64)
+	s, err2 := strconv.ParseInt(string(fields[stime]), 10, 64)
+	return u + s, errors.Join(err1, err2)
+}
+
+// parsePeak is VmHWM in bytes; 0 when there is none.
+func parsePeak(status []byte) int64 {
+	for line := range bytes.Lines(status) {
+		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
+			f := bytes.Fields(rest)
+			if len(f) > 0 {
+				kb, _ := strconv.ParseInt(string(f[0]), 10, 64)
+				return kb << 10
+			}
+		}
+	}
+	return 0
+}
+
+var webClient = &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+const maxFetch = 64 << 20
+
+// fetch copies the body of a GET that answered 200.
+func fetch(ctx context.Context, url string, to io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := webClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(to, io.LimitReader(res.Body, maxFetch)); err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: status %d", url, res.StatusCode)
+	}
+	return nil
+}
