@@ -1,0 +1,237 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// readError turns an error of the engine into one of the store's. The engine
+// itself reports damage it meets in the background as fatal.
+func (s *Store) readError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrCorrupt):
+		return err
+	case isCorruption(err):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return fmt.Errorf("storage: reading: %w", err)
+}
+
+// Get appends the value of key to dst[:0]. It returns only what is durable:
+// when the newest write is still on its way, it waits for the disk.
+func (s *Store) Get(sp Space, key, dst []byte) (val []byte, ok bool, err error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, false, err
+	}
+	defer s.gate.leave()
+	if !sp.valid() || len(key) > MaxKeyBytes {
+		return nil, false, fmt.Errorf("%w: space 0x%02x, a key of %d bytes", ErrCommand, byte(sp), len(key))
+	}
+	var buf [64]byte
+	val, ok, err = s.eng.get(append(append(buf[:0], byte(sp)), key...), dst)
+	if err != nil {
+		return nil, false, s.readError(err)
+	}
+	if err := s.settle(); err != nil {
+		return nil, false, err
+	}
+	return val, ok, nil
+}
+
+// Records yields the records of id in ascending versions. The body is valid
+// during the call only. All records are from one moment and durable.
+func (s *Store) Records(id ID, yield func(version uint32, body []byte) bool) error {
+	lower := appendRecordKey(make([]byte, 0, recordKeyBytes), id, 0)[:recordKeyBytes-4]
+	return s.walk(bounds{lower: lower, upper: successor(lower)}, func(key, val []byte) (bool, error) {
+		_, version, ok := splitRecordKey(key)
+		if !ok {
+			return false, fmt.Errorf("%w: a record key of %d bytes", ErrCorrupt, len(key))
+		}
+		return yield(version, val), nil
+	})
+}
+
+// AllRecords yields every record in the order of ids, then versions.
+func (s *Store) AllRecords(yield func(id ID, version uint32, body []byte) bool) error {
+	return s.walk(recordBounds, func(key, val []byte) (bool, error) {
+		id, version, ok := splitRecordKey(key)
+		if !ok {
+			return false, fmt.Errorf("%w: a record key of %d bytes", ErrCorrupt, len(key))
+		}
+		return yield(id, version, val), nil
+	})
+}
+
+var recordBounds = bounds{lower: []byte{prefixRecord}, upper: []byte{prefixRecord + 1}}
+
+// Range selects keys of one space. Prefix, From (inclusive) and To (exclusive)
+// are whole keys without the space byte; an empty one does not limit.
+type Range struct {
+	Space   Space
+	Prefix  []byte
+	From    []byte
+	To      []byte
+	Reverse bool
+}
+
+func (r *Range) bounds() bounds {
+	sp := []byte{byte(r.Space)}
+	lower := append(append([]byte{}, sp...), r.Prefix...)
+	upper := successor(lower)
+	if from := append(append([]byte{}, sp...), r.From...); bytes.Compare(from, lower) > 0 {
+		lower = from
+	}
+	if len(r.To) > 0 {
+		if to := append(append([]byte{}, sp...), r.To...); bytes.Compare(to, upper) < 0 {
+			upper = to
+		}
+	}
+	return bounds{lower: lower, upper: upper, reverse: r.Reverse}
+}
+
+// successor is the first key after all keys with this prefix. The first byte
+// of a prefix is never 0xff here, so there always is one.
+func successor(prefix []byte) []byte {
+	next := bytes.Clone(prefix)
+	for i := len(next) - 1; i >= 0; i-- {
+		if next[i] != 0xff {
+			next[i]++
+			return next[:i+1]
+		}
+	}
+	return nil
+}
+
+// Scan yields the keys of a range, without the space byte, in ascending order
+// or in descending if Reverse. Key and value are valid during the call only.
+// All of them are from one moment and durable. yield may use the store, but
+// not Close it.
+func (s *Store) Scan(r Range, yield func(key, val []byte) bool) error {
+	if !r.Space.valid() {
+		return fmt.Errorf("%w: space 0x%02x is not the caller's", ErrCommand, byte(r.Space))
+	}
+	return s.walk(r.bounds(), func(key, val []byte) (bool, error) { return yield(key[1:], val), nil })
+}
+
+// walk opens a cursor, waits until all it can show is durable, and goes along it.
+func (s *Store) walk(b bounds, yield func(key, val []byte) (bool, error)) error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	if bytes.Compare(b.lower, b.upper) >= 0 {
+		return nil
+	}
+	c, err := s.eng.cursor(b)
+	if err != nil {
+		return s.readError(err)
+	}
+	defer c.close()
+	if err := s.settle(); err != nil {
+		return err
+	}
+	for ok := c.first(); ok; ok = c.next() {
+		val, err := c.value()
+		if err != nil {
+			return s.readError(err)
+		}
+		if more, err := yield(c.key(), val); err != nil || !more {
+			return err
+		}
+	}
+	return s.readError(c.err())
+}
+
+// Report is what Verify proved.
+type Report struct {
+	Batches uint64
+	Records uint64
+	Epoch   uint64
+	Head    [32]byte // the chain hash after the last batch
+}
+
+// Verify proves the whole chain, from the genesis to the head at the moment of
+// the call: every batch continues the one before, every record listed is
+// present and unchanged, and no record stands outside the chain. The first
+// break gives ErrCorrupt with the number of the batch. It may run beside
+// writers. progress may be nil; it is called now and then, at the end always.
+func (s *Store) Verify(ctx context.Context, progress func(done, total uint64)) (Report, error) {
+	if err := s.gate.enter(); err != nil {
+		return Report{}, err
+	}
+	defer s.gate.leave()
+	if progress == nil {
+		progress = func(done, total uint64) {}
+	}
+	snap := s.eng.snapshot()
+	defer snap.close()
+	if err := s.settle(); err != nil {
+		return Report{}, err
+	}
+	rep, err := s.verifyChain(ctx, snap, progress)
+	if err != nil {
+		return rep, err
+	}
+	return rep, s.countRecords(ctx, snap, rep.Records)
+}
+
+func (s *Store) verifyChain(ctx context.Context, snap *snapshot, progress func(done, total uint64)) (Report, error) {
+	rep := Report{Epoch: s.epoch, Head: genesis(s.identity)}
+	total := s.marks.durable.Load()
+	c, err := snap.cursor(bounds{lower: []byte{prefixBatch}, upper: []byte{prefixBatch + 1}})
+	if err != nil {
+		return rep, s.readError(err)
+	}
+	defer c.close()
+	v := verifier{get: snap.get}
+	for ok := c.first(); ok; ok = c.next() {
+		seq, rec, err := batchAt(c)
+		switch {
+		case err != nil:
+			return rep, err
+		case seq != rep.Batches+1:
+			return rep, fmt.Errorf("%w: batch %d is missing", ErrCorrupt, rep.Batches+1)
+		case rec.prev != rep.Head:
+			return rep, fmt.Errorf("%w: batch %d does not continue batch %d", ErrCorrupt, seq, rep.Batches)
+		}
+		if err := v.batch(seq, &rec); err != nil {
+			return rep, err
+		}
+		rep.Batches, rep.Records, rep.Head = seq, v.records, rec.hash
+		if seq%1024 == 0 {
+			if err := ctx.Err(); err != nil {
+				return rep, err
+			}
+			progress(seq, max(total, seq))
+		}
+	}
+	progress(rep.Batches, rep.Batches)
+	return rep, s.readError(c.err())
+}
+
+// countRecords: as many records are stored as the chain lists. As each of the
+// listed ones is present once, none stands outside.
+func (s *Store) countRecords(ctx context.Context, snap *snapshot, want uint64) error {
+	c, err := snap.cursor(recordBounds)
+	if err != nil {
+		return s.readError(err)
+	}
+	defer c.close()
+	var n uint64
+	for ok := c.first(); ok; ok = c.next() {
+		if n++; n%65536 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if err := c.err(); err != nil {
+		return s.readError(err)
+	}
+	if n != want {
+		return fmt.Errorf("%w: %d records are stored, the chain lists %d", ErrCorrupt, n, want)
+	}
+	return nil
+}
