@@ -38,14 +38,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-func TestParseProc(t *testing.T) {
-	stat := "42 (a (strange) name) S 1 1 1 0 -1 4194560 1 2 3 4 150 50 9 9 20 0 8 0 100 1 1\n"
-	if n, err := parseStat([]byte(stat)); n != 200 || err != nil {
-		t.Errorf("ticks %d, %v", n, err)
-	}
-	if _, err := parseStat([]byte("42 (x) S 1")); err == nil {
-		t.Error("a short line is accepted")
-	}
+func TestParsePeak(t *testing.T) {
 	if n := parsePeak([]byte("Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t  12 kB\n")); n != 12<<10 {
 		t.Errorf("peak %d", n)
 	}

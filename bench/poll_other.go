@@ -9,6 +9,8 @@ import (
 
 var errLinuxOnly = errors.New("the load generator needs Linux")
 
+func processCPU(int) (time.Duration, error) { return 0, errLinuxOnly }
+
 type poller struct{}
 
 func newPoller() (*poller, error)                     { return nil, errLinuxOnly }

@@ -145,38 +145,17 @@ type usage struct {
 	rssPeak int64 // bytes
 }
 
-// clockTicks per second of /proc/PID/stat; Linux shows programs 100 everywhere.
-const clockTicks = 100
-
-// readUsage reads a process's use from /proc.
+// readUsage reads what a running process has used.
 func readUsage(pid int) (usage, error) {
-	dir := "/proc/" + strconv.Itoa(pid)
-	stat, err := os.ReadFile(dir + "/stat")
+	cpu, err := processCPU(pid)
 	if err != nil {
 		return usage{}, err
 	}
-	status, err := os.ReadFile(dir + "/status")
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return usage{}, err
 	}
-	ticks, err := parseStat(stat)
-	if err != nil {
-		return usage{}, fmt.Errorf("%s/stat: %w", dir, err)
-	}
-	return usage{cpu: time.Duration(ticks) * time.Second / clockTicks, rssPeak: parsePeak(status)}, nil
-}
-
-// parseStat sums user and system time. The second field is the program's name in
-// parentheses and may hold spaces, so counting starts behind the last one.
-func parseStat(stat []byte) (int64, error) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	const utime, stime = 11, 12 // fields 14 and 15 of the file
-	if len(fields) <= stime {
-		return 0, errors.New("too few fields")
-	}
-	u, err1 := strconv.ParseInt(string(fields[utime]), 10, 64)
-	s, err2 := strconv.ParseInt(string(fields[stime]), 10, 64)
-	return u + s, errors.Join(err1, err2)
+	return usage{cpu: cpu, rssPeak: parsePeak(status)}, nil
 }
 
 // parsePeak is VmHWM in bytes; 0 when there is none.
