@@ -1,0 +1,141 @@
+package acquirers
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/tranzit/tranzit/iso"
+)
+
+// Config says how one bank is reached. Zero values take the default named in
+// the field's comment; EnsureDefaults fills them in.
+type Config struct {
+	ID               string
+	Endpoints        []string // host:port, each gets its own links
+	LinksPerEndpoint int      // default 1
+	Window           int      // exchanges in flight per link, both classes together; default 512
+	ReversalShare    int      // part of Window kept for ClassReversal, in exchanges; default a tenth, at least 1
+
+	ConnectTimeout  time.Duration // TCP and TLS together; default 5s
+	WriteTimeout    time.Duration // one write; passing it ends the link; default 3s
+	ResponseTimeout time.Duration // default: the dialect's, else 30s
+	ReversalTimeout time.Duration // for MTI class 4; default: the dialect's, else 40s
+	EchoInterval    time.Duration // silence after which an echo is sent; default: the dialect's, else 30s
+	EchoTimeout     time.Duration // also for sign-on and sign-off; default a third of EchoInterval, at most 10s
+	EchoMisses      int           // unanswered echoes in a row that end the link; default 2
+	ReconnectMin    time.Duration // default 500ms
+	ReconnectMax    time.Duration // default 30s
+
+	SignOn      bool   // 0800/001 before traffic, 0800/002 before closing
+	Institution string // ours, for network management messages (DE32, DE33)
+	AnyLink     bool   // take an answer from any link of the bank, not only from the one that carried the request
+
+	Logger     *slog.Logger          // default slog.Default
+	Registerer prometheus.Registerer // nil: no metrics are exported
+	TLS        *tls.Config           // nil: plain TCP; without ServerName the endpoint's host is verified
+
+	// Dial opens the raw connection; default a net.Dialer with keep-alive.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Hooks are what a bank tells its owner. They are called from one worker
+// goroutine, never while a link waits.
+type Hooks struct {
+	NextSeq func() (uint64, error)    // trace numbers for network management; required
+	Late    func(ans *iso.Message)    // an answer nobody waits for; valid only during the call
+	Alarm   func(kind, detail string) // holds no card data and no bytes from outside
+}
+
+const (
+	maxLinks         = 64
+	maxWindow        = 1 << 16
+	maxTimeout       = 24 * time.Hour
+	defaultResponse  = 30 * time.Second
+	defaultReversal  = 40 * time.Second
+	defaultEcho      = 30 * time.Second
+	defaultEchoReply = 10 * time.Second
+)
+
+func orElse[T comparable](value *T, choices ...T) {
+	var zero T
+	for _, c := range choices {
+		if *value != zero {
+			return
+		}
+		*value = c
+	}
+}
+
+// EnsureDefaults fills what was left out; times the dialect knows come from it.
+func (c *Config) EnsureDefaults(d *iso.Dialect) {
+	habit := d.Behaviour()
+	orElse(&c.LinksPerEndpoint, 1)
+	orElse(&c.Window, 512)
+	orElse(&c.ReversalShare, max(1, c.Window/10))
+	orElse(&c.ConnectTimeout, 5*time.Second)
+	orElse(&c.ResponseTimeout, habit.ResponseTimeout, defaultResponse)
+	orElse(&c.ReversalTimeout, habit.ReversalTimeout, defaultReversal)
+	orElse(&c.WriteTimeout, min(3*time.Second, c.ResponseTimeout/2))
+	orElse(&c.EchoInterval, habit.EchoInterval, defaultEcho)
+	orElse(&c.EchoTimeout, min(defaultEchoReply, c.EchoInterval/3))
+	orElse(&c.EchoMisses, 2)
+	orElse(&c.ReconnectMin, 500*time.Millisecond)
+	orElse(&c.ReconnectMax, max(30*time.Second, c.ReconnectMin))
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
+	}
+}
+
+// Validate checks bounds and relations. REQUIRES: EnsureDefaults was called.
+// The error names the field.
+func (c *Config) Validate() error {
+	for _, t := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"connect timeout", c.ConnectTimeout}, {"write timeout", c.WriteTimeout}, {"response timeout", c.ResponseTimeout},
+		{"reversal timeout", c.ReversalTimeout}, {"echo interval", c.EchoInterval}, {"echo timeout", c.EchoTimeout},
+		{"reconnect min", c.ReconnectMin}, {"reconnect max", c.ReconnectMax},
+	} {
+		if t.value < wheelTick || t.value > maxTimeout {
+			return fmt.Errorf("%s is %v: want %v to %v", t.name, t.value, wheelTick, maxTimeout)
+		}
+	}
+	links := len(c.Endpoints) * c.LinksPerEndpoint
+	switch {
+	case c.ID == "":
+		return errors.New("id is required")
+	case len(c.Endpoints) == 0:
+		return errors.New("at least one endpoint is required")
+	case c.LinksPerEndpoint < 1 || links > maxLinks:
+		return fmt.Errorf("%d links per endpoint make %d links: want 1 to %d in all", c.LinksPerEndpoint, links, maxLinks)
+	case c.Window < 2 || c.Window > maxWindow:
+		return fmt.Errorf("window is %d: want 2 to %d", c.Window, maxWindow)
+	case c.ReversalShare < 1 || c.ReversalShare >= c.Window:
+		return fmt.Errorf("reversal share is %d: want at least 1 and less than the window of %d", c.ReversalShare, c.Window)
+	case c.EchoMisses < 1 || c.EchoMisses > 100:
+		return fmt.Errorf("echo misses is %d: want 1 to 100", c.EchoMisses)
+	case c.WriteTimeout >= c.ResponseTimeout || c.WriteTimeout >= c.ReversalTimeout:
+		return fmt.Errorf("write timeout %v must be shorter than the response timeout %v and the reversal timeout %v",
+			c.WriteTimeout, c.ResponseTimeout, c.ReversalTimeout)
+	case c.EchoTimeout > c.EchoInterval:
+		return fmt.Errorf("echo timeout %v must not be longer than the echo interval %v", c.EchoTimeout, c.EchoInterval)
+	case c.ReconnectMin > c.ReconnectMax:
+		return fmt.Errorf("reconnect min %v must not be longer than reconnect max %v", c.ReconnectMin, c.ReconnectMax)
+	}
+	for i, e := range c.Endpoints {
+		if _, _, err := net.SplitHostPort(e); err != nil {
+			return fmt.Errorf("endpoint %d is not host:port", i)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package acquirers
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+// link is one connection we want to have. It lives as long as the bank and has
+// one line after another.
+type link struct {
+	bank     *Bank
+	number   int // from 1
+	endpoint string
+	line     atomic.Pointer[line] // the newest, which may be gone
+	epoch    uint32               // of the newest line; only run touches it
+
+	mu        sync.Mutex
+	state     linkState
+	since     time.Time
+	lastError string
+	lines     uint64
+}
+
+type linkState string
+
+const (
+	stateStopped   linkState = "stopped"
+	stateDialing   linkState = "dialing"
+	stateSigningOn linkState = "signing_on"
+	stateReady     linkState = "ready"
+	stateSignedOff linkState = "signed_off_by_bank"
+	stateWaiting   linkState = "waiting_to_reconnect"
+)
+
+// note records what the link does now; why, when not empty, is the last error.
+func (k *link) note(state linkState, why string) {
+	k.mu.Lock()
+	if k.state != state {
+		k.state, k.since = state, time.Now()
+	}
+	if why != "" {
+		k.lastError = why
+	}
+	k.mu.Unlock()
+	k.bank.refresh()
+}
+
+// run keeps the link alive until ctx ends: dial, sign on, echo, and again after
+// a pause with jitter, for ever.
+func (k *link) run(ctx context.Context) {
+	c := &k.bank.cfg
+	defer k.note(stateStopped, "")
+	for tries := 0; ; tries++ {
+		up := k.live(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if up >= c.ReconnectMax {
+			tries = 0
+		}
+		k.note(stateWaiting, "")
+		timer := time.NewTimer(pause(c.ReconnectMin, c.ReconnectMax, tries))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// pause is the wait before a reconnect: uniform between low and low doubled
+// with each try, never above high, so that links cut together do not return
+// together.
+func pause(low, high time.Duration, tries int) time.Duration {
+	span := high
+	if tries < 30 {
+		span = min(high, low<<(tries+1))
+	}
+	return low + rand.N(max(span-low, 0)+1)
+}
+
+// live dials and keeps one line until it is gone or ctx ends. It returns how
+// long the line was ready.
+func (k *link) live(ctx context.Context) (up time.Duration) {
+	b := k.bank
+	k.note(stateDialing, "")
+	w, conn, err := b.cfg.dial(ctx, k.endpoint)
+	if err != nil {
+		k.lost("dial: " + causeOf(err))
+		return 0
+	}
+	k.epoch++
+	l := newLine(k)
+	if l.transport, err = openTransport(w, conn, l.read); err != nil {
+		w.Close()
+		k.lost("the transport does not start")
+		return 0
+	}
+	k.line.Store(l)
+	close(l.opened)
+	go l.writeLoop()
+	defer func() {
+		l.fail("closed here")
+		<-l.buried
+	}()
+	stop := context.AfterFunc(ctx, func() {
+		if !l.up.Load() {
+			l.fail("closed here")
+		}
+	})
+	defer stop()
+	if err := l.signOn(); err != nil {
+		b.aside.alarm("sign_on_failed", "link "+k.name()+": "+err.Error())
+		l.fail(err.Error())
+		return 0
+	}
+	b.log.Info("link is ready", "bank", b.cfg.ID, "link", k.number, "endpoint", k.endpoint)
+	since := time.Now()
+	l.up.Store(true)
+	k.note(stateReady, "")
+	l.watch(ctx)
+	if ctx.Err() != nil && !b.closed.Load() {
+		l.signOff()
+	}
+	return time.Since(since)
+}
+
+// lost records why the link has no line.
+func (k *link) lost(why string) {
+	k.note(stateWaiting, why)
+	if !k.bank.stopping() {
+		k.bank.log.Warn("link is down", "bank", k.bank.cfg.ID, "link", k.number, "endpoint", k.endpoint, "cause", why)
+	}
+}
+
+// line is one connection of a link, from dial to burial.
+type line struct {
+	bank      *Bank
+	link      *link
+	epoch     uint32
+	transport *transport
+	queue     queue
+
+	up        atomic.Bool // sign-on and first echo done
+	signedOff atomic.Bool // by the bank
+	inFlight  atomic.Int64
+	rtt       atomic.Int64 // of the latest answer, nanoseconds
+	lastRead  atomic.Int64 // Unix nanoseconds
+	lastEcho  atomic.Int64
+
+	end        sync.Once
+	opened     chan struct{} // transport is set
+	gone       chan struct{} // nothing more is queued or written
+	writerGone chan struct{}
+	readerGone chan struct{}
+	buried     chan struct{} // every flight has its fate
+
+	// The reader's own.
+	incoming *iso.Message
+	reply    iso.Message
+	values   iso.Values
+	key      iso.Key
+	outgoing []byte
+	readAt   time.Time
+
+	handed []queued // the writer's own: the batch being written
+	own    Exchange // the link's own: sign-on, echo, sign-off
+}
+
+func newLine(k *link) *line {
+	l := &line{bank: k.bank, link: k, epoch: k.epoch, incoming: new(iso.Message),
+		opened: make(chan struct{}), gone: make(chan struct{}), writerGone: make(chan struct{}),
+		readerGone: make(chan struct{}), buried: make(chan struct{})}
+	l.lastRead.Store(time.Now().UnixNano())
+	l.queue.init(2*k.bank.cfg.Window + maxReplies)
+	k.mu.Lock()
+	k.lines++
+	k.mu.Unlock()
+	return l
+}
+
+// enqueue hands a frame to the writer; f is nil for an answer to the bank's own
+// request. False: the line is gone or its queue full, and nothing will be sent.
+func (l *line) enqueue(frame []byte, f *flight, word uint64) bool {
+	return l.queue.put(frame, f, word)
+}
+
+func (l *line) isGone() bool {
+	select {
+	case <-l.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *line) isReady() bool { return l.up.Load() && !l.signedOff.Load() && !l.isGone() }
+
+// fail ends the line, once. It does not wait; buried is closed when every
+// flight of the line has its fate. Goroutine-safe.
+func (l *line) fail(why string) {
+	l.end.Do(func() {
+		l.queue.close()
+		close(l.gone)
+		l.link.lost(why)
+		go l.bury()
+	})
+}
+
+// bury closes the connection and gives the flights their fates, after writer
+// and reader stopped: the writer first proves what it can.
+func (l *line) bury() {
+	<-l.opened
+	l.transport.close()
+	<-l.writerGone
+	<-l.readerGone
+	l.bank.pending.lose(l, l.bank.lossCause())
+	close(l.buried)
+}
+
+// signOffTimeout bounds how long a drain waits for the answer to 0800/002.
+const signOffTimeout = 2 * time.Second
+
+// signOff tells the bank that we leave. The message is written before the
+// connection closes; its answer is waited for, but not needed.
+func (l *line) signOff() {
+	if l.isGone() || !l.bank.cfg.SignOn || !l.bank.dialect.Supports(iso.OpSignOff) {
+		return
+	}
+	if _, err := l.network(iso.OpSignOff, min(signOffTimeout, l.bank.cfg.EchoTimeout)); err != nil {
+		l.bank.log.Warn("sign-off was not acknowledged", "bank", l.bank.cfg.ID, "link", l.link.number, "cause", err)
+	}
+}

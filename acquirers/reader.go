@@ -1,0 +1,155 @@
+package acquirers
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+var (
+	errVerifyPanic  = errors.New("checking the answer panicked")
+	errReaderPanic  = errors.New("reading the bank's bytes panicked")
+	errLostFraming  = errors.New("lost framing")
+	errBankFlooding = errors.New("the bank asks and does not read")
+)
+
+const readBuffer = 64 << 10
+
+// read is the line's reader: it takes frames from r until the stream ends. All
+// work on the bank's bytes happens below it, so a panic there ends this line
+// and nothing else.
+func (l *line) read(r io.Reader) (err error) {
+	defer close(l.readerGone)
+	defer func() {
+		if recover() != nil {
+			err = errReaderPanic
+			l.bank.aside.alarm("panic", fmt.Sprintf("link %d: %s", l.link.number, err))
+		}
+		l.fail(readCause(err))
+	}()
+	buf := make([]byte, max(readBuffer, l.bank.dialect.MaxFrame()))
+	var from, to int
+	for {
+		if from == to {
+			from, to = 0, 0
+		} else if from > 0 && to == len(buf) {
+			from, to = 0, copy(buf, buf[from:to])
+		}
+		n, err := r.Read(buf[to:])
+		if n > 0 {
+			to += n
+			l.readAt = time.Now()
+			l.lastRead.Store(l.readAt.UnixNano())
+			used, err := l.frames(buf[from:to])
+			if err != nil {
+				return err
+			}
+			if from += used; from == 0 && to == len(buf) {
+				return errLostFraming
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readCause words the end of a read loop.
+func readCause(err error) string {
+	for _, known := range []error{errReaderPanic, errLostFraming, errBankFlooding} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "read: " + causeOf(err)
+}
+
+// frames handles every whole frame of buf, in place, and returns how many bytes
+// they took. An error ends the line.
+func (l *line) frames(buf []byte) (used int, err error) {
+	count := uint64(0)
+	defer func() { l.bank.metrics.framesIn.Add(count) }()
+	for used < len(buf) {
+		body, n, err := l.bank.dialect.NextFrame(buf[used:])
+		if err != nil {
+			l.bank.metrics.lostFraming.Add(1)
+			l.bank.aside.alarm("lost_framing", fmt.Sprintf("link %d", l.link.number))
+			return used, errLostFraming
+		}
+		if n == 0 {
+			return used, nil
+		}
+		used += n
+		if body == nil {
+			continue
+		}
+		count++
+		if err := l.receive(body); err != nil {
+			return used, err
+		}
+	}
+	return used, nil
+}
+
+// receive handles one message. A body that does not decode hurts nobody but the
+// exchange it may have been meant for.
+func (l *line) receive(body []byte) error {
+	b, m := l.bank, l.incoming
+	if err := b.dialect.Decode(body, m); err != nil {
+		b.metrics.garbled.Add(1)
+		b.aside.alarm("garbled", fmt.Sprintf("link %d: %s", l.link.number, err))
+		return nil
+	}
+	if !b.dialect.AnswerKey(m, &l.key) {
+		return l.serve(m)
+	}
+	f, verdict := b.pending.claim(&l.key, l)
+	if verdict == claimWon {
+		l.incoming, f.answer = f.answer, m
+		f.answeredAt, f.fate = l.readAt, Answered
+		f.done <- struct{}{}
+		return nil
+	}
+	switch verdict {
+	case claimWrongLink:
+		b.metrics.mismatch.Add(1)
+		b.aside.alarm("answer_on_wrong_link", fmt.Sprintf("link %d", l.link.number))
+	case claimNotSent:
+		b.metrics.mismatch.Add(1)
+		b.aside.alarm("answer_before_request", fmt.Sprintf("link %d", l.link.number))
+	}
+	b.metrics.late.Add(1)
+	if m.MTI.Class() != classNetwork {
+		l.incoming = b.aside.late(m)
+	}
+	return nil
+}
+
+// serve handles a message that is no answer: a request of the bank's own.
+func (l *line) serve(m *iso.Message) error {
+	b := l.bank
+	if !m.MTI.ExpectsAnswer() {
+		b.metrics.unknown.Add(1)
+		b.aside.alarm("unknown_message", fmt.Sprintf("link %d: type %s", l.link.number, m.MTI))
+		return nil
+	}
+	code, after := l.decide(m)
+	l.values = iso.Values{ResponseCode: code, SentAt: l.readAt.UTC(), LocalAt: l.readAt, Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
+	err := b.dialect.Answer(m, &l.values, &l.reply)
+	if err == nil {
+		l.outgoing, err = b.dialect.AppendFrame(l.outgoing[:0], &l.reply)
+	}
+	if err != nil {
+		b.metrics.unknown.Add(1)
+		b.aside.alarm("unanswerable_request", fmt.Sprintf("link %d: type %s", l.link.number, m.MTI))
+		return nil
+	}
+	after()
+	if !l.enqueue(l.outgoing, nil, 0) && !l.isGone() {
+		return errBankFlooding
+	}
+	return nil
+}
