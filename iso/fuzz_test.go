@@ -1,8 +1,9 @@
 package iso
 
 import (
-	"bytes"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -98,17 +99,27 @@ func FuzzNextFrame(f *testing.F) {
 	})
 }
 
-// FuzzDialectFile: any text gives a dialect or errors of one line with a line number.
+// FuzzDialectFile: a built-in file with any piece replaced by any text, or the
+// text alone, gives a dialect or errors of one line with a line number.
 func FuzzDialectFile(f *testing.F) {
-	for _, name := range Builtins() {
-		f.Add(variant(f, name))
-	}
-	f.Add([]byte("meta: {schema: 1"))
-	f.Add([]byte("&a [*a]"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		_, err := ParseDialect("x.yaml", text)
+	whole := variant(f, "ascii87")
+	f.Add("", 0, 1<<20)
+	f.Add("meta: {schema: 1", 0, 1<<20)
+	f.Add("&a [*a]", 0, 1<<20)
+	f.Add("{<<: {x: y}}", 400, 30)
+	f.Add("-1", 700, 3)
+	f.Fuzz(func(t *testing.T, text string, at, cut int) {
+		at = max(0, min(at, len(whole)))
+		end := max(at, min(at+max(0, min(cut, len(whole))), len(whole)))
+		file := slices.Concat(whole[:at], []byte(text), whole[end:])
+		d, err := ParseDialect("x.yaml", file)
 		var wrong *LoadError
-		if err != nil && (!errors.As(err, &wrong) || wrong.Line < 1 || wrong.Text == "" || bytes.ContainsAny([]byte(wrong.Error()), "\n\r")) {
+		switch {
+		case err == nil:
+			var m Message
+			_ = d.Build(OpPurchase, purchase(), &m)
+			d.Spec()
+		case !errors.As(err, &wrong) || wrong.Line < 1 || wrong.Text == "" || strings.ContainsAny(wrong.Error(), "\n\r"):
 			t.Fatalf("not one line with its place: %q", err)
 		}
 	})
