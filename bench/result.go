@@ -150,7 +150,8 @@ func (r *Result) addSpan(begin, end snapshot, subjects []subject) {
 }
 
 const (
-	lateLimit = 1_000 // microseconds; a later generator is named
+	lateLimit = 1_000 // microseconds; a later generator is named when it is also
+	lateShare = 0.1   // this part of what it measures, at the 99th percentile
 	busyLimit = 0.9   // of a processor per worker
 )
 
@@ -161,7 +162,7 @@ func (r *Result) judge(o *Options) {
 	if r.Payments == 0 {
 		warn("no payment was answered")
 	}
-	if r.Lateness.P99 > lateLimit {
+	if r.Lateness.P99 > max(lateLimit, lateShare*r.Latency.P99) {
 		r.Valid = false
 		warn("the generator is the bottleneck: it sent 1%% of the requests %s late or more", shortTime(r.Lateness.P99))
 	}

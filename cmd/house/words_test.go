@@ -82,6 +82,11 @@ func sleeps(tr *tree) (bad []string) {
 	return bad
 }
 
+// selfEvident methods implement interfaces that everybody knows; a comment would
+// repeat their names.
+var selfEvident = map[string]bool{"Error": true, "Unwrap": true, "Is": true, "String": true, "GoString": true, "Len": true,
+	"Less": true, "Swap": true}
+
 // docComments: packages and exported names of production files are documented.
 func docComments(tr *tree) (bad []string) {
 	documented := map[string]bool{}
@@ -109,7 +114,7 @@ func docComments(tr *tree) (bad []string) {
 func (tr *tree) undocumented(d ast.Decl) (bad []string) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
-		if d.Doc == nil && d.Name.IsExported() && ast.IsExported(receiver(d)) {
+		if d.Doc == nil && d.Name.IsExported() && ast.IsExported(receiver(d)) && (d.Recv == nil || !selfEvident[d.Name.Name]) {
 			bad = append(bad, tr.at(d, "%s has no comment", d.Name.Name))
 		}
 	case *ast.GenDecl:
