@@ -127,6 +127,44 @@ func TestReversalRules(t *testing.T) {
 	}
 }
 
+// TestReversalIsCountedOnce: repeats are acknowledged and told apart.
+func TestReversalIsCountedOnce(t *testing.T) {
+	b := testBooks()
+	for _, step := range []string{pay, "part", "part", reverse, reverse, reverse} {
+		perform(b, step)
+	}
+	s := b.Summary()
+	if back := s.Currencies["EUR"].Reversed; back.Count != 1 || back.Sum != 500 || s.ReversalRepeats != 3 {
+		t.Errorf("%+v, %d repeats", back, s.ReversalRepeats)
+	}
+	if e := b.Entries()[0]; e.ReversalsSeen != 5 || e.Requests != 1 {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestRowsOfOneHash: entries that share a hash are still told apart.
+func TestRowsOfOneHash(t *testing.T) {
+	f := fact(1, 500)
+	r := row{mti: f.mti, stan: f.id.stan, terminal: 7}
+	copy(r.rrn[:], f.id.rrn)
+	copy(r.de7[:], f.id.de7)
+	if !r.is(&f.id, 7) || r.is(&f.id, 8) {
+		t.Error("the terminal does not count")
+	}
+	for name, change := range map[string]func(id *identity){
+		"class": func(id *identity) { id.class = 1 },
+		"STAN":  func(id *identity) { id.stan++ },
+		"RRN":   func(id *identity) { id.rrn = id.rrn[:11] },
+		"DE7":   func(id *identity) { id.de7 = []byte("0612082009") },
+	} {
+		id := f.id
+		change(&id)
+		if r.is(&id, 7) {
+			t.Errorf("%s does not count", name)
+		}
+	}
+}
+
 const pay, reverse = "pay", "reverse"
 
 // perform applies one named step to identity 1.

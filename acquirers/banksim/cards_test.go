@@ -237,14 +237,15 @@ func TestAmountTriggers(t *testing.T) {
 		checkEntry(t, only(t, b, request), tt.want, TestCard{Number: approveCard, Charge: tt.want.booked != 0})
 	}
 	on, off := start(t, Config{AmountTriggers: true}), start(t, Config{})
-	for _, tt := range []struct {
-		b    *Bank
-		card string
-	}{{off, approveCard}, {on, "6011000990139424"}} {
+	for n, tt := range []struct {
+		b          *Bank
+		card, want string
+	}{{off, approveCard, "00"}, {on, "6011000990139424", "00"}, {on, "4000000000000002", "05"}} {
 		c := signedOn(t, tt.b)
+		c.stan = iso.STAN(100 * n)
 		request, _ := c.purchase(tt.card, 1251)
-		if got := c.ask(request); code(got) != "00" {
-			t.Errorf("a trigger that does not apply: code %q", code(got))
+		if got := c.ask(request); code(got) != tt.want {
+			t.Errorf("a trigger that does not apply: code %q, want %q", code(got), tt.want)
 		}
 	}
 }

@@ -496,6 +496,29 @@ func TestLateAnswerElsewhere(t *testing.T) {
 	}
 }
 
+// TestNothingComesBetweenPieces: other answers wait for the last piece.
+func TestNothingComesBetweenPieces(t *testing.T) {
+	d := dialect(t, "ascii87")
+	synctest.Test(t, func(t *testing.T) {
+		ln := newPipes()
+		start(t, Config{Dialect: d, Listener: ln, AllowBeforeSignOn: true, PieceGap: time.Second})
+		c := newClient(t, d, ln.dial())
+		for _, card := range []string{"4000000001110008", approveCard, "4000000001110008", approveCard} {
+			request, _ := c.purchase(card, 100)
+			c.send(request)
+		}
+		began := time.Now()
+		for n := range 4 {
+			if got := c.receiveWithin(time.Minute); code(got) != "00" {
+				t.Errorf("answer %d: code %q", n, code(got))
+			}
+		}
+		if took := time.Since(began); took != 4*time.Second {
+			t.Errorf("the pieces took %v, want 4s", took)
+		}
+	})
+}
+
 // TestManyInFlight: a hundred thousand answers wait half a minute in one heap,
 // with no goroutine and no timer of their own.
 func TestManyInFlight(t *testing.T) {
@@ -520,7 +543,7 @@ func TestManyInFlight(t *testing.T) {
 		if more := runtime.NumGoroutine() - before; more > 2 {
 			t.Errorf("%d goroutines more", more)
 		}
-		chunk := make([]byte, 1<<20)
+		chunk, answer := make([]byte, 1<<20), new(iso.Message)
 		for got := 0; got < n; {
 			m, err := c.conn.Read(chunk)
 			if err != nil {
@@ -535,8 +558,12 @@ func TestManyInFlight(t *testing.T) {
 				if used == 0 {
 					break
 				}
-				if body != nil {
-					got++
+				got++
+				if err := d.Decode(body, answer); err != nil {
+					t.Fatal(err)
+				}
+				if stan, _ := number(answer.Get(11)); stan != int64(got)+1 {
+					t.Fatalf("answer %d carries STAN %d: not in order", got, stan)
 				}
 				c.buf = c.buf[used:]
 			}
