@@ -141,19 +141,19 @@ func (d *Dialect) run(p *program, in inputs, m *Message) error {
 	for i := range p.steps {
 		s := &p.steps[i]
 		start := len(m.arena)
-		var rule string
-		if m.arena, rule = d.appendStep(m.arena, s, in); rule == "" && len(m.arena) == start {
+		var broken rule
+		if m.arena, broken = d.appendStep(m.arena, s, in); broken == ruleNone && len(m.arena) == start {
 			if s.optional || s.source == srcEcho {
 				continue
 			}
-			rule = ruleMissing
+			broken = ruleMissing
 		}
-		if rule == "" && s.source != srcEcho {
-			m.arena, rule = d.codec.fields[s.field].fit(m.arena, start, s.source)
+		if broken == ruleNone && s.source != srcEcho {
+			m.arena, broken = d.codec.fields[s.field].fit(m.arena, start, s.source)
 		}
-		if rule != "" {
+		if broken != ruleNone {
 			m.Reset()
-			return &FieldError{s.field, rule}
+			return &FieldError{s.field, ruleTexts[broken]}
 		}
 		m.place(s.field, start)
 	}
@@ -161,23 +161,23 @@ func (d *Dialect) run(p *program, in inputs, m *Message) error {
 	return nil
 }
 
-func (d *Dialect) appendStep(dst []byte, s *step, in inputs) ([]byte, string) {
+func (d *Dialect) appendStep(dst []byte, s *step, in inputs) ([]byte, rule) {
 	switch s.source {
 	case srcConst:
-		return append(dst, s.constant...), ""
+		return append(dst, s.constant...), ruleNone
 	case srcEcho:
-		return append(dst, in.req.Get(s.field)...), ""
+		return append(dst, in.req.Get(s.field)...), ruleNone
 	case srcTags:
 		return d.appendTags(dst, s.tags, in)
 	case srcAmount:
 		if in.req != nil && in.v.Amount == 0 {
-			return append(dst, in.req.Get(s.field)...), ""
+			return append(dst, in.req.Get(s.field)...), ruleNone
 		}
 	}
 	return d.appendSource(dst, s.source, in)
 }
 
-func (d *Dialect) appendTags(dst []byte, tags []tagStep, in inputs) ([]byte, string) {
+func (d *Dialect) appendTags(dst []byte, tags []tagStep, in inputs) ([]byte, rule) {
 	f := d.private
 	for i := range tags {
 		start := len(dst)
@@ -185,9 +185,9 @@ func (d *Dialect) appendTags(dst []byte, tags []tagStep, in inputs) ([]byte, str
 		for range f.length {
 			dst = append(dst, '0')
 		}
-		var rule string
-		if dst, rule = d.appendSource(dst, tags[i].source, in); rule != "" {
-			return dst, rule
+		var broken rule
+		if dst, broken = d.appendSource(dst, tags[i].source, in); broken != ruleNone {
+			return dst, broken
 		}
 		n := len(dst) - start - f.tag - f.length
 		if n == 0 {
@@ -199,56 +199,56 @@ func (d *Dialect) appendTags(dst []byte, tags []tagStep, in inputs) ([]byte, str
 		}
 		appendDigits(dst[:start+f.tag], uint64(n), f.length)
 	}
-	return dst, ""
+	return dst, ruleNone
 }
 
 // appendSource appends one value; nothing when it is absent.
-func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, string) {
+func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule) {
 	v := in.v
 	switch src {
 	case srcPAN:
-		return v.PAN.Append(dst), ""
+		return v.PAN.Append(dst), ruleNone
 	case srcExpiry:
-		return v.Expiry.AppendYYMM(dst), ""
+		return v.Expiry.AppendYYMM(dst), ruleNone
 	case srcCVC:
-		return v.CVC.Append(dst), ""
+		return v.CVC.Append(dst), ruleNone
 	case srcAmount:
 		if v.Amount < 0 || v.Amount > maxAmount {
 			return dst, ruleRange
 		}
-		return appendDigits(dst, uint64(v.Amount), 12), ""
+		return appendDigits(dst, uint64(v.Amount), 12), ruleNone
 	case srcSTAN:
 		if v.STAN > stanMax {
 			return dst, ruleRange
 		}
 		if v.STAN == 0 {
-			return dst, ""
+			return dst, ruleNone
 		}
-		return v.STAN.Append(dst), ""
+		return v.STAN.Append(dst), ruleNone
 	case srcTransmissionTime:
-		return appendTransmission(dst, v.SentAt), ""
+		return appendTransmission(dst, v.SentAt), ruleNone
 	case srcSettlementDate:
-		return appendMonthDay(dst, v.SentAt.UTC()), ""
+		return appendMonthDay(dst, v.SentAt.UTC()), ruleNone
 	case srcLocalTime:
 		if v.LocalAt.IsZero() {
-			return dst, ""
+			return dst, ruleNone
 		}
-		return appendClock(dst, v.LocalAt), ""
+		return appendClock(dst, v.LocalAt), ruleNone
 	case srcLocalDate:
-		return appendMonthDay(dst, v.LocalAt), ""
+		return appendMonthDay(dst, v.LocalAt), ruleNone
 	case srcNameLocation:
-		return appendPrintable(dst, v.NameLocation), ""
+		return appendPrintable(dst, v.NameLocation), ruleNone
 	case srcOriginal:
 		return appendOriginal(dst, &v.Original)
 	case srcReason:
 		if v.Reason >= reasonCount {
 			return dst, ruleRange
 		}
-		return append(dst, d.reasons[v.Reason]...), ""
+		return append(dst, d.reasons[v.Reason]...), ruleNone
 	case srcNetworkCode:
-		return append(dst, d.network[in.op]...), ""
+		return append(dst, d.network[in.op]...), ruleNone
 	}
-	return append(dst, v.text(src)...), ""
+	return append(dst, v.text(src)...), ruleNone
 }
 
 // text is the value of a source that is a text as it stands.
@@ -308,9 +308,9 @@ func appendClock(dst []byte, at time.Time) []byte {
 
 // appendOriginal is DE90: type 4, trace number 6, transmission time 10,
 // acquirer 11 and forwarder 11, both right-justified and zero filled.
-func appendOriginal(dst []byte, o *Original) ([]byte, string) {
+func appendOriginal(dst []byte, o *Original) ([]byte, rule) {
 	if o.MTI == 0 || o.STAN == 0 || o.SentAt.IsZero() {
-		return dst, ""
+		return dst, ruleNone
 	}
 	if o.STAN > stanMax {
 		return dst, ruleRange
@@ -323,7 +323,7 @@ func appendOriginal(dst []byte, o *Original) ([]byte, string) {
 		dst = append(dst, "00000000000"[len(id):]...)
 		dst = append(dst, id...)
 	}
-	return dst, ""
+	return dst, ruleNone
 }
 
 func appendPrintable(dst []byte, s string) []byte {
@@ -338,7 +338,7 @@ func appendPrintable(dst []byte, s string) []byte {
 
 // fit checks the value that begins at start by the field's class, cuts a name
 // that is too long, and pads a fixed field.
-func (f *fieldCodec) fit(arena []byte, start int, src source) ([]byte, string) {
+func (f *fieldCodec) fit(arena []byte, start int, src source) ([]byte, rule) {
 	value := arena[start:]
 	if src == srcNameLocation && len(value) > int(f.max) {
 		arena = arena[:start+int(f.max)]
@@ -351,7 +351,7 @@ func (f *fieldCodec) fit(arena []byte, start int, src source) ([]byte, string) {
 		return arena, ruleClass
 	}
 	if f.prefix != prefixNone || len(value) == int(f.max) {
-		return arena, ""
+		return arena, ruleNone
 	}
 	missing := int(f.max) - len(value)
 	if f.class == classB || f.class == classSign {
@@ -367,7 +367,7 @@ func (f *fieldCodec) fit(arena []byte, start int, src source) ([]byte, string) {
 			value[i] = f.pad
 		}
 	}
-	return arena, ""
+	return arena, ruleNone
 }
 
 // class is what a field may hold (ISO 8583 attributes).

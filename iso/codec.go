@@ -3,6 +3,7 @@ package iso
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // maxDialectField is the highest field a dialect defines: two bitmaps.
@@ -49,7 +50,9 @@ type fieldCodec struct {
 type codec struct {
 	bcdMTI bool
 	hexMap bool
-	fields [maxDialectField + 1]fieldCodec
+	// hexRoom bounds what the hex fields of a message take above their values.
+	hexRoom int
+	fields  [maxDialectField + 1]fieldCodec
 }
 
 // AppendBody appends type, bitmap and fields. Values must have exactly the
@@ -75,20 +78,24 @@ func (d *Dialect) AppendBody(dst []byte, m *Message) ([]byte, error) {
 	} else {
 		dst = d.codec.appendBitmap(dst, first)
 	}
+	at := len(dst)
+	room := len(m.arena) + d.codec.hexRoom + prefixRoom*(bits.OnesCount64(first)+bits.OnesCount64(second))
+	dst = slices.Grow(dst, room)
+	out := dst[:at+room]
 	for w, word := range [2]uint64{first, second} {
 		for word != 0 {
 			lead := bits.LeadingZeros64(word)
 			word &^= 1 << (63 - uint(lead)&63)
 			field := w<<6 + lead + 1
 			p := m.pos[field]
-			value := m.arena[p.off : p.off+p.n]
-			var rule string
-			if dst, rule = d.codec.fields[field].encode(dst, value); rule != "" {
-				return dst[:start], &FieldError{field, rule}
+			n, rule := d.codec.fields[field].encode(out[at:], m.arena[p.off:p.off+p.n])
+			if rule != ruleNone {
+				return dst[:start], &FieldError{field, ruleTexts[rule]}
 			}
+			at += n
 		}
 	}
-	return dst, nil
+	return dst[:at], nil
 }
 
 // Decode reads one body, as AppendBody writes it, into m. Everything is
@@ -113,22 +120,21 @@ func (d *Dialect) Decode(body []byte, m *Message) error {
 		}
 		first &^= 1 << 63
 	}
-	arena := m.arena
+	arena, at := m.arena[:cap(m.arena)], 0
 	for w, word := range [2]uint64{first, second} {
 		for word != 0 {
 			lead := bits.LeadingZeros64(word)
 			word &^= 1 << (63 - uint(lead)&63)
 			field := w<<6 + lead + 1
-			start := len(arena)
-			arena, b, kind = d.codec.fields[field].decode(arena, b)
+			n, used, kind := d.codec.fields[field].decode(arena[at:], b)
 			if kind != 0 {
-				m.arena = arena
 				return &DecodeError{field, kind}
 			}
-			m.pos[field] = span{off: uint32(start), n: uint32(len(arena) - start)}
+			m.pos[field] = span{off: uint32(at), n: uint32(n)}
+			at, b = at+n, b[used:]
 		}
 	}
-	m.arena = arena
+	m.arena = arena[:at]
 	if len(b) != 0 {
 		return &DecodeError{1, KindTrailing}
 	}
@@ -194,121 +200,144 @@ func (c *codec) readBitmap(b []byte) (rest []byte, word uint64, ok bool) {
 	return b[16:], word, bad <= 15
 }
 
-// The rules a FieldError names.
+// rule is what a value breaks. The zero value is none.
+type rule uint8
+
 const (
-	ruleLength  = "its length is not the dialect's"
-	ruleDigits  = "it holds something else than digits"
-	ruleSign    = "it must be C or D and digits"
-	ruleMissing = "it has no value"
-	ruleClass   = "it holds a character its class does not allow"
-	ruleRange   = "its value is out of range"
+	ruleNone rule = iota
+	ruleLength
+	ruleDigits
+	ruleSign
+	ruleMissing
+	ruleClass
+	ruleRange
 )
 
-// encode appends the field, length prefix first. rule is empty when all is well.
-func (f *fieldCodec) encode(dst, value []byte) (out []byte, rule string) {
-	n := uint32(len(value))
+var ruleTexts = [...]string{
+	ruleLength:  "its length is not the dialect's",
+	ruleDigits:  "it holds something else than digits",
+	ruleSign:    "it must be C or D and digits",
+	ruleMissing: "it has no value",
+	ruleClass:   "it holds a character its class does not allow",
+	ruleRange:   "its value is out of range",
+}
+
+// prefixRoom bounds the bytes a field takes on the wire above those of its value.
+const prefixRoom = 6
+
+// encode writes the field to out, length prefix first, and returns how many
+// bytes it took. REQUIRES: out has room for twice the value of a hex field, for
+// the value of any other, and prefixRoom more.
+func (f *fieldCodec) encode(out, value []byte) (int, rule) {
+	n, at := uint32(len(value)), 0
 	if f.prefix == prefixNone {
 		if n != f.max {
-			return dst, ruleLength
+			return 0, ruleLength
 		}
 	} else {
 		if n > f.max {
-			return dst, ruleLength
+			return 0, ruleLength
 		}
-		dst = f.appendPrefix(dst, int(n))
+		at = f.putPrefix(out, int(n))
 	}
 	switch f.form {
-	case formText, formBinary:
-		return append(dst, value...), ""
 	case formDigits:
 		if !digitsOnly(value) {
-			return dst, ruleDigits
+			return 0, ruleDigits
 		}
-		return append(dst, value...), ""
 	case formBCD:
-		return f.appendBCD(dst, value)
-	case formHex:
-		for _, c := range value {
-			pair := hexPairs[c]
-			dst = append(dst, byte(pair>>8), byte(pair))
+		packed, ok := f.packDigits(out[at:], value)
+		if !ok {
+			return 0, ruleDigits
 		}
-		return dst, ""
+		return at + packed, ruleNone
+	case formHex:
+		for i, c := range value {
+			binary.BigEndian.PutUint16(out[at+2*i:], hexPairs[c])
+		}
+		return at + 2*len(value), ruleNone
 	case formSign, formSignBCD:
 		if len(value) == 0 || value[0] != 'C' && value[0] != 'D' || !digitsOnly(value[1:]) {
-			return dst, ruleSign
+			return 0, ruleSign
 		}
-		if f.form == formSign {
-			return append(dst, value...), ""
+		if f.form == formSignBCD {
+			out[at] = value[0]
+			packed, _ := f.packDigits(out[at+1:], value[1:])
+			return at + 1 + packed, ruleNone
 		}
-		return f.appendBCD(append(dst, value[0]), value[1:])
 	}
-	return dst, ruleLength
+	return at + copy(out[at:], value), ruleNone
 }
 
-func (f *fieldCodec) appendPrefix(dst []byte, n int) []byte {
+func (f *fieldCodec) putPrefix(out []byte, n int) int {
+	width := int(f.width)
+	out = out[:width]
 	switch f.prefix {
 	case prefixASCII:
-		switch f.width {
-		case 2:
-			return append(dst, byte('0'+n/10), byte('0'+n%10))
-		case 3:
-			return append(dst, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+		for i := width - 1; i >= 0; i-- {
+			out[i] = byte('0' + n%10)
+			n /= 10
 		}
-		return appendDigits(dst, uint64(n), int(f.width))
 	case prefixBCD:
-		for i := int(f.width) - 1; i >= 0; i-- {
-			pair := n / pow10[2*i] % 100
-			dst = append(dst, byte(pair/10<<4|pair%10))
+		for i := width - 1; i >= 0; i-- {
+			pair := n % 100
+			out[i] = byte(pair/10<<4 | pair%10)
+			n /= 100
 		}
 	case prefixBinary:
-		for i := int(f.width) - 1; i >= 0; i-- {
-			dst = append(dst, byte(n>>(8*uint(i))))
+		for i := width - 1; i >= 0; i-- {
+			out[i] = byte(n)
+			n >>= 8
 		}
 	}
-	return dst
+	return width
 }
 
-// appendBCD packs digits two a byte.
-func (f *fieldCodec) appendBCD(dst, digits []byte) ([]byte, string) {
-	odd := len(digits)&1 == 1
-	bad := byte(0)
-	if odd && !f.oddRight {
-		d := digits[0] - '0'
-		bad = d
-		dst = append(dst, f.fill<<4|d)
-		digits = digits[1:]
+// packDigits writes digits two a byte, and reports whether all were digits.
+func (f *fieldCodec) packDigits(out, digits []byte) (int, bool) {
+	if !digitsOnly(digits) {
+		return 0, false
+	}
+	at := 0
+	if len(digits)&1 == 1 && !f.oddRight {
+		out[0] = f.fill<<4 | digits[0]&15
+		digits, at = digits[1:], 1
+	}
+	for len(digits) >= 8 && len(out)-at >= 4 {
+		v := binary.BigEndian.Uint64(digits) & 0x0F0F0F0F0F0F0F0F
+		v = (v | v>>4) & 0x00FF00FF00FF00FF
+		v = (v | v>>8) & 0x0000FFFF0000FFFF
+		binary.BigEndian.PutUint32(out[at:], uint32(v>>16|v))
+		digits, at = digits[8:], at+4
 	}
 	for len(digits) >= 2 {
-		hi, lo := digits[0]-'0', digits[1]-'0'
-		bad = max(bad, hi, lo)
-		dst = append(dst, hi<<4|lo&15)
-		digits = digits[2:]
+		out[at] = digits[0]<<4 | digits[1]&15
+		digits, at = digits[2:], at+1
 	}
 	if len(digits) == 1 {
-		d := digits[0] - '0'
-		bad = max(bad, d)
-		dst = append(dst, d<<4|f.fill)
+		out[at] = digits[0]<<4 | f.fill
+		at++
 	}
-	if bad > 9 {
-		return dst, ruleDigits
-	}
-	return dst, ""
+	return at, true
 }
 
-// decode reads the field from b and appends its canonical value to arena.
-func (f *fieldCodec) decode(arena, b []byte) (out, rest []byte, kind Kind) {
-	n := int(f.max)
+// decode reads the field from b and writes its canonical value to out. It
+// returns the length of the value and the bytes it took. REQUIRES: out has room
+// for twice the length of b.
+func (f *fieldCodec) decode(out, b []byte) (n, used int, kind Kind) {
+	n = int(f.max)
 	if f.prefix != prefixNone {
 		if len(b) < int(f.width) {
-			return arena, b, KindTruncated
+			return 0, 0, KindTruncated
 		}
 		if n = f.readPrefix(b); n < 0 {
-			return arena, b, KindPrefix
+			return 0, 0, KindPrefix
 		}
 		if n > int(f.max) {
-			return arena, b, KindLength
+			return 0, 0, KindLength
 		}
-		b = b[f.width:]
+		used = int(f.width)
+		b = b[used:]
 	}
 	wire := n
 	switch f.form {
@@ -320,35 +349,31 @@ func (f *fieldCodec) decode(arena, b []byte) (out, rest []byte, kind Kind) {
 		wire = 1 + n>>1
 	}
 	if len(b) < wire {
-		return arena, b, KindTruncated
+		return 0, 0, KindTruncated
 	}
-	content, rest := b[:wire], b[wire:]
+	content, ok := b[:wire], true
+	used += wire
 	switch f.form {
 	case formText, formBinary:
-		return append(arena, content...), rest, 0
+		copy(out, content)
 	case formDigits:
-		if !digitsOnly(content) {
-			return arena, b, KindDigits
-		}
-		return append(arena, content...), rest, 0
+		ok = digitsOnly(content)
+		copy(out, content)
 	case formBCD:
-		arena, kind = f.readBCD(arena, content, n)
+		ok = f.unpackDigits(out, content, n)
 	case formHex:
-		arena, kind = readHex(arena, content)
-	case formSign, formSignBCD:
-		if n == 0 || content[0] != 'C' && content[0] != 'D' {
-			return arena, b, KindDigits
-		}
-		arena = append(arena, content[0])
-		if f.form == formSignBCD {
-			arena, kind = f.readBCD(arena, content[1:], n-1)
-		} else if digitsOnly(content[1:]) {
-			arena = append(arena, content[1:]...)
-		} else {
-			kind = KindDigits
-		}
+		ok = readHex(out, content)
+	case formSign:
+		copy(out, content)
+		ok = n > 0 && (content[0] == 'C' || content[0] == 'D') && digitsOnly(content[1:])
+	case formSignBCD:
+		out[0] = content[0]
+		ok = (content[0] == 'C' || content[0] == 'D') && f.unpackDigits(out[1:], content[1:], n-1)
 	}
-	return arena, rest, kind
+	if !ok {
+		return 0, 0, KindDigits
+	}
+	return n, used, 0
 }
 
 // readPrefix reads the length, -1 when it is not a number. REQUIRES: len(b) >= f.width.
@@ -373,44 +398,39 @@ func (f *fieldCodec) readPrefix(b []byte) int {
 	return n
 }
 
-// readBCD unpacks n digits. The filling nibble may hold anything.
-func (f *fieldCodec) readBCD(arena, b []byte, n int) ([]byte, Kind) {
-	if n&1 == 1 && !f.oddRight {
-		d := b[0] & 15
-		if d > 9 {
-			return arena, KindDigits
-		}
-		arena = append(arena, '0'+d)
-		b = b[1:]
-	}
+// unpackDigits unpacks n digits, and reports whether all were digits. The
+// filling nibble may hold anything.
+func (f *fieldCodec) unpackDigits(out, b []byte, n int) bool {
+	out = out[:n]
 	bad := uint16(0)
-	for i := range n >> 1 {
-		pair := digitPairs[b[i]]
-		bad |= pair
-		arena = append(arena, byte(pair>>8), byte(pair))
-	}
-	if n&1 == 1 && f.oddRight {
-		d := b[len(b)-1] >> 4
-		if d > 9 {
-			return arena, KindDigits
+	if n&1 == 1 {
+		pair := digitPairs[b[0]&15]
+		if f.oddRight {
+			pair = digitPairs[b[len(b)-1]>>4]
+			out[n-1] = byte(pair)
+		} else {
+			out[0] = byte(pair)
+			out, b = out[1:], b[1:]
 		}
-		arena = append(arena, '0'+d)
+		bad = pair
 	}
-	if bad&0x8080 != 0 {
-		return arena, KindDigits
+	for len(out) >= 2 && len(b) > 0 {
+		pair := digitPairs[b[0]]
+		bad |= pair
+		binary.BigEndian.PutUint16(out, pair)
+		out, b = out[2:], b[1:]
 	}
-	return arena, 0
+	return bad&0x8080 == 0
 }
 
-func readHex(arena, b []byte) ([]byte, Kind) {
-	for i := 0; i+1 < len(b); i += 2 {
-		hi, lo := fromHex[b[i]], fromHex[b[i+1]]
-		if hi|lo > 15 {
-			return arena, KindDigits
-		}
-		arena = append(arena, hi<<4|lo)
+func readHex(out, b []byte) bool {
+	bad := byte(0)
+	for i := range len(b) / 2 {
+		hi, lo := fromHex[b[2*i]], fromHex[b[2*i+1]]
+		bad |= hi | lo
+		out[i] = hi<<4 | lo
 	}
-	return arena, 0
+	return bad <= 15
 }
 
 func digitsOnly(b []byte) bool {

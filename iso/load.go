@@ -126,6 +126,11 @@ func (l *loader) encoding(s *section) {
 		}
 		l.d.codec.fields[f] = l.field(one)
 	}
+	for f := range l.d.codec.fields {
+		if row := &l.d.codec.fields[f]; row.form == formHex {
+			l.d.codec.hexRoom += int(row.max)
+		}
+	}
 	s.done()
 }
 

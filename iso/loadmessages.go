@@ -151,8 +151,8 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 	rule := sourceRules[st.source]
 	switch {
 	case st.source == srcConst:
-		if _, wrong := f.fit([]byte(st.constant), 0, srcConst); wrong != "" {
-			s.fail("%s: the constant does not fit field %d: %s", s.path, st.field, wrong)
+		if _, broken := f.fit([]byte(st.constant), 0, srcConst); broken != ruleNone {
+			s.fail("%s: the constant does not fit field %d: %s", s.path, st.field, ruleTexts[broken])
 		}
 	case st.source == srcEcho:
 	case f.class == classB || f.class == classSign:

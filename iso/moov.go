@@ -85,8 +85,8 @@ var errDigits = errors.New("not packed digits")
 type ownDigits struct{ f *fieldCodec }
 
 func (e ownDigits) Encode(digits []byte) ([]byte, error) {
-	out, rule := e.f.appendBCD(nil, digits)
-	if rule != "" {
+	out := make([]byte, (len(digits)+1)/2)
+	if _, ok := e.f.packDigits(out, digits); !ok {
 		return nil, errDigits
 	}
 	return out, nil
@@ -97,8 +97,8 @@ func (e ownDigits) Decode(b []byte, n int) ([]byte, int, error) {
 	if n < 0 || len(b) < wire {
 		return nil, 0, errDigits
 	}
-	out, kind := e.f.readBCD(nil, b[:wire], n)
-	if kind != 0 {
+	out := make([]byte, n)
+	if !e.f.unpackDigits(out, b[:wire], n) {
 		return nil, 0, errDigits
 	}
 	return out, wire, nil
