@@ -236,23 +236,24 @@ func (s *Store) age() int64 { return int64(time.Since(s.started)) + 1 }
 // clash looks for a present key among those that must be absent. The marks of
 // these keys are held, so that the answer stays true until they are given back.
 func (s *Store) clash(c *Command) (Result, error) {
+	look, err := s.eng.probe()
+	if err != nil {
+		return Result{}, s.readError(err)
+	}
+	defer look.close()
 	for i := range c.steps {
 		st := &c.steps[i]
-		switch st.kind {
-		case stepClaim:
-			val, found, err := s.eng.get(c.keyOf(st), nil)
-			if found && err == nil {
-				return s.settled(Result{Kind: Exists, Value: val})
-			} else if err != nil {
-				return Result{}, s.readError(err)
-			}
-		case stepAppend:
-			found, err := s.eng.has(c.keyOf(st))
-			if found && err == nil {
-				return s.settled(Result{Kind: Stale})
-			} else if err != nil {
-				return Result{}, s.readError(err)
-			}
+		if st.kind != stepClaim && st.kind != stepAppend {
+			continue
+		}
+		val, found, err := look.find(c.keyOf(st))
+		switch {
+		case err != nil:
+			return Result{}, s.readError(err)
+		case found && st.kind == stepAppend:
+			return s.settled(Result{Kind: Stale})
+		case found:
+			return s.settled(Result{Kind: Exists, Value: append([]byte{}, val...)})
 		}
 	}
 	return Result{}, nil

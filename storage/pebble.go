@@ -71,12 +71,17 @@ func openEngine(o *Options, fatal func(error)) (*engine, error) {
 	return e, nil
 }
 
+// memtables is how many of them may wait for their flush before writes stall.
+const memtables = 3
+
+// engineOptions: the engine counts memtables against its cache, so the cache is
+// made larger by what they can take; else it would hold no blocks under load.
 func engineOptions(o *Options) *pebble.Options {
 	po := &pebble.Options{
 		FormatMajorVersion:          pebble.FormatNewest,
-		CacheSize:                   o.CacheBytes,
+		CacheSize:                   o.CacheBytes + memtables*o.MemtableBytes,
 		MemTableSize:                uint64(o.MemtableBytes),
-		MemTableStopWritesThreshold: 3,
+		MemTableStopWritesThreshold: memtables,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               64 << 20,
@@ -140,16 +145,25 @@ func get(r pebble.Reader, key, dst []byte) ([]byte, bool, error) {
 	return dst, true, closer.Close()
 }
 
-func (e *engine) has(key []byte) (bool, error) {
-	_, closer, err := e.db.Get(key)
-	if err != nil {
-		if errors.Is(err, pebble.ErrNotFound) {
-			return false, nil
-		}
-		return false, err
-	}
-	return true, closer.Close()
+// probe looks for keys that are mostly absent. Unlike get it asks the filters
+// of all levels, also of the last one, and so rarely reads a block.
+type probe struct{ it *pebble.Iterator }
+
+func (e *engine) probe() (probe, error) {
+	it, err := e.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+	return probe{it}, err
 }
+
+// find returns the value of key, valid until the next call.
+func (p probe) find(key []byte) (val []byte, found bool, err error) {
+	if !p.it.SeekPrefixGE(key) {
+		return nil, false, p.it.Error()
+	}
+	val, err = p.it.ValueAndErr()
+	return val, err == nil, err
+}
+
+func (p probe) close() { _ = p.it.Close() }
 
 // firstKey returns nil for an empty store.
 func (e *engine) firstKey() ([]byte, error) {
