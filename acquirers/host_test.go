@@ -55,6 +55,13 @@ type hostConn struct {
 
 func newHost(t testing.TB, o simnet.Options) *host {
 	h := &host{t: t, d: builtin(t), net: simnet.New(o)}
+	t.Cleanup(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, c := range h.conns {
+			c.Close()
+		}
+	})
 	h.open()
 	return h
 }

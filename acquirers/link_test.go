@@ -1,0 +1,459 @@
+package acquirers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tranzit/tranzit/acquirers/simnet"
+	"github.com/tranzit/tranzit/iso"
+)
+
+// hold makes the host swallow payments.
+func hold(h *host) {
+	h.serve = func(_ *hostConn, m *iso.Message) bool { return m.MTI == 0x0200 }
+}
+
+func TestCutAfterHandOverIsUnanswered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{Latency: latency})
+		hold(h)
+		r := newRig(t, h, nil)
+		r.await(true)
+		out := r.start(1, 20)
+		time.Sleep(time.Second)
+		h.conn(1).sim.Cut()
+		for _, res := range collect(out, 20) {
+			res.want(t, Unanswered, CauseLinkLost)
+			if res.took > 1100*time.Millisecond {
+				t.Fatalf("told after %v, the link was cut after 1s", res.took)
+			}
+		}
+		h.serve = nil
+		r.await(true)
+		r.pay(r.purchase(50), 0).want(t, Answered, CauseNone)
+	})
+}
+
+// gateConn fails its next write without taking a byte.
+type gateConn struct {
+	net.Conn
+	refuse atomic.Bool
+	taken  atomic.Int64 // bytes the refused write takes all the same
+}
+
+func (c *gateConn) Write(p []byte) (int, error) {
+	if c.refuse.Load() {
+		n, _ := c.Conn.Write(p[:c.taken.Load()])
+		return n, &net.OpError{Op: "write", Net: "sim", Err: errors.New("refused")}
+	}
+	return c.Conn.Write(p)
+}
+
+// A write that fails with no byte taken proves that its messages were not
+// sent; one byte makes all of them ambiguous.
+func TestWriteThatFailsWithoutAByte(t *testing.T) {
+	for taken, want := range map[int64]Fate{0: NotSent, 1: Unanswered} {
+		bubble(t, func(t *testing.T) {
+			h := newHost(t, simnet.Options{})
+			var gate *gateConn
+			r := newRig(t, h, func(c *Config) {
+				c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					conn, err := h.net.Dial(ctx, network, addr)
+					gate = &gateConn{Conn: conn}
+					return gate, err
+				}
+			})
+			r.await(true)
+			gate.taken.Store(taken)
+			gate.refuse.Store(true)
+			fates := map[Fate]int{}
+			for _, res := range collect(r.start(1, 10), 10) {
+				if res.fate == NotSent && res.Cause == CauseNoLink {
+					continue // it came after the link was gone
+				}
+				res.want(t, res.fate, CauseLinkLost)
+				fates[res.fate]++
+			}
+			if fates[want] == 0 || taken == 0 && fates[Unanswered] != 0 {
+				t.Fatalf("%d bytes taken: fates %v, want %s", taken, fates, want)
+			}
+			if n := len(h.saw("0200")); n != 0 {
+				t.Fatalf("the bank saw %d requests", n)
+			}
+		})
+	}
+}
+
+// A bank that never reads: the write deadline ends the link after 3 s, and
+// everybody is told long before the answer timeout. What was still queued was
+// provably not sent.
+func TestBankThatNeverReads(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{Buffer: 1000})
+		r := newRig(t, h, nil)
+		r.await(true)
+		h.conn(1).sim.Stall(true)
+		out := r.start(1, 40)
+		synctest.Wait()
+		more := r.start(100, 30)
+		fates := map[Fate]int{}
+		for _, res := range append(collect(out, 40), collect(more, 30)...) {
+			res.want(t, res.fate, CauseLinkLost)
+			fates[res.fate]++
+			if res.took < 3*time.Second || res.took > 3*time.Second+2*wheelTick {
+				t.Fatalf("told after %v, want 3s", res.took)
+			}
+		}
+		if fates[Unanswered] == 0 || fates[NotSent] < 30 || fates[Unanswered]+fates[NotSent] != 70 {
+			t.Fatalf("fates %v: the second wave was queued and must be not_sent", fates)
+		}
+	})
+}
+
+// While the writer is stuck, a queued exchange whose deadline passes was not
+// sent, and stays so.
+func TestQueuedTimeoutIsNotSent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{Buffer: 1000})
+		r := newRig(t, h, nil)
+		r.await(true)
+		h.conn(1).sim.Stall(true)
+		out := r.start(1, 40)
+		synctest.Wait()
+		res := r.pay(r.purchase(900), time.Second)
+		res.want(t, NotSent, CauseTimeout)
+		h.conn(1).sim.Stall(false)
+		for _, res := range collect(out, 40) {
+			res.want(t, Answered, CauseNone)
+		}
+		if got := h.saw("0200 000901"); len(got) != 0 {
+			t.Fatalf("a cancelled exchange was sent: %v", got)
+		}
+	})
+}
+
+func TestSplitAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		var cut atomic.Int64
+		h.serve = func(c *hostConn, m *iso.Message) bool {
+			if m.MTI != 0x0200 {
+				return false
+			}
+			frame := c.frame(c.reply(m, "00"))
+			at := min(int(cut.Load()), len(frame))
+			c.Write(frame[:at])
+			time.Sleep(time.Millisecond)
+			c.Write(frame[at:])
+			return true
+		}
+		r := newRig(t, h, nil)
+		r.await(true)
+		for at := range 120 {
+			cut.Store(int64(at))
+			r.pay(r.purchase(uint64(at)), 0).want(t, Answered, CauseNone)
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, newHost(t, simnet.Options{Segment: 1}), nil)
+		r.await(true)
+		for _, res := range collect(r.start(1, 50), 50) {
+			res.want(t, Answered, CauseNone)
+		}
+	})
+}
+
+// A body that does not decode costs its own payment only; a length that cannot
+// be costs the link.
+func TestHostileBytes(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		frame  func(good []byte) []byte
+		others Cause
+		alarm  string
+	}{
+		{"garbled body", func(good []byte) []byte { good[8] = 'Z'; return good }, CauseNone, "garbled"},
+		{"truncated field", func(good []byte) []byte { return append([]byte("0030"), good[4:34]...) }, CauseNone, "garbled"},
+		{"no message at all", func([]byte) []byte { return []byte("0003abc") }, CauseNone, "garbled"},
+		{"oversize length", func([]byte) []byte { return []byte("9999") }, CauseLinkLost, "lost_framing"},
+		{"length that is no number", func(good []byte) []byte { return append([]byte("-001"), good...) }, CauseLinkLost, "lost_framing"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := newHost(t, simnet.Options{})
+				var waiting []*iso.Message
+				h.serve = func(hc *hostConn, m *iso.Message) bool {
+					switch {
+					case m.MTI != 0x0200:
+						return false
+					case string(m.Get(11)) != "000008":
+						waiting = append(waiting, m)
+						return true
+					}
+					hc.Write(c.frame(hc.frame(hc.reply(m, "00"))))
+					for _, m := range waiting {
+						hc.answer(m, "00")
+					}
+					return true
+				}
+				r := newRig(t, h, nil)
+				r.await(true)
+				others := r.start(100, 20)
+				synctest.Wait()
+				res := r.pay(r.purchase(7), 0)
+				if c.others == CauseNone {
+					res.want(t, Unanswered, CauseTimeout)
+				} else {
+					res.want(t, Unanswered, c.others)
+				}
+				for _, res := range collect(others, 20) {
+					if c.others == CauseNone {
+						res.want(t, Answered, CauseNone)
+					} else {
+						res.want(t, Unanswered, c.others)
+					}
+				}
+				synctest.Wait()
+				if r.count(c.alarm) != 1 {
+					t.Fatalf("alarms %v, want one %s", r.alarms, c.alarm)
+				}
+				r.await(true)
+			})
+		})
+	}
+}
+
+// A network that drops every packet without a word is found within EchoMisses
+// echo periods.
+func TestSilentPeerIsFound(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		r := newRig(t, h, nil)
+		r.await(true)
+		h.conn(1).sim.Vanish()
+		from := time.Now()
+		r.await(false)
+		if d := time.Since(from); d > 2*30*time.Second || d < 30*time.Second {
+			t.Fatalf("found after %v, want within 60s", d)
+		}
+		if r.count("echo_missed") != 1 {
+			t.Fatalf("alarms %v", r.alarms)
+		}
+		r.await(true)
+		r.pay(r.purchase(7), 0).want(t, Answered, CauseNone)
+	})
+}
+
+func TestEchoOnIdleOnly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		r := newRig(t, h, nil)
+		r.await(true)
+		if got := h.saw(""); !slices.Equal(got, []string{"0800 001", "0800 301"}) {
+			t.Fatalf("before traffic the bank saw %v", got)
+		}
+		for i := range 10 {
+			time.Sleep(20 * time.Second)
+			r.pay(r.purchase(uint64(i)), 0).want(t, Answered, CauseNone)
+		}
+		if n := len(h.saw("0800 301")); n != 1 {
+			t.Fatalf("%d echoes on a busy link", n)
+		}
+		time.Sleep(95 * time.Second)
+		if n := len(h.saw("0800 301")); n != 4 {
+			t.Fatalf("%d echoes after 95s of silence, want 4", n)
+		}
+	})
+}
+
+// One missed echo is forgiven.
+func TestOneMissedEcho(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		echoes := 0
+		h.serve = func(_ *hostConn, m *iso.Message) bool {
+			if string(m.Get(fieldNetworkCode)) == "301" {
+				echoes++
+			}
+			return echoes > 1 && echoes%2 == 0
+		}
+		r := newRig(t, h, nil)
+		r.await(true)
+		time.Sleep(10 * time.Minute)
+		if h.count() != 1 || r.Ready() != nil {
+			t.Fatalf("%d connections, ready: %v", h.count(), r.Ready())
+		}
+	})
+}
+
+// Nothing but the sign-on leaves before its answer, and a refused or unanswered
+// one keeps the link closed to traffic.
+func TestSignOnRefused(t *testing.T) {
+	for _, mute := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			h := newHost(t, simnet.Options{})
+			var open atomic.Bool
+			h.serve = func(c *hostConn, m *iso.Message) bool {
+				if string(m.Get(fieldNetworkCode)) != "001" || open.Load() {
+					return false
+				}
+				if !mute {
+					c.answer(m, "91")
+				}
+				return true
+			}
+			r := newRig(t, h, nil)
+			time.Sleep(30 * time.Second)
+			err := r.Ready()
+			var not *NotReadyError
+			if !errors.As(err, &not) || mute != strings.Contains(not.Reason, "no answer to sign_on: timeout") || mute == strings.Contains(not.Reason, "refused with code 91") {
+				t.Fatalf("ready: %v", err)
+			}
+			if !r.Reserve(ClassPayment) {
+				t.Fatal("no slot")
+			}
+			x := &Exchange{Request: r.purchase(7)}
+			result{Exchange: x, fate: r.Exchange(x)}.want(t, NotSent, CauseNoLink)
+			r.Release(ClassPayment)
+			if got := h.saw(""); len(got) < 3 || slices.ContainsFunc(got, func(s string) bool { return s != "0800 001" }) {
+				t.Fatalf("the bank saw %v", got)
+			}
+			open.Store(true)
+			r.await(true)
+		})
+	}
+}
+
+func TestBankSignsOffAndReturns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		r := newRig(t, h, nil)
+		r.await(true)
+		h.conn(1).request("002")
+		r.await(false)
+		if err := r.Ready(); !strings.Contains(err.Error(), "signed_off_by_bank") {
+			t.Fatalf("ready: %v", err)
+		}
+		r.pay(r.purchase(7), 0).want(t, NotSent, CauseNoLink)
+		time.Sleep(5 * time.Minute)
+		if r.Ready() == nil || h.count() != 1 {
+			t.Fatalf("%d connections, ready: %v", h.count(), r.Ready())
+		}
+		h.conn(1).request("001")
+		r.await(true)
+		r.pay(r.purchase(8), 0).want(t, Answered, CauseNone)
+	})
+}
+
+// What the bank starts itself is answered in the reader, with the code that is
+// true.
+func TestBankStartedMessages(t *testing.T) {
+	for code, want := range map[string]string{"301": "00", "001": "00", "002": "00", "201": "00", "202": "00", "161": "40", "555": "40"} {
+		bubble(t, func(t *testing.T) {
+			h := newHost(t, simnet.Options{})
+			answers := make(chan string, 4)
+			h.serve = func(_ *hostConn, m *iso.Message) bool {
+				if m.MTI == 0x0810 {
+					answers <- fmt.Sprintf("%s %s %s", m.Get(11), m.Get(fieldNetworkCode), m.Get(39))
+				}
+				return m.MTI == 0x0810
+			}
+			r := newRig(t, h, nil)
+			r.await(true)
+			from := time.Now()
+			h.conn(1).request(code)
+			if got := <-answers; got != "000777 "+code+" "+want {
+				t.Fatalf("answer to %s: %q", code, got)
+			}
+			if d := time.Since(from); d != 0 {
+				t.Fatalf("answered after %v", d)
+			}
+		})
+	}
+}
+
+func TestBankStartedPaymentIsNotServed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		answers := make(chan string, 1)
+		h.serve = func(_ *hostConn, m *iso.Message) bool {
+			if m.MTI == 0x0210 {
+				answers <- string(m.Get(39))
+				return true
+			}
+			return false
+		}
+		r := newRig(t, h, nil)
+		r.await(true)
+		h.conn(1).send(buildOp(t, h.d, iso.OpPurchase, 5))
+		if code := <-answers; code != codeUnsupported {
+			t.Fatalf("a payment of the bank's own was answered with %s", code)
+		}
+		synctest.Wait()
+		if r.metrics.refusedRequests.Load() != 1 || r.count("request_refused") != 1 {
+			t.Fatalf("it was not counted; alarms %v", r.alarms)
+		}
+	})
+}
+
+// After a cut of all links at once they return spread out, never faster than
+// ReconnectMin, and for ever.
+func TestReconnectStorm(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		var dials []time.Duration
+		from := time.Now()
+		r := newRig(t, h, func(c *Config) {
+			c.LinksPerEndpoint = 20
+			c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				h.mu.Lock()
+				dials = append(dials, time.Since(from))
+				h.mu.Unlock()
+				return h.net.Dial(ctx, network, addr)
+			}
+		})
+		for len(*r.ready.Load()) < 20 {
+			<-r.Watch()
+		}
+		h.listener.Close()
+		h.mu.Lock()
+		dials, from = nil, time.Now()
+		h.mu.Unlock()
+		for i := range 20 {
+			h.conn(i + 1).sim.Cut()
+		}
+		time.Sleep(10 * time.Minute)
+		h.mu.Lock()
+		slices.Sort(dials)
+		first := dials[:20]
+		if first[0] < time.Second || first[19]-first[0] < 300*time.Millisecond {
+			t.Fatalf("first reconnects from %v to %v: want at least 1s and spread", first[0], first[19])
+		}
+		if n := len(dials); n < 20*600/8 || n > 20*600/4 {
+			t.Fatalf("%d dials of 20 links in 10 minutes with pauses of 1s to 8s", n)
+		}
+		h.mu.Unlock()
+		h.open()
+		for len(*r.ready.Load()) < 20 {
+			<-r.Watch()
+		}
+	})
+}
+
+func TestPause(t *testing.T) {
+	for tries := range 80 {
+		for range 100 {
+			if p := pause(time.Second, 30*time.Second, tries); p < time.Second || p > 30*time.Second || tries == 0 && p > 2*time.Second {
+				t.Fatalf("try %d: pause of %v", tries, p)
+			}
+		}
+	}
+}
