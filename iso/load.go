@@ -148,7 +148,7 @@ func (l *loader) field(s *section) fieldCodec {
 			s.fail("%s has len, so it is fixed; remove var and max, or len", s.path)
 		}
 	} else {
-		f.max = uint32(s.number("max", 1, 9999))
+		f.max = uint32(s.number("max", 1, 65535))
 		l.prefix(s.sub("var"), &f)
 	}
 	l.padding(s, &f)

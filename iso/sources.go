@@ -1,0 +1,207 @@
+package iso
+
+import "time"
+
+// source says which value a field takes.
+type source uint8
+
+const (
+	srcConst source = iota + 1
+	srcEcho
+	srcTags
+	srcPAN
+	srcExpiry
+	srcCVC
+	srcAmount
+	srcCurrency
+	srcSTAN
+	srcRRN
+	srcTransmissionTime
+	srcLocalTime
+	srcLocalDate
+	srcSettlementDate
+	srcTerminal
+	srcMerchant
+	srcMCC
+	srcNameLocation
+	srcCountry
+	srcAcquirer
+	srcForwarder
+	srcECI
+	srcCAVV
+	srcDSTransactionID
+	srcApprovalCode
+	srcResponseCode
+	srcOriginal
+	srcReason
+	srcNetworkCode
+	srcCount
+)
+
+// sourceRules name the sources as the file does and bound what they give:
+// 0, 0 is free text that the field itself bounds.
+var sourceRules = [srcCount]struct {
+	name     string
+	min, max int
+}{
+	srcPAN:              {"pan", panMin, panMax},
+	srcExpiry:           {"expiry", 4, 4},
+	srcCVC:              {"cvc", 3, 4},
+	srcAmount:           {"amount", 12, 12},
+	srcCurrency:         {"currency", 3, 3},
+	srcSTAN:             {"stan", 6, 6},
+	srcRRN:              {"rrn", 12, 12},
+	srcTransmissionTime: {"transmission_time", 10, 10},
+	srcLocalTime:        {"local_time", 6, 6},
+	srcLocalDate:        {"local_date", 4, 4},
+	srcSettlementDate:   {"settlement_date", 4, 4},
+	srcTerminal:         {"terminal", 0, 0},
+	srcMerchant:         {"merchant", 0, 0},
+	srcMCC:              {"mcc", 4, 4},
+	srcNameLocation:     {"name_location", 0, 0},
+	srcCountry:          {"country", 3, 3},
+	srcAcquirer:         {"acquirer", 0, 0},
+	srcForwarder:        {"forwarder", 0, 0},
+	srcECI:              {"eci", 0, 0},
+	srcCAVV:             {"cavv", 0, 0},
+	srcDSTransactionID:  {"ds_transaction_id", 0, 0},
+	srcApprovalCode:     {"approval_code", 0, 0},
+	srcResponseCode:     {"response_code", 0, 0},
+	srcOriginal:         {"original", 42, 42},
+	srcReason:           {"reason", 0, 0},
+	srcNetworkCode:      {"network_code", 0, 0},
+}
+
+// appendSource appends one value; nothing when it is absent.
+func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule) {
+	v := in.v
+	switch src {
+	case srcPAN:
+		return v.PAN.Append(dst), ruleNone
+	case srcExpiry:
+		return v.Expiry.AppendYYMM(dst), ruleNone
+	case srcCVC:
+		return v.CVC.Append(dst), ruleNone
+	case srcAmount:
+		if v.Amount < 0 || v.Amount > maxAmount {
+			return dst, ruleRange
+		}
+		return appendDigits(dst, uint64(v.Amount), 12), ruleNone
+	case srcSTAN:
+		if v.STAN > stanMax {
+			return dst, ruleRange
+		}
+		if v.STAN == 0 {
+			return dst, ruleNone
+		}
+		return v.STAN.Append(dst), ruleNone
+	case srcTransmissionTime:
+		return appendTransmission(dst, v.SentAt), ruleNone
+	case srcSettlementDate:
+		return appendMonthDay(dst, v.SentAt.UTC()), ruleNone
+	case srcLocalTime:
+		if v.LocalAt.IsZero() {
+			return dst, ruleNone
+		}
+		return appendClock(dst, v.LocalAt), ruleNone
+	case srcLocalDate:
+		return appendMonthDay(dst, v.LocalAt), ruleNone
+	case srcNameLocation:
+		return appendPrintable(dst, v.NameLocation), ruleNone
+	case srcOriginal:
+		return appendOriginal(dst, &v.Original)
+	case srcReason:
+		if v.Reason >= reasonCount {
+			return dst, ruleRange
+		}
+		return append(dst, d.reasons[v.Reason]...), ruleNone
+	case srcNetworkCode:
+		return append(dst, d.network[in.op]...), ruleNone
+	}
+	return append(dst, v.text(src)...), ruleNone
+}
+
+// text is the value of a source that is a text as it stands.
+func (v *Values) text(src source) string {
+	switch src {
+	case srcCurrency:
+		return v.Currency.Numeric()
+	case srcRRN:
+		return v.RRN
+	case srcTerminal:
+		return v.Terminal
+	case srcMerchant:
+		return v.Merchant
+	case srcMCC:
+		return v.MCC
+	case srcCountry:
+		return v.Country
+	case srcAcquirer:
+		return v.Acquirer
+	case srcForwarder:
+		return v.Forwarder
+	case srcECI:
+		return v.ECI
+	case srcCAVV:
+		return v.CAVV
+	case srcDSTransactionID:
+		return v.DSTransactionID
+	case srcApprovalCode:
+		return v.ApprovalCode
+	case srcResponseCode:
+		return v.ResponseCode
+	}
+	return ""
+}
+
+// appendTransmission is DE7: MMDDhhmmss in UTC.
+func appendTransmission(dst []byte, at time.Time) []byte {
+	if at.IsZero() {
+		return dst
+	}
+	at = at.UTC()
+	return appendClock(appendMonthDay(dst, at), at)
+}
+
+func appendMonthDay(dst []byte, at time.Time) []byte {
+	if at.IsZero() {
+		return dst
+	}
+	_, month, day := at.Date()
+	return appendPair(appendPair(dst, int(month)), day)
+}
+
+func appendClock(dst []byte, at time.Time) []byte {
+	hour, minute, second := at.Clock()
+	return appendPair(appendPair(appendPair(dst, hour), minute), second)
+}
+
+// appendOriginal is DE90: type 4, trace number 6, transmission time 10,
+// acquirer 11 and forwarder 11, both right-justified and zero filled.
+func appendOriginal(dst []byte, o *Original) ([]byte, rule) {
+	if o.MTI == 0 || o.STAN == 0 || o.SentAt.IsZero() {
+		return dst, ruleNone
+	}
+	if o.STAN > stanMax {
+		return dst, ruleRange
+	}
+	dst = appendTransmission(o.STAN.Append(o.MTI.appendDigits(dst)), o.SentAt)
+	for _, id := range [2]string{o.Acquirer, o.Forwarder} {
+		if len(id) > 11 || !allDigits(id) {
+			return dst, ruleRange
+		}
+		dst = append(dst, "00000000000"[len(id):]...)
+		dst = append(dst, id...)
+	}
+	return dst, ruleNone
+}
+
+func appendPrintable(dst []byte, s string) []byte {
+	for _, r := range s {
+		if r < ' ' || r > '~' {
+			r = '?'
+		}
+		dst = append(dst, byte(r))
+	}
+	return dst
+}
