@@ -5,11 +5,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 GO ?= go
-FUZZTIME ?= 2s
+FUZZTIME ?= 30s
 BENCH ?= .
+FUZZSMOKE ?= 1s
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build test test-fast deps fmt fmt-check vet staticcheck house fuzz race bench clean
+.PHONY: help build test test-fast deps fmt fmt-check vet staticcheck house fuzz fuzz-smoke race bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +19,7 @@ build: ## the static binary, bin/tranzit
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tranzit ./cmd/tranzit
 
 # The race tests stand last, so that the output ends with ordinary go test lines.
-test: deps fmt-check vet staticcheck house fuzz race ## everything, installing what it needs
+test: deps fmt-check vet staticcheck house fuzz-smoke race ## everything, installing what it needs
 
 test-fast: fmt-check vet ## the tests without the race detector, fuzzing and staticcheck
 	$(GO) test ./...
@@ -42,8 +43,11 @@ staticcheck:
 house: ## the rules of the house (imports, sizes, comments)
 	$(GO) test ./cmd/house
 
-fuzz: ## every fuzz target for FUZZTIME (default 2s) each
+fuzz: ## every fuzz target for FUZZTIME (default 30s) each
 	@scripts/fuzz.sh $(FUZZTIME)
+
+fuzz-smoke:
+	@scripts/fuzz.sh $(FUZZSMOKE) light
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 8m ./...
