@@ -252,3 +252,27 @@ func TestRRN(t *testing.T) {
 		t.Error("the trace number must run from 1 to 999999")
 	}
 }
+
+// The wide digit checks agree with a look at every byte.
+func TestDigitChecks(t *testing.T) {
+	f := &fieldCodec{}
+	for n := 1; n <= 20; n++ {
+		for at := range n {
+			for c := range 256 {
+				text := bytes.Repeat([]byte{'7'}, n)
+				text[at] = byte(c)
+				want := c >= '0' && c <= '9'
+				out := make([]byte, n)
+				if _, ok := f.packDigits(out, text); ok != want || digitsOnly(text) != want {
+					t.Fatalf("byte %#x at %d of %d", c, at, n)
+				}
+				packed := bytes.Repeat([]byte{0x77}, (n+1)/2)
+				packed[at/2] = byte(c)
+				filler := n%2 == 1 && at/2 == 0
+				if ok := f.unpackDigits(out, packed, n); ok != (c&15 <= 9 && (c>>4 <= 9 || filler)) {
+					t.Fatalf("packed %#x at %d of %d", c, at, n)
+				}
+			}
+		}
+	}
+}

@@ -97,30 +97,40 @@ func (f *fieldCodec) putPrefix(out []byte, n int) int {
 
 // packDigits writes digits two a byte, and reports whether all were digits.
 func (f *fieldCodec) packDigits(out, digits []byte) (int, bool) {
-	if !digitsOnly(digits) {
-		return 0, false
-	}
-	at := 0
+	bad, at := uint64(0), 0
 	if len(digits)&1 == 1 && !f.oddRight {
-		out[0] = f.fill<<4 | digits[0]&15
+		c := digits[0]
+		bad = notDigits(uint64(c), 0x06, 0xF0, 0x30)
+		out[0] = f.fill<<4 | c&15
 		digits, at = digits[1:], 1
 	}
 	for len(digits) >= 8 && len(out)-at >= 4 {
-		v := binary.BigEndian.Uint64(digits) & 0x0F0F0F0F0F0F0F0F
+		v := binary.BigEndian.Uint64(digits)
+		bad |= notDigits(v, 0x0606060606060606, 0xF0F0F0F0F0F0F0F0, 0x3030303030303030)
+		v &= 0x0F0F0F0F0F0F0F0F
 		v = (v | v>>4) & 0x00FF00FF00FF00FF
 		v = (v | v>>8) & 0x0000FFFF0000FFFF
 		binary.BigEndian.PutUint32(out[at:], uint32(v>>16|v))
 		digits, at = digits[8:], at+4
 	}
 	for len(digits) >= 2 {
-		out[at] = digits[0]<<4 | digits[1]&15
+		v := uint64(digits[0])<<8 | uint64(digits[1])
+		bad |= notDigits(v, 0x0606, 0xF0F0, 0x3030)
+		out[at] = byte(v>>4)&0xF0 | byte(v)&15
 		digits, at = digits[2:], at+1
 	}
 	if len(digits) == 1 {
+		bad |= notDigits(uint64(digits[0]), 0x06, 0xF0, 0x30)
 		out[at] = digits[0]<<4 | f.fill
 		at++
 	}
-	return at, true
+	return at, bad == 0
+}
+
+// notDigits is zero when every byte of v is an ASCII digit: its high half is 3,
+// and stays 3 with six added. A carry out of a byte has failed that byte before.
+func notDigits(v, sixes, highs, threes uint64) uint64 {
+	return (v&highs ^ threes) | ((v+sixes)&highs ^ threes)
 }
 
 // decode reads the field from b and writes its canonical value to out. It
@@ -216,13 +226,23 @@ func (f *fieldCodec) unpackDigits(out, b []byte, n int) bool {
 		}
 		bad = pair
 	}
+	wide := uint64(0)
+	for len(out) >= 8 && len(b) >= 4 {
+		v := uint64(binary.BigEndian.Uint32(b))
+		v = (v | v<<16) & 0x0000FFFF0000FFFF
+		v = (v | v<<8) & 0x00FF00FF00FF00FF
+		v = (v | v<<4) & 0x0F0F0F0F0F0F0F0F
+		wide |= (v + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0
+		binary.BigEndian.PutUint64(out, v|0x3030303030303030)
+		out, b = out[8:], b[4:]
+	}
 	for len(out) >= 2 && len(b) > 0 {
 		pair := digitPairs[b[0]]
 		bad |= pair
 		binary.BigEndian.PutUint16(out, pair)
 		out, b = out[2:], b[1:]
 	}
-	return bad&0x8080 == 0
+	return bad&0x8080 == 0 && wide == 0
 }
 
 func readHex(out, b []byte) bool {
@@ -236,20 +256,19 @@ func readHex(out, b []byte) bool {
 }
 
 func digitsOnly(b []byte) bool {
+	bad := uint64(0)
 	for len(b) >= 8 {
-		v := binary.LittleEndian.Uint64(b)
-		// A byte is a digit when its high half is 3, and stays 3 with 6 added.
-		if (v&(v+0x0606060606060606))&0xF0F0F0F0F0F0F0F0 != 0x3030303030303030 {
-			return false
-		}
+		bad |= notDigits(binary.LittleEndian.Uint64(b), 0x0606060606060606, 0xF0F0F0F0F0F0F0F0, 0x3030303030303030)
 		b = b[8:]
 	}
-	for _, c := range b {
-		if c-'0' > 9 {
-			return false
-		}
+	if len(b) >= 4 {
+		bad |= notDigits(uint64(binary.LittleEndian.Uint32(b)), 0x06060606, 0xF0F0F0F0, 0x30303030)
+		b = b[4:]
 	}
-	return true
+	for _, c := range b {
+		bad |= notDigits(uint64(c), 0x06, 0xF0, 0x30)
+	}
+	return bad == 0
 }
 
 var (
