@@ -180,9 +180,13 @@ func appendEvent(dst []byte, e *payswitch.TimelineEvent) []byte {
 	dst = appendTime(dst, e.At)
 	dst = append(dst, `,"type":`...)
 	dst = appendText(dst, e.Type)
-	dst = append(dst, `,"status":"`...)
-	dst = append(dst, shownStatus(e.Status).String()...)
-	dst = append(dst, `","detail":`...)
+	dst = append(dst, `,"status":`...)
+	if e.Status == payswitch.StatusInFlight {
+		dst = append(dst, "null"...) // sent, and nothing decided yet
+	} else {
+		dst = appendString(dst, e.Status.String())
+	}
+	dst = append(dst, `,"detail":`...)
 	dst = appendText(dst, e.Detail)
 	dst = append(dst, `,"message":`...)
 	if e.Message == nil {

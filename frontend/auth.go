@@ -68,7 +68,7 @@ func (c *call) withinQuota() bool {
 	}
 	retry, ok := c.quota.take(time.Now())
 	if !ok {
-		c.refuse(problem{kind: problemRateLimited, detail: "This merchant sends more requests than its limit allows. Nothing was recorded or sent.", retryAfter: retry})
+		c.refuse(problem{kind: problemRateLimited, detail: "This merchant sends more requests than its limit allows. This request had no effect: repeat it, with the same idempotency key, after Retry-After.", retryAfter: retry})
 	}
 	return ok
 }

@@ -91,6 +91,7 @@ func (c *call) begin(s *Server, ctx *fasthttp.RequestCtx, at time.Time) {
 	c.id, c.trace, c.status, c.code, c.waited, c.seen = payswitch.ID{}, traceParent{}, 0, "", false, seenPayment{}
 	c.out, c.head = c.out[:0], c.head[:0]
 	newRequestID(c.requestID[:0])
+	s.inFlight.Add(1)
 }
 
 // end counts and logs the request, overwrites what it held of a card and gives
@@ -105,6 +106,7 @@ func (c *call) end() {
 	c.request = payswitch.PayRequest{}
 	c.server, c.ctx, c.account, c.quota = nil, nil, payswitch.Account{}, nil
 	c.out = shrunk(c.out)
+	s.inFlight.Add(-1)
 	s.calls.Put(c)
 }
 
@@ -173,12 +175,16 @@ func (c *call) refuse(p problem) {
 }
 
 // refuseFaults sends what is wrong with the request, member by member.
+// REQUIRES: at least one fault.
 func (c *call) refuseFaults(faults []fault) {
-	detail := "One member is not valid; see errors."
-	if len(faults) > 1 {
-		detail = strconv.Itoa(len(faults)) + " members are not valid; see errors."
+	detail := faults[0].detail
+	switch {
+	case len(faults) > 1:
+		detail = strconv.Itoa(len(faults)) + " things are not valid; see errors."
+	case faults[0].pointer != "":
+		detail = faults[0].pointer + ": " + detail
 	}
-	c.refuse(problem{kind: problemInvalid, detail: detail + " Nothing was recorded or sent.", faults: faults})
+	c.refuse(problem{kind: problemInvalid, detail: detail + " This request had no effect.", faults: faults})
 }
 
 // log writes one line about the request: at info when it did not go well or

@@ -60,11 +60,11 @@ func scarce(err error) bool {
 func (g *gate) refuse(nc net.Conn) {
 	g.server.metrics.refusedConns.Inc()
 	if _, encrypted := nc.(*tls.Conn); !encrypted {
-		var id [requestIDLen]byte
-		body := appendProblem(nil, &problem{kind: problemOverloaded, detail: "Too many connections. Nothing was recorded or sent."}, newRequestID(id[:0]))
+		id := newRequestID(nil)
+		body := appendProblem(nil, &problem{kind: problemOverloaded, detail: "Too many connections. This request had no effect."}, id)
 		_ = nc.SetWriteDeadline(time.Now().Add(refuseTimeout))
 		_, _ = fmt.Fprintf(nc, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nContent-Length: %d\r\nRequest-Id: %s\r\n"+
-			"Retry-After: 1\r\nConnection: close\r\n\r\n%s", problemType, len(body), newRequestID(id[:0]), body)
+			"Retry-After: 1\r\nConnection: close\r\n\r\n%s", problemType, len(body), id, body)
 	}
 	_ = nc.Close()
 }

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"strconv"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -15,7 +16,7 @@ type metrics struct {
 	refusedConns prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, open func() float64) *metrics {
+func newMetrics(reg prometheus.Registerer, open, inFlight *atomic.Int64) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_http_requests_total",
 			Help: "Requests of merchants, by route and HTTP status."}, []string{"route", "code"}),
@@ -30,10 +31,14 @@ func newMetrics(reg prometheus.Registerer, open func() float64) *metrics {
 	for class, name := range noiseNames {
 		m.protocol[class] = trouble.WithLabelValues(name)
 	}
-	connections := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tranzit_http_connections",
-		Help: "Open connections of merchants."}, open)
-	reg.MustRegister(m.requests, m.seconds, m.refusedConns, trouble, connections)
+	reg.MustRegister(m.requests, m.seconds, m.refusedConns, trouble,
+		gaugeOf(open, "tranzit_http_connections", "Open connections of merchants."),
+		gaugeOf(inFlight, "tranzit_http_in_flight", "Requests that are being answered."))
 	return m
+}
+
+func gaugeOf(n *atomic.Int64, name, help string) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(n.Load()) })
 }
 
 // statuses are all that an answer can have.

@@ -297,8 +297,11 @@ func (d *paymentReader) metadata() {
 		d.text = append(d.text, name...)
 		pair := pairSpan{key: span{from, int32(len(d.text))}}
 		before := len(d.faults)
-		if n < 1 || n > maxMetadataKey || !clean {
+		switch {
+		case n < 1 || n > maxMetadataKey || !clean:
 			d.fault("/metadata/"+safeName(name), "invalid_key", "A key must have 1 to 40 printable characters.")
+		case looksLikeCardNumber(name):
+			d.fault("/metadata/"+safeName(name), "card_number_not_allowed", "Is what may be a card number.")
 		}
 		if !d.pairValue(&pair) && len(d.faults) == before && !d.broken {
 			d.fault(d.pairPointer(pair), "wrong_type", "Must be a string.")

@@ -109,8 +109,10 @@ func (c *call) wait(p payswitch.Payment, d time.Duration) (payswitch.Payment, er
 		if left <= 0 || p.Status.Final() || c.server.draining.Load() {
 			return p, nil
 		}
-		now, err := c.server.sw.Wait(c.account, c.id, min(left, waitSlice))
-		if err != nil || now.Status != p.Status {
+		nap := min(left, waitSlice)
+		now, err := c.server.sw.Wait(c.account, c.id, nap)
+		stopped := time.Until(end) > left-nap // the switch no longer waits
+		if err != nil || stopped || now.Status != p.Status {
 			return now, err
 		}
 		p = now

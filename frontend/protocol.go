@@ -106,7 +106,7 @@ func protocolProblem(err error) (*problemKind, noiseClass, string) {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		return problemBodyTooLarge, noiseTooLarge, "The body is larger than this API takes."
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
-		return problemTimeout, noiseTimeout, "The request was not complete in time. Nothing was recorded or sent."
+		return problemTimeout, noiseTimeout, "The request was not complete in time. This request had no effect."
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return problemInvalid, noiseConnection, "The connection was lost."
 	case errors.As(err, &chunk), errors.Is(err, io.ErrUnexpectedEOF):

@@ -250,6 +250,9 @@ func (d *reader) keep(pointer string, l limits) (span, bool) {
 func (d *reader) store(pointer string, b []byte, l limits) (span, bool) {
 	n, clean := measure(b, l.set)
 	switch {
+	case n == 0 && l.min > 0:
+		d.fault(pointer, "too_short", "Must not be empty.")
+		return span{}, false
 	case n < l.min:
 		d.fault(pointer, "too_short", "Must have at least "+strconv.Itoa(l.min)+" characters.")
 		return span{}, false

@@ -37,6 +37,7 @@ type Server struct {
 
 	draining atomic.Bool
 	open     atomic.Int64 // connections
+	inFlight atomic.Int64 // requests between their last byte and their answer
 	mu       sync.Mutex   // guards gates
 	gates    []*gate
 }
@@ -49,7 +50,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{o: o, log: o.Logger, sw: o.Switch}
-	s.metrics = newMetrics(o.Registerer, func() float64 { return float64(s.open.Load()) })
+	s.metrics = newMetrics(o.Registerer, &s.open, &s.inFlight)
 	s.routes = newRoutes(s.metrics)
 	s.noise = &noise{log: o.Logger, metrics: s.metrics}
 	s.calls.New = func() any { return new(call) }
