@@ -103,6 +103,14 @@ func (w *worker) run() {
 	w.closeSecond(w.now())
 }
 
+// over: nothing new is sent. What fell due just before the end may still leave just
+// after it.
+func (w *worker) over(now time.Duration) bool {
+	return now >= w.plan.to && (w.due == nil || w.nextDue >= w.plan.to || now >= w.plan.to+grace)
+}
+
+const grace = 100 * time.Millisecond
+
 // retrying: lost payments are still sent again for a while after the plan.
 func (w *worker) retrying(now time.Duration) bool {
 	return len(w.again) > 0 && now < w.plan.to+w.o.Timeout
@@ -111,7 +119,7 @@ func (w *worker) retrying(now time.Duration) bool {
 // launch sends what is due while there are free connections.
 func (w *worker) launch(now time.Duration) {
 	for sent := 0; len(w.idle) > 0 && sent < maxDueAtOnce && !w.stop.Load(); sent++ {
-		over := now >= w.plan.to
+		over := w.over(now)
 		if over && !w.retrying(now) {
 			return
 		}
