@@ -224,7 +224,7 @@ func (s *Switch) beginReversal(b *bank, id ID, w *work) (attempt uint32, ok bool
 	if attempt > 1 {
 		b.dialect.BuildRepeat(&w.request)
 	}
-	w.exchange.Request, w.exchange.Timeout = &w.request, b.dialect.Behaviour().ReversalTimeout
+	w.exchange.Request, w.exchange.Timeout = &w.request, 0
 	if w.exchange.Answer == nil {
 		w.exchange.Answer = &w.answer
 	}

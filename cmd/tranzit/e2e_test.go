@@ -168,6 +168,9 @@ func (r *rig) signal(sig os.Signal) {
 // await polls a real process for a condition.
 func (r *rig) await(what string, limit time.Duration, ok func() bool) {
 	r.t.Helper()
+	if ok() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -291,7 +294,7 @@ func (r *rig) drive(round int, stop <-chan struct{}) []*wish {
 	var mu sync.Mutex
 	var all []*wish
 	var wg sync.WaitGroup
-	for worker := range 16 {
+	for worker := range workers {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -302,7 +305,13 @@ func (r *rig) drive(round int, stop <-chan struct{}) []*wish {
 				default:
 				}
 				w := newWish(round, worker, n)
-				w.code, w.body, _ = r.pay(w)
+				for {
+					w.code, w.body, _ = r.pay(w)
+					if w.code != http.StatusServiceUnavailable {
+						break
+					}
+					<-time.After(5 * time.Millisecond) // the bank's links are being made again
+				}
 				mu.Lock()
 				all = append(all, w)
 				mu.Unlock()
