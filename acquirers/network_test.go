@@ -1,0 +1,188 @@
+package acquirers
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tranzit/tranzit/acquirers/simnet"
+	"github.com/tranzit/tranzit/iso"
+)
+
+// A network that drops every packet without a word is found within EchoMisses
+// echo periods.
+func TestSilentPeerIsFound(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		r := newRig(t, h, nil)
+		r.await(true)
+		h.conn(1).sim.Vanish()
+		from := time.Now()
+		r.await(false)
+		if d := time.Since(from); d > 2*30*time.Second || d < 30*time.Second {
+			t.Fatalf("found after %v, want within 60s", d)
+		}
+		if r.count("echo_missed") != 1 {
+			t.Fatalf("alarms %v", r.alarms)
+		}
+		r.await(true)
+		r.pay(r.purchase(7), 0).want(t, Answered, CauseNone)
+	})
+}
+
+func TestEchoOnIdleOnly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		r := newRig(t, h, nil)
+		r.await(true)
+		if got := h.saw(""); !slices.Equal(got, []string{"0800 001", "0800 301"}) {
+			t.Fatalf("before traffic the bank saw %v", got)
+		}
+		for i := range 10 {
+			time.Sleep(20 * time.Second)
+			r.pay(r.purchase(uint64(i)), 0).want(t, Answered, CauseNone)
+		}
+		if n := len(h.saw("0800 301")); n != 1 {
+			t.Fatalf("%d echoes on a busy link", n)
+		}
+		time.Sleep(95 * time.Second)
+		if n := len(h.saw("0800 301")); n != 4 {
+			t.Fatalf("%d echoes after 95s of silence, want 4", n)
+		}
+	})
+}
+
+// One missed echo is forgiven.
+func TestOneMissedEcho(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		echoes := 0
+		h.serve = func(_ *hostConn, m *iso.Message) bool {
+			if string(m.Get(fieldNetworkCode)) == "301" {
+				echoes++
+			}
+			return echoes > 1 && echoes%2 == 0
+		}
+		r := newRig(t, h, nil)
+		r.await(true)
+		time.Sleep(10 * time.Minute)
+		if h.count() != 1 || r.Ready() != nil {
+			t.Fatalf("%d connections, ready: %v", h.count(), r.Ready())
+		}
+	})
+}
+
+// Nothing but the sign-on leaves before its answer, and a refused or unanswered
+// one keeps the link closed to traffic.
+func TestSignOnRefused(t *testing.T) {
+	for _, mute := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			h := newHost(t, simnet.Options{})
+			var open atomic.Bool
+			h.serve = func(c *hostConn, m *iso.Message) bool {
+				if string(m.Get(fieldNetworkCode)) != "001" || open.Load() {
+					return false
+				}
+				if !mute {
+					c.answer(m, "91")
+				}
+				return true
+			}
+			r := newRig(t, h, nil)
+			time.Sleep(30 * time.Second)
+			err := r.Ready()
+			var not *NotReadyError
+			if !errors.As(err, &not) || mute != strings.Contains(not.Reason, "no answer to sign_on: timeout") || mute == strings.Contains(not.Reason, "refused with code 91") {
+				t.Fatalf("ready: %v", err)
+			}
+			if !r.Reserve(ClassPayment) {
+				t.Fatal("no slot")
+			}
+			x := &Exchange{Request: r.purchase(7)}
+			result{Exchange: x, fate: r.Exchange(x)}.want(t, NotSent, CauseNoLink)
+			r.Release(ClassPayment)
+			if got := h.saw(""); len(got) < 3 || slices.ContainsFunc(got, func(s string) bool { return s != "0800 001" }) {
+				t.Fatalf("the bank saw %v", got)
+			}
+			open.Store(true)
+			r.await(true)
+		})
+	}
+}
+
+func TestBankSignsOffAndReturns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		r := newRig(t, h, nil)
+		r.await(true)
+		h.conn(1).request("002")
+		r.await(false)
+		if err := r.Ready(); !strings.Contains(err.Error(), "signed_off_by_bank") {
+			t.Fatalf("ready: %v", err)
+		}
+		r.pay(r.purchase(7), 0).want(t, NotSent, CauseNoLink)
+		time.Sleep(5 * time.Minute)
+		if r.Ready() == nil || h.count() != 1 {
+			t.Fatalf("%d connections, ready: %v", h.count(), r.Ready())
+		}
+		h.conn(1).request("001")
+		r.await(true)
+		r.pay(r.purchase(8), 0).want(t, Answered, CauseNone)
+	})
+}
+
+// What the bank starts itself is answered in the reader, with the code that is
+// true.
+func TestBankStartedMessages(t *testing.T) {
+	for code, want := range map[string]string{"301": "00", "001": "00", "002": "00", "201": "00", "202": "00", "161": "40", "555": "40"} {
+		bubble(t, func(t *testing.T) {
+			h := newHost(t, simnet.Options{})
+			answers := make(chan string, 4)
+			h.serve = func(_ *hostConn, m *iso.Message) bool {
+				if m.MTI == 0x0810 {
+					answers <- fmt.Sprintf("%s %s %s", m.Get(11), m.Get(fieldNetworkCode), m.Get(39))
+				}
+				return m.MTI == 0x0810
+			}
+			r := newRig(t, h, nil)
+			r.await(true)
+			from := time.Now()
+			h.conn(1).request(code)
+			if got := <-answers; got != "000777 "+code+" "+want {
+				t.Fatalf("answer to %s: %q", code, got)
+			}
+			if d := time.Since(from); d != 0 {
+				t.Fatalf("answered after %v", d)
+			}
+		})
+	}
+}
+
+func TestBankStartedPaymentIsNotServed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		answers := make(chan string, 1)
+		h.serve = func(_ *hostConn, m *iso.Message) bool {
+			if m.MTI == 0x0210 {
+				answers <- string(m.Get(39))
+				return true
+			}
+			return false
+		}
+		r := newRig(t, h, nil)
+		r.await(true)
+		h.conn(1).send(buildOp(t, h.d, iso.OpPurchase, 5))
+		if code := <-answers; code != codeUnsupported {
+			t.Fatalf("a payment of the bank's own was answered with %s", code)
+		}
+		synctest.Wait()
+		if r.metrics.refusedRequests.Load() != 1 || r.count("request_refused") != 1 {
+			t.Fatalf("it was not counted; alarms %v", r.alarms)
+		}
+	})
+}
