@@ -70,6 +70,14 @@ func TestWrongFilesAreRefusedWithTheirLine(t *testing.T) {
 	}
 }
 
+// A vector that reads to its fields but is not what the tables write.
+func TestGoldenIsHeldBothWays(t *testing.T) {
+	_, problems := parseDialect("bank.yaml", variant(t, "binary87", "541108125906123456", "5411F8125906123456"))
+	if len(problems) == 0 || !strings.Contains(problems[0].Text, "the fields give other bytes") {
+		t.Errorf("%v", problems)
+	}
+}
+
 func TestTheLineIsTheRightOne(t *testing.T) {
 	text := variant(t, "ascii87", "from: mcc", "from: mmc")
 	_, err := ParseDialect("bank.yaml", text)

@@ -38,6 +38,10 @@ func TestKeysJoinARequestToItsAnswerOnly(t *testing.T) {
 				t.Errorf("%s: matched in spite of: %s", name, what)
 			}
 		}
+		ans.Delete(41)
+		if d.AnswerKey(&ans, &got) {
+			t.Errorf("%s: an answer without a field of the key has a key", name)
+		}
 		build(t, d, OpReversal, reversal(), &rev)
 		d.RequestKey(&rev, &asked)
 		d.BuildRepeat(&rev)
@@ -149,12 +153,31 @@ func TestBuildRefuses(t *testing.T) {
 func TestBuildPadsAndCuts(t *testing.T) {
 	d := builtin(t, "ascii87")
 	v := purchase()
-	v.Terminal, v.Merchant = "T1", "M1"
+	v.Terminal, v.Merchant, v.MCC = "T1", "M1", "742"
+	v.SentAt = v.SentAt.In(berlin)
 	v.NameLocation = "Кафе \"Ромашка\", a name that goes on far longer than forty characters"
 	var m Message
 	build(t, d, OpPurchase, v, &m)
-	if got := fmt.Sprintf("%s|%s|%s", m.Get(41), m.Get(42), m.Get(43)); got != "T1      |M1             |???? \"???????\", a name that goes on far " {
+	if got := fmt.Sprintf("%s|%s|%s|%s|%s", m.Get(7), m.Get(18), m.Get(41), m.Get(42), m.Get(43)); got != "0612082001|0742|T1      |M1             |???? \"???????\", a name that goes on far " {
 		t.Error(got)
+	}
+}
+
+func TestATagThatIsTooLongIsRefused(t *testing.T) {
+	d, err := ParseDialect("tags.yaml", variant(t, "ascii87", "private: {tag: 2, length: 3}", "private: {tag: 2, length: 2}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := purchase()
+	v.CAVV = strings.Repeat("A", 99)
+	var m Message
+	if build(t, d, OpPurchase, v, &m); string(m.Get(48)) != "4199"+v.CAVV {
+		t.Errorf("field 48 is %s", m.Get(48))
+	}
+	v.CAVV += "A"
+	var wrong *FieldError
+	if err := d.Build(OpPurchase, v, &m); !errors.As(err, &wrong) || wrong.Field != 48 {
+		t.Errorf("100 characters under two digits of length: %v", err)
 	}
 }
 
