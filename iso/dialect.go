@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/moov-io/iso8583"
 )
 
 //go:embed dialects/*.yaml
@@ -37,7 +35,7 @@ type Dialect struct {
 	verdicts  map[string]ReversalVerdict
 	behaviour Behaviour
 	golden    []goldenVector
-	spec      func() *iso8583.MessageSpec
+	spec      moovForm
 }
 
 // Behaviour is what the bank expects in time and order. Read only.

@@ -11,6 +11,9 @@ import (
 	"github.com/moov-io/iso8583/prefix"
 )
 
+// moovForm makes the dialect's moov form at the first call.
+type moovForm func() *iso8583.MessageSpec
+
 // Spec is the same dialect in moov's form, for tools and as an oracle in tests:
 // never for the payment path. It is built at the first call and shared. Type,
 // bitmaps and fields are in it; length and header of the frame are not.
