@@ -8,7 +8,9 @@ GO ?= go
 FUZZTIME ?= 30s
 BENCH ?= .
 FUZZSMOKE ?= 1s
-STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
+# vet, staticcheck and the tests look at the same build, so that a clean clone
+# compiles everything once.
+RACE := CGO_ENABLED=1 GOFLAGS="$(shell $(GO) env GOFLAGS) -race -buildvcs=false"
 
 .PHONY: help build test test-fast deps fmt fmt-check vet staticcheck house fuzz fuzz-smoke race bench clean
 
@@ -21,7 +23,8 @@ build: ## the static binary, bin/tranzit
 # The race tests stand last, so that the output ends with ordinary go test lines.
 test: deps fmt-check vet staticcheck house fuzz-smoke race ## everything, installing what it needs
 
-test-fast: fmt-check vet ## the tests without the race detector, fuzzing and staticcheck
+test-fast: fmt-check ## the tests without the race detector, fuzzing and staticcheck
+	$(GO) vet ./...
 	$(GO) test ./...
 
 deps: ## install what the tests need (a C compiler for the race detector)
@@ -35,13 +38,14 @@ fmt-check:
 	if [ -n "$$bad" ]; then echo "not formatted, run make fmt:"; echo "$$bad"; exit 1; fi
 
 vet:
-	$(GO) vet ./...
+	$(RACE) $(GO) vet ./...
 
 staticcheck:
-	$(STATICCHECK) ./...
+	$(GO) build -modfile=tools/go.mod -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	$(RACE) bin/staticcheck ./...
 
 house: ## the rules of the house (imports, sizes, comments)
-	$(GO) test ./cmd/house
+	$(RACE) $(GO) test ./cmd/house
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s) each
 	@scripts/fuzz.sh $(FUZZTIME)
@@ -50,7 +54,7 @@ fuzz-smoke:
 	@scripts/fuzz.sh $(FUZZSMOKE) light
 
 race:
-	CGO_ENABLED=1 $(GO) test -race -timeout 8m ./...
+	$(RACE) $(GO) test -timeout 8m ./...
 
 bench: ## the Go benchmarks; BENCH selects by name
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
