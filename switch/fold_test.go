@@ -9,20 +9,22 @@ import (
 
 // steps are short names for records, so that a table reads like a story.
 var steps = map[string]func(at time.Time) record{
-	"intent":       func(at time.Time) record { return record{kind: recordIntent, intent: testIntent(false)} },
-	"hold":         func(at time.Time) record { return record{kind: recordIntent, intent: testIntent(true)} },
-	"approved":     func(at time.Time) record { return record{kind: recordAnswered, approved: true, responseCode: "00"} },
-	"declined":     func(at time.Time) record { return record{kind: recordAnswered, decline: Decline{Code: "do_not_honor"}} },
-	"not_sent":     func(at time.Time) record { return record{kind: recordNotSent, reason: "link_lost"} },
-	"unknown":      func(at time.Time) record { return record{kind: recordUnknown, reason: "no_answer", nextAt: at} },
-	"sent_1":       func(at time.Time) record { return record{kind: recordReversalSent, attempt: 1, nextAt: at} },
-	"sent_2":       func(at time.Time) record { return record{kind: recordReversalSent, attempt: 2, nextAt: at} },
-	"ack":          func(at time.Time) record { return record{kind: recordReversalAnswered, verdict: iso.ReversalDone} },
-	"nack":         func(at time.Time) record { return record{kind: recordReversalAnswered, verdict: iso.ReversalRetry} },
-	"late_ok":      func(at time.Time) record { return record{kind: recordLateAnswer, approved: true} },
-	"late_decline": func(at time.Time) record { return record{kind: recordLateAnswer, decline: Decline{Code: "do_not_honor"}} },
-	"late_doubt":   func(at time.Time) record { return record{kind: recordLateAnswer, responseCode: "68"} },
-	"desk":         func(at time.Time) record { return record{kind: recordDesk, reason: "expired"} },
+	"intent":   func(at time.Time) record { return record{kind: recordIntent, intent: testIntent(false)} },
+	"hold":     func(at time.Time) record { return record{kind: recordIntent, intent: testIntent(true)} },
+	"approved": func(at time.Time) record { return record{kind: recordAnswered, approved: true, responseCode: "00"} },
+	"declined": func(at time.Time) record { return record{kind: recordAnswered, decline: Decline{Code: "do_not_honor"}} },
+	"not_sent": func(at time.Time) record { return record{kind: recordNotSent, reason: "link_lost"} },
+	"unknown":  func(at time.Time) record { return record{kind: recordUnknown, reason: "no_answer", nextAt: at} },
+	"sent_1":   func(at time.Time) record { return record{kind: recordReversalSent, attempt: 1, nextAt: at} },
+	"sent_2":   func(at time.Time) record { return record{kind: recordReversalSent, attempt: 2, nextAt: at} },
+	"ack":      func(at time.Time) record { return record{kind: recordReversalAnswered, verdict: iso.ReversalDone} },
+	"nack":     func(at time.Time) record { return record{kind: recordReversalAnswered, verdict: iso.ReversalRetry} },
+	"late_ok":  func(at time.Time) record { return record{kind: recordLateAnswer, approved: true} },
+	"late_decline": func(at time.Time) record {
+		return record{kind: recordLateAnswer, decline: Decline{Code: "do_not_honor"}}
+	},
+	"late_doubt": func(at time.Time) record { return record{kind: recordLateAnswer, responseCode: "68"} },
+	"desk":       func(at time.Time) record { return record{kind: recordDesk, reason: "expired"} },
 }
 
 func testIntent(manual bool) *intent {

@@ -60,6 +60,7 @@ func (h *history) message(d *iso.Dialect, r *record) *TimelineMessage {
 	case recordIntent:
 		var v iso.Values
 		h.in.fillValues(&v)
+		v.PAN = standIn
 		if d.Build(h.in.operation, &v, &m) != nil {
 			return nil
 		}
@@ -68,6 +69,7 @@ func (h *history) message(d *iso.Dialect, r *record) *TimelineMessage {
 	case recordReversalSent:
 		var v iso.Values
 		h.fillReversal(d, &v)
+		v.PAN = standIn
 		if d.Build(iso.OpReversal, &v, &m) != nil {
 			return nil
 		}
@@ -85,6 +87,9 @@ func (h *history) message(d *iso.Dialect, r *record) *TimelineMessage {
 }
 
 const fieldPAN = 2
+
+// standIn takes the place of a card number in messages that are only shown.
+var standIn, _ = iso.ParsePAN([]byte("0000000000000000"))
 
 // showMasked stands in for the card number, which a timeline never opens.
 func (h *history) showMasked(m *iso.Message) {
