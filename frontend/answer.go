@@ -14,13 +14,16 @@ const (
 	paymentPrefix = payswitch.PaymentPrefix
 	requestPrefix = "req"
 	cursorPrefix  = "cur"
+
+	paymentOpening = `{"id":"`
+	paymentIDLen   = len(paymentPrefix) + 1 + 26
 )
 
 // appendPayment appends the payment object of the contract: every member, in a
 // fixed order, null where there is nothing. Equal payments give equal bytes,
 // on which replays depend. It neither reflects nor allocates beyond dst.
 func appendPayment(dst []byte, p *payswitch.Payment) []byte {
-	dst = append(dst, `{"id":"`...)
+	dst = append(dst, paymentOpening...)
 	dst = p.ID.Append(dst, paymentPrefix)
 	dst = append(dst, `","object":"payment","version":`...)
 	dst = strconv.AppendUint(dst, uint64(p.Version), 10)

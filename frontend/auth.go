@@ -7,11 +7,9 @@ import (
 )
 
 var (
-	headAuthorization  = []byte("Authorization")
-	headIdempotencyKey = []byte("Idempotency-Key")
-	headTraceParent    = []byte("Traceparent")
-	schemeBearer       = []byte("bearer")
-	schemeBasic        = []byte("basic")
+	headTraceParent = []byte("Traceparent")
+	schemeBearer    = []byte("bearer")
+	schemeBasic     = []byte("basic")
 )
 
 // maxAPIKey bounds what is hashed to find a merchant.

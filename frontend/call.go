@@ -72,9 +72,9 @@ const requestIDLen = len(requestPrefix) + 1 + 26
 
 // newRequestID appends a fresh, time-ordered id. It is a name for logs and
 // support, not a secret.
-func newRequestID(dst []byte) []byte {
+func newRequestID(dst []byte, at time.Time) []byte {
 	var id payswitch.ID
-	ms := uint64(time.Now().UnixMilli())
+	ms := uint64(at.UnixMilli())
 	high, low := rand.Uint64(), rand.Uint64()
 	id[0], id[1], id[2], id[3], id[4], id[5] = byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms)
 	id[6], id[7] = 0x70|byte(high>>8)&0x0f, byte(high)
@@ -90,7 +90,7 @@ func (c *call) begin(s *Server, ctx *fasthttp.RequestCtx, at time.Time) {
 	c.route, c.account, c.quota = s.routes.none, payswitch.Account{}, nil
 	c.id, c.trace, c.status, c.code, c.waited, c.seen = payswitch.ID{}, traceParent{}, 0, "", false, seenPayment{}
 	c.out, c.head = c.out[:0], c.head[:0]
-	newRequestID(c.requestID[:0])
+	newRequestID(c.requestID[:0], at)
 	s.inFlight.Add(1)
 }
 

@@ -60,7 +60,7 @@ func scarce(err error) bool {
 func (g *gate) refuse(nc net.Conn) {
 	g.server.metrics.refusedConns.Inc()
 	if _, encrypted := nc.(*tls.Conn); !encrypted {
-		id := newRequestID(nil)
+		id := newRequestID(nil, time.Now())
 		body := appendProblem(nil, &problem{kind: problemOverloaded, detail: "Too many connections. This request had no effect."}, id)
 		_ = nc.SetWriteDeadline(time.Now().Add(refuseTimeout))
 		_, _ = fmt.Fprintf(nc, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nContent-Length: %d\r\nRequest-Id: %s\r\n"+

@@ -39,7 +39,6 @@ type paymentReader struct {
 
 	orderID, bank, description, email        span
 	eci, cavv, dsTransaction, threeDSVersion span
-	idempotencyKey, requestID                span
 	pairs                                    []pairSpan
 }
 
@@ -320,7 +319,7 @@ func (d *paymentReader) pairValue(p *pairSpan) bool {
 	if d.broken {
 		return false
 	}
-	if d.dec.PeekKind() != '"' {
+	if d.peek() != '"' {
 		d.skip()
 		return false
 	}

@@ -65,10 +65,10 @@ func (c *call) writePayment(answer *payswitch.Answer) {
 	if answer.Replayed {
 		header.SetCanonical(headReplayed, valueTrue)
 	}
-	c.head = append(c.head[:0], locationPrefix...)
-	c.head = p.ID.Append(c.head, paymentPrefix)
-	header.SetCanonical(headLocation, c.head)
 	c.out = appendPayment(c.out[:0], p)
+	c.head = append(c.head[:0], locationPrefix...)
+	c.head = append(c.head, c.out[len(paymentOpening):][:paymentIDLen]...)
+	header.SetCanonical(headLocation, c.head)
 	status := 201
 	if shownStatus(p.Status) == payswitch.StatusUnknown {
 		status = 202

@@ -141,7 +141,7 @@ func (d *reader) member() (name []byte, ok bool) {
 	if d.broken {
 		return nil, false
 	}
-	if d.dec.PeekKind() == '}' {
+	if d.peek() == '}' {
 		if _, err := d.dec.ReadToken(); err != nil {
 			d.syntax(err)
 		}
@@ -166,13 +166,28 @@ func (d *reader) unquote(raw []byte) []byte {
 	return d.scratch
 }
 
+// peek gives the kind of the next value from its first byte. Where the JSON is
+// broken it may be wrong: the read that follows is the one that finds out.
+func (d *reader) peek() jsontext.Kind {
+	for _, c := range d.body[d.dec.InputOffset():] {
+		switch c {
+		case ' ', '\t', '\r', '\n', ',', ':':
+		case '-', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			return '0'
+		default:
+			return jsontext.Kind(c)
+		}
+	}
+	return 0
+}
+
 // expect reports whether the next value is of a kind. If it is not it is
 // skipped: null without a word, anything else as a fault.
 func (d *reader) expect(kind jsontext.Kind, pointer, want string) bool {
 	if d.broken {
 		return false
 	}
-	got := d.dec.PeekKind()
+	got := d.peek()
 	if got == kind {
 		return true
 	}
