@@ -174,3 +174,22 @@ func BenchmarkGet(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkReopen is what a crash life costs a simulation beside its work.
+func BenchmarkReopen(b *testing.B) {
+	d := NewMemDisk()
+	s := openOn(b, d)
+	for i := range 20 {
+		must(b, s, func(c *Command) { c.Append(id(i), 1, make([]byte, 200)) })
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s, err := Open(Options{Disk: d.CrashClone(Crash{}), Logger: quiet})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

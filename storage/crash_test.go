@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"hash"
 	"os"
 	"os/exec"
 	"strconv"
@@ -73,7 +74,7 @@ func TestKill(t *testing.T) {
 				t.Fatal(lines.Text())
 			}
 			acked = append(acked, key)
-			if n == 300+700*life {
+			if n == 200+300*life {
 				if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 					t.Fatal(err)
 				}
@@ -117,8 +118,11 @@ func TestPowerCut(t *testing.T) {
 		c := Crash{Unsynced: Unsynced(n % 3), Seed: n}
 		cuts = append(cuts, cut{name: fmt.Sprint(n, " ", op, " ", name, " ", c), acked: acked.Load(), disk: d.CrashClone(c)})
 	}})
-	s := openOn(t, d)
-	for i := range 150 {
+	s, err := Open(Options{Disk: d, Logger: quiet, MemtableBytes: 64 << 10, OnFatal: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
 		must(t, s, func(c *Command) {
 			c.Append(id(i), 1, make([]byte, 3000))
 			c.Set('s', []byte(strconv.Itoa(i)), nil)
@@ -141,7 +145,7 @@ func TestPowerCut(t *testing.T) {
 		}
 		closeStore(t, s)
 	}
-	if len(cuts) < 500 {
+	if len(cuts) < 150 {
 		t.Errorf("only %d cuts", len(cuts))
 	}
 }
@@ -267,5 +271,68 @@ func TestDiskFull(t *testing.T) {
 		if rep, err := s.Verify(t.Context(), nil); err != nil || rep.Records < uint64(n) {
 			t.Errorf("space %d: %d acknowledged, %d found, %v", space, n, rep.Records, err)
 		}
+	}
+}
+
+// TestEngineFatal: an error that the engine cannot survive ends the goroutine
+// that met it, and fails the store.
+func TestEngineFatal(t *testing.T) {
+	var fatal atomic.Int64
+	s, err := Open(Options{Disk: NewMemDisk(), Logger: quiet, OnFatal: func(error) { fatal.Add(1) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &engineLog{log: quiet, eng: s.eng, fatal: s.fail}
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		log.Fatalf("%s is gone", "the MANIFEST")
+		t.Error("Fatalf returned")
+	}()
+	<-ended
+	var c Command
+	c.Set('k', nil, nil)
+	if _, err := s.Do(&c); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "MANIFEST") || fatal.Load() != 1 {
+		t.Error(err, fatal.Load())
+	}
+	closeStore(t, s)
+	if err := s.eng.db.Close(); err != nil { // the store leaves a dead engine alone
+		t.Error(err)
+	}
+}
+
+// failingHash stands where the committer passes.
+type failingHash struct {
+	hash.Hash
+	fail func()
+}
+
+func (h failingHash) Reset() { h.fail() }
+
+// TestCommitterMeetsFatal: the committer itself is ended by the engine; its
+// callers and the queue behind them hear of it.
+func TestCommitterMeetsFatal(t *testing.T) {
+	s, err := Open(Options{Disk: NewMemDisk(), Logger: quiet, OnFatal: func(error) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &engineLog{log: quiet, eng: s.eng, fatal: s.fail}
+	s.chain.digest = failingHash{s.chain.digest, func() { log.Fatalf("no room for a log") }}
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			var c Command
+			c.Append(id(i), 1, nil)
+			if _, err := s.Do(&c); !errors.Is(err, ErrFailed) {
+				t.Error(err)
+			}
+		}()
+	}
+	wg.Wait()
+	closeStore(t, s)
+	if err := s.eng.db.Close(); err != nil {
+		t.Error(err)
 	}
 }

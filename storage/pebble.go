@@ -10,6 +10,7 @@ import (
 	"path"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -25,11 +26,13 @@ const anchorCategory = vfs.DiskWriteCategory("tranzit-anchor")
 // engine is an open Pebble store and the lock of its folder.
 type engine struct {
 	db    *pebble.DB
-	fs    vfs.FS
+	disk  vfs.FS
+	fs    vfs.FS // disk, watched
 	dir   string
 	lock  *pebble.Lock
 	syncs atomic.Uint64 // fsyncs of logs
-	dead  atomic.Bool   // the engine met an error after which its own locks cannot be trusted
+	held  heldLogs
+	dead  atomic.Bool // the engine met an error after which its own locks cannot be trusted
 }
 
 // openEngine locks the folder and opens or creates the store in it. fatal is
@@ -40,7 +43,8 @@ func openEngine(o *Options, fatal func(error)) (*engine, error) {
 	if o.Disk != nil {
 		base = diskFS{o.Disk}
 	}
-	e.fs = countingFS{FS: base, syncs: &e.syncs}
+	e.disk = base
+	e.fs = watchedFS{FS: base, eng: e}
 	if o.ReadOnly {
 		if _, err := e.fs.Stat(o.Dir); err != nil {
 			return nil, fmt.Errorf("%w: %s", ErrNotFound, o.Dir)
@@ -319,30 +323,71 @@ func (l *engineLog) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// countingFS counts the fsyncs of logs.
-type countingFS struct {
-	vfs.FS
-	syncs *atomic.Uint64
+// heldLogs are logs that the engine has replayed and would remove. They stay
+// until the journal is proven: a refused start must not destroy the evidence.
+type heldLogs struct {
+	mu     sync.Mutex
+	proven bool
+	names  []string
 }
 
-func (c countingFS) wrap(name string, f vfs.File, err error) (vfs.File, error) {
-	if err != nil || !strings.HasSuffix(name, ".log") {
+func (h *heldLogs) hold(name string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.proven {
+		h.names = append(h.names, name)
+	}
+	return !h.proven
+}
+
+// proven lets the engine remove its old logs from now on.
+func (e *engine) proven() error {
+	e.held.mu.Lock()
+	defer e.held.mu.Unlock()
+	e.held.proven = true
+	var errs error
+	for _, name := range e.held.names {
+		if err := e.disk.Remove(name); !errors.Is(err, os.ErrNotExist) {
+			errs = errors.Join(errs, err)
+		}
+	}
+	e.held.names = nil
+	return errs
+}
+
+// watchedFS counts the fsyncs of logs and holds back their removal.
+type watchedFS struct {
+	vfs.FS
+	eng *engine
+}
+
+func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
+
+func (w watchedFS) watch(name string, f vfs.File, err error) (vfs.File, error) {
+	if err != nil || !isLog(name) {
 		return f, err
 	}
-	return countedFile{File: f, syncs: c.syncs}, nil
+	return countedFile{File: f, syncs: &w.eng.syncs}, nil
 }
 
-func (c countingFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := c.FS.Create(name, category)
-	return c.wrap(name, f, err)
+func (w watchedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := w.FS.Create(name, category)
+	return w.watch(name, f, err)
 }
 
-func (c countingFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := c.FS.ReuseForWrite(oldname, newname, category)
-	return c.wrap(newname, f, err)
+func (w watchedFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := w.FS.ReuseForWrite(oldname, newname, category)
+	return w.watch(newname, f, err)
 }
 
-func (c countingFS) Unwrap() vfs.FS { return c.FS }
+func (w watchedFS) Remove(name string) error {
+	if isLog(name) && w.eng.held.hold(name) {
+		return nil
+	}
+	return w.FS.Remove(name)
+}
+
+func (w watchedFS) Unwrap() vfs.FS { return w.FS }
 
 type countedFile struct {
 	vfs.File

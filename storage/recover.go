@@ -140,7 +140,13 @@ func (s *Store) raiseEpoch(found bool) error {
 	if err := s.anchor.sync(); err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
-	return s.eng.syncDir()
+	if err := s.eng.syncDir(); err != nil {
+		return fmt.Errorf("storage: syncing the folder: %w", err)
+	}
+	if err := s.eng.proven(); err != nil {
+		return fmt.Errorf("storage: removing old logs: %w", err)
+	}
+	return nil
 }
 
 // findHead returns the last batch of the journal, or the genesis.

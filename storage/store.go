@@ -59,8 +59,9 @@ const (
 	DefaultSlowAfter     = 2 * time.Second
 	DefaultDiskCheck     = 250 * time.Millisecond
 
-	// SimulationMemtableBytes suits a Disk in memory, where small logs are cheap.
+	// A Disk in memory holds small stores, and a simulation opens thousands of them.
 	SimulationMemtableBytes = 256 << 10
+	SimulationCacheBytes    = 1 << 20
 )
 
 // Options of Open. The zero value of a field takes its default.
@@ -71,7 +72,7 @@ type Options struct {
 	Registerer    prometheus.Registerer // where metrics go; default: nowhere
 	OnFatal       func(error)           // called once when the store fails; default: log one line, exit with status 3
 	ReserveBytes  int64                 // free space under which Accepting refuses; default 256 MiB, negative: no reserve
-	CacheBytes    int64                 // block cache; default 32 MiB
+	CacheBytes    int64                 // block cache; default 32 MiB, on a Disk 1 MiB
 	MemtableBytes int64                 // one memtable; default 16 MiB, on a Disk 256 KiB
 	SlowAfter     time.Duration         // age of the oldest waiting command at which Accepting refuses; default 2 s
 	DiskCheck     time.Duration         // period of the disk space check; default 250 ms
@@ -99,6 +100,9 @@ func (o *Options) EnsureDefaults() {
 	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = DefaultCacheBytes
+		if o.Disk != nil {
+			o.CacheBytes = SimulationCacheBytes
+		}
 	}
 	if o.MemtableBytes == 0 {
 		o.MemtableBytes = DefaultMemtableBytes
