@@ -1,3 +1,7 @@
+// Package iso holds the vocabulary of ISO 8583 (message types, card numbers,
+// trace numbers, amounts, response codes), the banks' dialects as data, and the
+// bytes they turn messages into. Card numbers and verification codes are types
+// that print masked wherever they go.
 package iso
 
 import (

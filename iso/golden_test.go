@@ -25,7 +25,7 @@ var workedMessages = []struct {
 		"081082200000020000000400000000000000061208150000000100001",
 		"081082200000020000000400000000000000061208150000000130300001",
 		func(t *testing.T, d *Dialect, m *Message) {
-			answer(t, d, OpSignOn, signOn(), &Values{ResponseCode: "00"}, m)
+			answer(t, d, request(t, d, OpSignOn, signOn()), &Values{ResponseCode: "00"}, m)
 		},
 	},
 	{
@@ -39,7 +39,7 @@ var workedMessages = []struct {
 		"0210322200010EC080000000000000000125000612082001000123061206123456616308000123A1B2C300TERM0001MERCHANT0000001978",
 		"0210322200010EC08000000000000000012500061208200100012306120612345636313633303830303031323341314232433330305445524D303030314D45524348414E54303030303030310978",
 		func(t *testing.T, d *Dialect, m *Message) {
-			answer(t, d, OpPurchase, purchase(), &Values{ResponseCode: "00", ApprovalCode: "A1B2C3", SentAt: purchase().SentAt}, m)
+			answer(t, d, request(t, d, OpPurchase, purchase()), &Values{ResponseCode: "00", ApprovalCode: "A1B2C3", SentAt: purchase().SentAt}, m)
 		},
 	},
 	{
@@ -62,7 +62,7 @@ var workedMessages = []struct {
 		"0430B22000010AC08000000000400000000000000000000001250006120821370001250612345661630800012400TERM0001MERCHANT0000001978020000012406120821050000012345600000000000",
 		"0430B22000010AC08000000000400000000000000000000001250006120821370001250612345636313633303830303031323430305445524D303030314D45524348414E54303030303030310978020000012406120821050000012345600000000000",
 		func(t *testing.T, d *Dialect, m *Message) {
-			answer(t, d, OpReversal, reversal(), &Values{ResponseCode: "00"}, m)
+			answer(t, d, request(t, d, OpReversal, reversal()), &Values{ResponseCode: "00"}, m)
 		},
 	},
 	{
@@ -71,7 +71,7 @@ var workedMessages = []struct {
 		"0210322200010EC08000000000000000012500061208210500012406120612345636313633303830303031323444344535463630305445524D303030314D45524348414E54303030303030310978",
 		func(t *testing.T, d *Dialect, m *Message) {
 			v := latePurchase()
-			answer(t, d, OpPurchase, v, &Values{ResponseCode: "00", ApprovalCode: "D4E5F6", SentAt: v.SentAt}, m)
+			answer(t, d, request(t, d, OpPurchase, v), &Values{ResponseCode: "00", ApprovalCode: "D4E5F6", SentAt: v.SentAt}, m)
 		},
 	},
 }
@@ -129,11 +129,16 @@ func build(t testing.TB, d *Dialect, op Operation, v *Values, m *Message) {
 	}
 }
 
-func answer(t testing.TB, d *Dialect, op Operation, asked, v *Values, m *Message) {
+func request(t testing.TB, d *Dialect, op Operation, v *Values) *Message {
 	t.Helper()
-	var req Message
-	build(t, d, op, asked, &req)
-	if err := d.Answer(&req, v, m); err != nil {
+	m := new(Message)
+	build(t, d, op, v, m)
+	return m
+}
+
+func answer(t testing.TB, d *Dialect, req *Message, v *Values, m *Message) {
+	t.Helper()
+	if err := d.Answer(req, v, m); err != nil {
 		t.Fatal(err)
 	}
 }
