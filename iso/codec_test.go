@@ -59,7 +59,7 @@ func TestUnnamedFieldsDecode(t *testing.T) {
 	for _, name := range Builtins() {
 		d := builtin(t, name)
 		var want, got Message
-		answer(t, d, OpPurchase, purchase(), &Values{ResponseCode: "00"}, &want)
+		answer(t, d, request(t, d, OpPurchase, purchase()), &Values{ResponseCode: "00"}, &want)
 		for _, f := range []int{57, 105, 112, 127} {
 			want.Set(f, []byte{0, 1, 0xFF, 'x'})
 		}
