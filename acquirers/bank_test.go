@@ -186,6 +186,32 @@ func TestLeastLoadedAndShrunkWindow(t *testing.T) {
 	})
 }
 
+// A link that is stuck with one exchange gets no second while another is free.
+func TestFreeLinkIsPreferred(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		stuck := 0
+		h.serve = func(c *hostConn, m *iso.Message) bool {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if m.MTI == 0x0200 && stuck == 0 {
+				stuck = c.number
+			}
+			return m.MTI == 0x0200 && stuck == c.number
+		}
+		r := newRig(t, h, func(c *Config) { c.LinksPerEndpoint = 2 })
+		for len(*r.ready.Load()) < 2 {
+			<-r.Watch()
+		}
+		out := r.start(1, 1)
+		synctest.Wait()
+		for i := range 10 {
+			r.pay(r.purchase(uint64(100+i)), 0).want(t, Answered, CauseNone)
+		}
+		collect(out, 1)[0].want(t, Unanswered, CauseTimeout)
+	})
+}
+
 func TestMetrics(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHost(t, simnet.Options{})

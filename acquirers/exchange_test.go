@@ -2,6 +2,7 @@ package acquirers
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,8 +61,61 @@ func TestManyAtOnceGetTheirOwnAnswers(t *testing.T) {
 				t.Fatalf("STAN %s got the answer to %s", res.stan, res.Answer.Get(11))
 			}
 		}
-		if w := r.metrics.writes.Load(); w > 2+n/2 {
-			t.Fatalf("%d writes for %d exchanges: they were not coalesced", w, n)
+	})
+}
+
+// What queues while the writer is busy leaves in one write.
+func TestCoalescing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{Buffer: 1000})
+		r := newRig(t, h, nil)
+		r.await(true)
+		h.conn(1).sim.Stall(true)
+		first := r.start(1, 15)
+		synctest.Wait()
+		second := r.start(100, 70)
+		synctest.Wait()
+		before := r.metrics.writes.Load()
+		h.conn(1).sim.Stall(false)
+		for _, res := range append(collect(first, 15), collect(second, 70)...) {
+			res.want(t, Answered, CauseNone)
+		}
+		if n := r.metrics.writes.Load() - before; n > 3 {
+			t.Fatalf("%d writes for what had queued, want the one that was stuck, its rest and one more", n)
+		}
+	})
+}
+
+// The frame may have held a card verification code: no buffer keeps it.
+func TestFramesAreWiped(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, newHost(t, simnet.Options{}), nil)
+		r.await(true)
+		synctest.Wait()
+		var made []*flight
+		r.flights = sync.Pool{New: func() any {
+			made = append(made, &flight{done: make(chan struct{}, 1)})
+			return made[len(made)-1]
+		}}
+		for i := range 4 {
+			r.pay(r.purchase(uint64(i)), 0).want(t, Answered, CauseNone)
+		}
+		bad := r.purchase(9)
+		bad.SetString(64, "no such field here")
+		r.pay(bad, 0).want(t, NotSent, CauseEncode)
+		synctest.Wait()
+		q := &r.links[0].line.Load().queue
+		buffers := [][]byte{q.frames[:cap(q.frames)]}
+		for _, f := range made {
+			buffers = append(buffers, f.frame[:cap(f.frame)])
+		}
+		if len(buffers[0]) == 0 || len(made) == 0 || len(buffers[1]) == 0 {
+			t.Fatal("no buffer was used")
+		}
+		for i, b := range buffers {
+			if len(bytes.Trim(b, "\x00")) != 0 {
+				t.Errorf("buffer %d still holds bytes of a frame", i)
+			}
 		}
 	})
 }

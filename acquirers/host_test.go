@@ -50,7 +50,6 @@ type hostConn struct {
 	sim  *simnet.Conn
 	net.Conn
 	number int // from 1
-	mu     sync.Mutex
 }
 
 func newHost(t testing.TB, o simnet.Options) *host {

@@ -161,20 +161,28 @@ func TestLoopbackWithCuts(t *testing.T) {
 func TestUntrustedCertificate(t *testing.T) {
 	cert, _ := keyPair(t)
 	h, addr := loopback(t, &tls.Config{Certificates: []tls.Certificate{cert}})
-	b, err := New(Config{ID: "loop", Endpoints: []string{addr}, TLS: &tls.Config{}, ReconnectMin: 10 * time.Millisecond,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}, h.d, Hooks{NextSeq: func() (uint64, error) { return 1, nil }})
+	lines := make(logLines, 100)
+	b, err := New(Config{ID: "loop", Endpoints: []string{addr}, TLS: &tls.Config{}, Logger: slog.New(slog.NewTextHandler(lines, nil))},
+		h.d, Hooks{NextSeq: func() (uint64, error) { return 1, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.Start()
 	defer b.Close()
-	for range 1000 {
-		if strings.Contains(b.Ready().Error(), "certificate is not trusted") {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
+	if line := <-lines; !strings.Contains(line, "certificate is not trusted") {
+		t.Fatalf("logged: %s", line)
 	}
-	t.Fatalf("ready: %v", b.Ready())
+	if err := b.Ready(); err == nil || !strings.Contains(err.Error(), "certificate is not trusted") {
+		t.Fatalf("ready: %v", err)
+	}
+}
+
+// logLines is a log that a test can wait for.
+type logLines chan string
+
+func (l logLines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
 }
 
 // hostOfTemplates answers each known STAN with a frame built beforehand, so

