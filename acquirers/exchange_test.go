@@ -97,26 +97,31 @@ func TestFramesAreWiped(t *testing.T) {
 			made = append(made, &flight{done: make(chan struct{}, 1)})
 			return made[len(made)-1]
 		}}
+		clean := func(after string) {
+			t.Helper()
+			synctest.Wait()
+			q := &r.links[0].line.Load().queue
+			buffers := [][]byte{q.frames[:cap(q.frames)]}
+			for _, f := range made {
+				buffers = append(buffers, f.frame[:cap(f.frame)])
+			}
+			if len(buffers[0]) == 0 || len(made) == 0 || len(buffers[1]) == 0 {
+				t.Fatal("no buffer was used")
+			}
+			for i, b := range buffers {
+				if len(bytes.Trim(b, "\x00")) != 0 {
+					t.Errorf("after %s buffer %d still holds bytes of a frame", after, i)
+				}
+			}
+		}
 		for i := range 4 {
 			r.pay(r.purchase(uint64(i)), 0).want(t, Answered, CauseNone)
 		}
+		clean("four exchanges")
 		bad := r.purchase(9)
 		bad.SetString(64, "no such field here")
 		r.pay(bad, 0).want(t, NotSent, CauseEncode)
-		synctest.Wait()
-		q := &r.links[0].line.Load().queue
-		buffers := [][]byte{q.frames[:cap(q.frames)]}
-		for _, f := range made {
-			buffers = append(buffers, f.frame[:cap(f.frame)])
-		}
-		if len(buffers[0]) == 0 || len(made) == 0 || len(buffers[1]) == 0 {
-			t.Fatal("no buffer was used")
-		}
-		for i, b := range buffers {
-			if len(bytes.Trim(b, "\x00")) != 0 {
-				t.Errorf("buffer %d still holds bytes of a frame", i)
-			}
-		}
+		clean("a request that does not encode")
 	})
 }
 
@@ -155,20 +160,12 @@ func TestReversalHasItsOwnDefaultTimeout(t *testing.T) {
 		h.serve = func(_ *hostConn, m *iso.Message) bool { return m.MTI.Class() == classReversalMTI }
 		r := newRig(t, h, nil)
 		r.await(true)
-		res := r.pay(reversal(t, h.d, 9), 0)
+		res := r.pay(buildOp(t, h.d, iso.OpReversal, 9), 0)
 		res.want(t, Unanswered, CauseTimeout)
 		if res.took < 20*time.Second {
 			t.Fatalf("gave up after %v, want 20s", res.took)
 		}
 	})
-}
-
-// reversal turns a purchase into a message of type 0420 that the host can read;
-// which fields a real one has is the dialect's matter.
-func reversal(t testing.TB, d *iso.Dialect, seq uint64) *iso.Message {
-	m := buildOp(t, d, iso.OpPurchase, seq)
-	m.MTI = 0x0420
-	return m
 }
 
 func TestAnswersThatDecideNothing(t *testing.T) {
