@@ -2,6 +2,7 @@ package acquirers
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
@@ -14,7 +15,7 @@ import (
 func TestWithSimulatedBank(t *testing.T) {
 	for _, name := range iso.Builtins() {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				d, err := iso.Builtin(name)
 				if err != nil {
 					t.Fatal(err)

@@ -27,6 +27,7 @@ func TestSilentPeerIsFound(t *testing.T) {
 		if d := time.Since(from); d > 2*30*time.Second || d < 30*time.Second {
 			t.Fatalf("found after %v, want within 60s", d)
 		}
+		synctest.Wait()
 		if r.count("echo_missed") != 1 {
 			t.Fatalf("alarms %v", r.alarms)
 		}
