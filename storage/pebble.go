@@ -79,11 +79,12 @@ func openEngine(o *Options, fatal func(error)) (*engine, error) {
 const memtables = 3
 
 // engineOptions: the engine counts memtables against its cache, so the cache is
-// made larger by what they can take; else it would hold no blocks under load.
+// made larger by the one that fills and the one that is flushed; else it would
+// hold no blocks under load.
 func engineOptions(o *Options) *pebble.Options {
 	po := &pebble.Options{
 		FormatMajorVersion:          pebble.FormatNewest,
-		CacheSize:                   o.CacheBytes + memtables*o.MemtableBytes,
+		CacheSize:                   o.CacheBytes + 2*o.MemtableBytes,
 		MemTableSize:                uint64(o.MemtableBytes),
 		MemTableStopWritesThreshold: memtables,
 		L0CompactionThreshold:       4,
