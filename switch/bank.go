@@ -1,9 +1,10 @@
 package payswitch
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers"
@@ -25,6 +26,8 @@ type bank struct {
 	saf        *reversalQueue
 	late       lateTable
 	metrics    bankMetrics
+	health     *health
+	drained    atomic.Bool // by an operator: no new payments, reversals go on
 }
 
 func (s *Switch) newBank(c *BankConfig) (*bank, error) {
@@ -54,12 +57,8 @@ func (s *Switch) newBank(c *BankConfig) (*bank, error) {
 		return nil, err
 	}
 	b.link = link
+	b.health = newHealth(s.o.Now, cmp.Or(c.Link.ResponseTimeout, c.Dialect.Behaviour().ResponseTimeout))
 	return b, nil
-}
-
-// takes reports whether the bank can be asked for this payment at all.
-func (b *bank) takes(live bool, currency string) bool {
-	return b.live == live && (len(b.currencies) == 0 || slices.Contains(b.currencies, currency))
 }
 
 // traceBlock is how many trace numbers one durable reservation covers. A crash

@@ -22,7 +22,9 @@ type reversalState struct {
 	unknown  record // why, and the reversal's own trace number and time
 	attempts uint32 // reversals that may have left
 	nextAt   time.Time
-	desk     string // why the switch stopped trying; empty while it has not
+	since    time.Time // the schedule's beginning
+	before   uint32    // attempts of an earlier schedule
+	desk     string    // why the switch stopped trying; empty while it has not
 }
 
 // transitions lists, for each kind of record, the states it may be applied in.
@@ -35,6 +37,9 @@ var transitions = [...][]Status{
 	recordReversalAnswered: {StatusUnknown, StatusReversed},
 	recordLateAnswer:       {StatusUnknown, StatusReversed},
 	recordDesk:             {StatusUnknown, StatusReversed},
+	recordRerouted:         {StatusInFlight},
+	recordClosed:           {StatusUnknown, StatusReversed},
+	recordRetried:          {StatusUnknown, StatusReversed},
 }
 
 // apply folds the next record into the history.
@@ -91,7 +96,7 @@ func (h *history) advance(r *record) {
 	case recordUnknown:
 		h.Status = StatusUnknown
 		h.ResponseCode = r.responseCode
-		h.reversal = reversalState{queued: true, unknown: *r, nextAt: r.nextAt}
+		h.reversal = reversalState{queued: true, unknown: *r, nextAt: r.nextAt, since: r.at}
 		h.Resolution = &Resolution{Reason: r.reason, Since: r.at, NextAction: "reversal", NextAt: r.nextAt}
 	case recordReversalSent:
 		h.reversal.attempts, h.reversal.nextAt = r.attempt, r.nextAt
@@ -103,6 +108,17 @@ func (h *history) advance(r *record) {
 	case recordDesk:
 		h.reversal.queued, h.reversal.desk = false, r.reason
 		h.nextStep("operator", time.Time{})
+	case recordRerouted:
+		in := *h.in
+		in.way = r.way
+		h.in = &in
+		h.Bank, h.STAN, h.RRN = in.bank, in.stan, in.rrn
+	case recordClosed:
+		h.closed(r)
+	case recordRetried:
+		h.reversal.queued, h.reversal.desk, h.reversal.nextAt = true, "", r.nextAt
+		h.reversal.since, h.reversal.before = r.at, h.reversal.attempts
+		h.nextStep("reversal", r.nextAt)
 	}
 	h.UpdatedAt = r.at
 }
@@ -132,13 +148,27 @@ func (h *history) reversalAnswered(r *record) {
 	}
 }
 
+// closed settles a payment as an operator proved it, by the bank's file or its
+// word: money moved and stays, or no money moved.
+func (h *history) closed(r *record) {
+	h.Status, h.Resolution = r.settled, nil
+	h.reversal.queued, h.reversal.desk = false, ""
+	switch r.settled {
+	case StatusCaptured:
+		h.AmountAuthorized, h.AmountCaptured = h.Amount, h.Amount
+	case StatusAuthorized:
+		h.AmountAuthorized = h.Amount
+	}
+}
+
 // lateAnswer never turns a payment approved (features I21): an approval makes
 // the reversal owed, again if it was already acknowledged; a decline stands it
 // down only while no reversal has left.
 func (h *history) lateAnswer(r *record) {
 	switch {
 	case r.approved:
-		h.reversal.queued = true
+		h.reversal.queued, h.reversal.desk = true, ""
+		h.nextStep("reversal", r.at)
 	case r.decline.Code != "" && h.Status == StatusUnknown && h.reversal.attempts == 0:
 		h.Status, h.Resolution, h.ResponseCode = StatusDeclined, nil, r.responseCode
 		d := r.decline

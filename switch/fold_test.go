@@ -29,7 +29,7 @@ var steps = map[string]func(at time.Time) record{
 
 func testIntent(manual bool) *intent {
 	currency, _ := iso.ParseCurrency("RUB")
-	return &intent{manual: manual, amount: 129900, currency: currency, bank: "alfa", merchant: "mer_1"}
+	return &intent{manual: manual, amount: 129900, currency: currency, way: way{bank: "alfa"}, merchant: "mer_1"}
 }
 
 func TestFold(t *testing.T) {

@@ -54,7 +54,7 @@ func (s *Switch) resolveLate(b *bank, key iso.Key, m *iso.Message) bool {
 	mu := s.lock(id)
 	mu.Lock()
 	defer mu.Unlock()
-	h, err := s.history(id, 0)
+	h, err := s.history(id)
 	if err != nil || h.Status == StatusInFlight {
 		return false
 	}
@@ -76,6 +76,7 @@ func (s *Switch) resolveLate(b *bank, key iso.Key, m *iso.Message) bool {
 		switch {
 		case h.reversal.queued:
 			c.Set(spaceReversal, id[:], []byte(b.id))
+			c.Delete(spaceDesk, id[:])
 		case owedBefore:
 			c.Delete(spaceReversal, id[:])
 		}
@@ -94,7 +95,7 @@ const reversalClass = 4
 
 func (s *Switch) lateReversalAnswer(b *bank, id ID, rc string) bool {
 	if verdict := b.dialect.ReversalAnswer(rc); verdict == iso.ReversalDone {
-		h, err := s.history(id, 0)
+		h, err := s.history(id)
 		if err != nil {
 			return false
 		}

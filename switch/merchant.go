@@ -43,25 +43,13 @@ type MerchantBank struct {
 
 // directory finds merchants by key and by id. It is immutable.
 type directory struct {
-	byKey map[[sha256.Size]byte]Account
-	byID  map[string]*Merchant
-	turns map[string]*route // merchant + bank
-}
-
-// route is one way from a merchant to a bank.
-type route struct {
-	bank      *bank
-	as        MerchantBank
-	turn      atomic.Uint32
-	nameField string
-}
-
-func (r *route) terminal() string {
-	return r.as.Terminals[int(r.turn.Add(1)-1)%len(r.as.Terminals)]
+	byKey  map[[sha256.Size]byte]Account
+	byID   map[string]*Merchant
+	routes map[string]*route // merchant + bank
 }
 
 func newDirectory(merchants []Merchant, banks map[string]*bank) (*directory, error) {
-	d := &directory{byKey: map[[sha256.Size]byte]Account{}, byID: map[string]*Merchant{}, turns: map[string]*route{}}
+	d := &directory{byKey: map[[sha256.Size]byte]Account{}, byID: map[string]*Merchant{}, routes: map[string]*route{}}
 	for i := range merchants {
 		m := merchants[i]
 		if err := d.add(&m, banks); err != nil {
@@ -94,12 +82,12 @@ func (d *directory) add(m *Merchant, banks map[string]*bank) error {
 		if mb.MerchantID == "" || len(mb.Terminals) == 0 {
 			return fmt.Errorf("bank %q: needs a merchant id and at least one terminal", mb.Bank)
 		}
-		d.turns[routeKey(m.ID, mb.Bank)] = &route{bank: b, as: mb, nameField: nameLocation(m)}
+		d.routes[routeKey(m.ID, mb.Bank)] = &route{bank: b, as: mb, nameField: nameLocation(m)}
 	}
 	return nil
 }
 
-func (d *directory) route(merchant, bank string) *route { return d.turns[routeKey(merchant, bank)] }
+func (d *directory) route(merchant, bank string) *route { return d.routes[routeKey(merchant, bank)] }
 
 func routeKey(merchant, bank string) string { return merchant + "\x00" + bank }
 

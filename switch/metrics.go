@@ -14,6 +14,7 @@ type metrics struct {
 	answers   *prometheus.CounterVec
 	refused   *prometheus.CounterVec
 	alarms    *prometheus.CounterVec
+	rerouted  prometheus.Counter
 }
 
 // bankMetrics are the children of one bank, looked up once.
@@ -41,10 +42,12 @@ func newMetrics(reg prometheus.Registerer, s *Switch) *metrics {
 		alarms: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_alarms_total",
 			Help: "Things an operator should look at, by kind."}, []string{"kind"}),
 	}
-	reg.MustRegister(m.payments, m.bankTime, m.reversals, m.answers, m.refused, m.alarms,
+	m.rerouted = prometheus.NewCounter(prometheus.CounterOpts{Name: "tranzit_payments_rerouted_total",
+		Help: "Payments offered to another bank because the one before provably never got them."})
+	reg.MustRegister(m.rerouted, m.payments, m.bankTime, m.reversals, m.answers, m.refused, m.alarms,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tranzit_payments_in_flight",
 			Help: "Payments between admission and answer."}, func() float64 { return float64(s.inFlight.Load()) }),
-		&safCollector{s})
+		&bankCollector{s})
 	return m
 }
 
@@ -69,17 +72,32 @@ func (m *metrics) sent(b *bank, outcome *record, x *acquirers.Exchange) {
 	b.metrics.exchange.Observe(outcome.at.Sub(x.SentAt).Seconds())
 }
 
-// safCollector reports store-and-forward at the moment of the scrape.
-type safCollector struct{ s *Switch }
+// bankCollector reports store-and-forward and health at the moment of the scrape.
+type bankCollector struct{ s *Switch }
+
+var (
+	bankGrade = prometheus.NewDesc("tranzit_bank_grade", "0 healthy, 1 degraded, 2 failing, 3 drained by an operator.", []string{"bank"}, nil)
+	bankShare = prometheus.NewDesc("tranzit_bank_approval_share", "Share of recent answers that approved.", []string{"bank"}, nil)
+)
 
 var safDepth = prometheus.NewDesc("tranzit_saf_depth", "Reversals owed and not acknowledged.", []string{"bank"}, nil)
 
 // Describe implements prometheus.Collector.
-func (c *safCollector) Describe(ch chan<- *prometheus.Desc) { ch <- safDepth }
+func (c *bankCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- safDepth
+	ch <- bankGrade
+	ch <- bankShare
+}
 
 // Collect implements prometheus.Collector.
-func (c *safCollector) Collect(ch chan<- prometheus.Metric) {
+func (c *bankCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, b := range c.s.order {
+		grade := float64(b.health.grade())
+		if b.drained.Load() {
+			grade = 3
+		}
 		ch <- prometheus.MustNewConstMetric(safDepth, prometheus.GaugeValue, float64(b.saf.len()), b.id)
+		ch <- prometheus.MustNewConstMetric(bankGrade, prometheus.GaugeValue, grade, b.id)
+		ch <- prometheus.MustNewConstMetric(bankShare, prometheus.GaugeValue, float64(b.health.approval.Load())/1000, b.id)
 	}
 }

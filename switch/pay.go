@@ -1,7 +1,6 @@
 package payswitch
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers"
@@ -17,10 +16,13 @@ const (
 	spaceMerchant storage.Space = 'm' // account digest + payment id: newest-first lists
 	spaceOrder    storage.Space = 'q' // order digest + payment id
 	spaceDesk     storage.Space = 'd' // payment id waiting for an operator
+	spaceDrained  storage.Space = 'b' // bank id that takes no new payments, by an operator
+	spacePin      storage.Space = 'p' // merchant id -> bank id, by an operator
 )
 
 // work is the scratch memory of one payment on its way; pooled.
 type work struct {
+	wish     *PayRequest
 	cmd      storage.Command
 	body     []byte
 	values   iso.Values
@@ -34,6 +36,7 @@ func newWork() *work { return new(work) }
 // reset forgets the last payment; the messages may have held a verification
 // code and are overwritten.
 func (w *work) reset() {
+	w.wish = nil
 	w.cmd.Reset()
 	w.values = iso.Values{}
 	w.request.Wipe()
@@ -65,8 +68,8 @@ func (s *Switch) Pay(a Account, r *PayRequest) (Answer, error) {
 	return answer, err
 }
 
-// pay is the walk of a payment, whole: admission, claim, route, numbers,
-// intent, message, round trip, outcome, answer. No byte leaves before the
+// pay is the walk of a payment, whole: admission, route, numbers, intent,
+// message, round trip, next bank or outcome, answer. No byte leaves before the
 // intent is durable; no answer is given before the outcome is.
 func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 	release, err := s.admit(a)
@@ -75,36 +78,26 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 	}
 	defer release()
 
-	way, err := s.route(a, r)
+	// The route holds a slot in its bank's window.
+	var tried [maxBanks]*bank
+	to, err := s.route(a, r, tried[:0])
 	if err != nil {
 		return s.refuse(a, r, key, err)
 	}
-	b := way.bank
-	if !b.link.Reserve(acquirers.ClassPayment) {
-		b.metrics.refused.Inc()
-		return s.refuse(a, r, key, &Refusal{Code: CodeOverloaded, RetryAfter: time.Second,
-			Detail: "The bank's window is full. Nothing was recorded or sent."})
-	}
-	defer b.link.Release(acquirers.ClassPayment)
+	defer func() { to.bank.link.Release(acquirers.ClassPayment) }()
 
-	seq, err := b.trace.next()
-	if err != nil {
-		return s.refuse(a, r, key, &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The journal does not take new payments now."})
-	}
 	w := s.pool.Get().(*work)
 	defer func() { w.reset(); s.pool.Put(w) }()
-
 	now := s.now()
 	id := s.ids.next(now)
-	in := s.newIntent(a, r, way)
-	in.stan, in.rrn = b.dialect.STAN(seq), b.dialect.RRN(seq, now)
-	in.sentAt, in.localAt = now, now.In(a.Merchant.TimeZone)
+	in, err := s.newIntent(a, r, to, now)
+	if err != nil {
+		return s.refuse(a, r, key, err)
+	}
 	in.sealedPAN = s.keys.seal(make([]byte, 0, 48), r.PAN, id)
 	in.keyDigest, in.fingerprint = key, r.Fingerprint
-	in.fillValues(&w.values)
-	w.values.PAN, w.values.CVC = r.PAN, r.CVC
-	w.values.CAVV, w.values.DSTransactionID = r.ThreeDS.CAVV, r.ThreeDS.TransactionID
-	if err := b.dialect.Build(in.operation, &w.values, &w.request); err != nil {
+	w.wish = r
+	if err := w.build(to.bank, in); err != nil {
 		return s.refuse(a, r, key, &Refusal{Code: CodeInvalidRequest, Detail: "The bank cannot be asked for this payment: " + err.Error() + "."})
 	}
 
@@ -125,22 +118,44 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 	case result.Kind != storage.Applied:
 		return Answer{}, errInternal
 	}
+	// From here on the payment exists: whatever happens, it gets an outcome.
+	settled := false
+	defer func() {
+		if !settled {
+			s.abandoned(id)
+		}
+	}()
 
-	w.exchange.Request, w.exchange.Timeout = &w.request, 0
-	if w.exchange.Answer == nil {
-		w.exchange.Answer = &w.answer
+	var outcome record
+	for n := 1; ; n++ {
+		fate := to.bank.link.Exchange(&w.exchange)
+		outcome = s.outcome(to.bank, w, fate)
+		s.metrics.sent(to.bank, &outcome, &w.exchange)
+		to.bank.health.observe(&outcome, &w.exchange)
+		if outcome.kind != recordNotSent || n == maxBanks || s.now().Sub(now) > rerouteWithin {
+			break
+		}
+		// Provably not sent, and the journal says so before the next bank is asked.
+		tried[n-1] = to.bank
+		next, err := s.route(a, r, tried[:n])
+		if err != nil {
+			break
+		}
+		to.bank.link.Release(acquirers.ClassPayment)
+		to = next
+		if err := s.reroute(&h, w, to, outcome.reason); err != nil {
+			return Answer{}, err
+		}
 	}
-	fate := b.link.Exchange(&w.exchange)
 
-	outcome := s.outcome(b, w, fate)
-	s.metrics.sent(b, &outcome, &w.exchange)
+	b := to.bank
 	if outcome.kind == recordUnknown {
 		b.remember(&w.request, id, s.o.Now())
 		if err := s.oweReversal(b, &outcome); err != nil {
 			return Answer{}, errUncertain
 		}
 	}
-	if err := h.apply(id, 2, &outcome); err != nil {
+	if err := h.apply(id, h.Version+1, &outcome); err != nil {
 		return Answer{}, errInternal
 	}
 	w.body = outcome.encode(w.body[:0])
@@ -150,14 +165,78 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		s.log.Error("journal refused an outcome", "payment", id.Text(PaymentPrefix), "bank", b.id, "error", err)
 		return Answer{}, errUncertain
 	}
+	settled = true
 	if h.reversal.queued {
 		b.saf.add(id, outcome.nextAt)
 		s.log.Warn("payment is unknown; its reversal is queued", "request_id", r.RequestID, "payment", id.Text(PaymentPrefix),
-			"bank", b.id, "stan", uint32(in.stan), "rrn", in.rrn, "reason", outcome.reason)
+			"bank", b.id, "stan", uint32(h.STAN), "rrn", h.RRN, "reason", outcome.reason)
 	}
 	s.metrics.decided(b, h.Status)
 	s.watch.notify(id)
 	return Answer{Payment: h.Payment}, nil
+}
+
+const (
+	// maxBanks is how many banks one payment may be offered to.
+	maxBanks = 3
+	// rerouteWithin is how long after its beginning a payment may still be
+	// offered to another bank.
+	rerouteWithin = 5 * time.Second
+)
+
+// reroute makes it durable that the payment provably never reached the bank
+// before, and is about to be sent to the next one, whose request it builds.
+func (s *Switch) reroute(h *history, w *work, to *route, why string) error {
+	moved := record{kind: recordRerouted, at: s.now(), reason: why}
+	var err error
+	if moved.way, err = to.take(moved.at); err != nil {
+		return errUncertain
+	}
+	if err := h.apply(h.ID, h.Version+1, &moved); err != nil {
+		return errInternal
+	}
+	if err := w.build(to.bank, h.in); err != nil {
+		return errInternal
+	}
+	w.body = moved.encode(w.body[:0])
+	w.cmd.Reset()
+	w.cmd.Append(storage.ID(h.ID), h.Version, w.body)
+	result, err := s.store.Do(&w.cmd)
+	if err != nil || result.Kind != storage.Applied {
+		s.log.Error("journal refused a reroute", "payment", h.ID.Text(PaymentPrefix), "error", err)
+		return errUncertain
+	}
+	s.metrics.rerouted.Inc()
+	return nil
+}
+
+// abandoned gives an owner to a payment whose goroutine could not finish it: a
+// fault of ours, never the bank's. It is then unknown, like after a crash.
+func (s *Switch) abandoned(id ID) {
+	mu := s.lock(id)
+	mu.Lock()
+	defer mu.Unlock()
+	if err := s.recoverIntent(id, "interrupted"); err != nil {
+		s.log.Error("a payment stays open until the next start", "payment", id.Text(PaymentPrefix), "error", err)
+		return
+	}
+	if err := s.recoverReversal(id); err != nil {
+		s.log.Error("a reversal stays unsent until the next start", "payment", id.Text(PaymentPrefix), "error", err)
+	}
+}
+
+// build makes the request's message. The verification code goes into it and
+// nowhere else.
+func (w *work) build(b *bank, in *intent) error {
+	r := w.wish
+	in.fillValues(&w.values)
+	w.values.PAN, w.values.CVC = r.PAN, r.CVC
+	w.values.CAVV, w.values.DSTransactionID = r.ThreeDS.CAVV, r.ThreeDS.TransactionID
+	w.exchange.Request, w.exchange.Timeout = &w.request, 0
+	if w.exchange.Answer == nil {
+		w.exchange.Answer = &w.answer
+	}
+	return b.dialect.Build(in.operation, &w.values, &w.request)
 }
 
 var (
@@ -210,57 +289,23 @@ func (s *Switch) refuse(a Account, r *PayRequest, key [16]byte, why error) (Answ
 	return Answer{}, why
 }
 
-// route picks the bank: the one asked for, or the first ready one of the
-// merchant's own order that takes the currency.
-func (s *Switch) route(a Account, r *PayRequest) (*route, error) {
-	dir := s.dir.Load()
-	var unready *bank
-	matched := false
-	for _, mb := range a.Merchant.Banks {
-		if r.Bank != "" && mb.Bank != r.Bank {
-			continue
-		}
-		way := dir.route(a.Merchant.ID, mb.Bank)
-		if way == nil || way.bank.live != a.Live {
-			continue
-		}
-		matched = true
-		if !way.bank.takes(a.Live, r.Currency.Alpha()) {
-			continue
-		}
-		if way.bank.link.Ready() != nil {
-			unready = way.bank
-			continue
-		}
-		return way, nil
-	}
-	switch {
-	case unready != nil:
-		return nil, &Refusal{Code: CodeBankUnavailable, RetryAfter: 2 * time.Second,
-			Detail: fmt.Sprintf("Bank %q has no line that is signed on. Nothing was recorded or sent.", unready.id)}
-	case matched:
-		return nil, &Refusal{Code: CodeCurrency, Pointer: "/currency", Detail: "None of the merchant's banks takes this currency."}
-	case r.Bank != "":
-		return nil, &Refusal{Code: CodeUnknownBank, Pointer: "/bank", Detail: "This merchant has no such bank in this mode."}
-	}
-	return nil, &Refusal{Code: CodeUnknownBank, Detail: "This merchant has no bank in this mode."}
-}
-
-func (s *Switch) newIntent(a Account, r *PayRequest, way *route) *intent {
+func (s *Switch) newIntent(a Account, r *PayRequest, to *route, now time.Time) (*intent, error) {
 	op := iso.OpPurchase
 	if r.ManualCapture {
 		op = iso.OpAuthorization
 	}
-	b := way.bank
+	y, err := to.take(now)
+	if err != nil {
+		return nil, &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The journal does not take new payments now."}
+	}
 	return &intent{
-		live: a.Live, manual: r.ManualCapture, operation: op, merchant: a.Merchant.ID, bank: b.id,
-		dialect: b.dialect.ID(), dialectVersion: uint32(b.dialect.Version()), terminal: way.terminal(),
-		bankMerchant: way.as.MerchantID, mcc: a.Merchant.MCC, nameLocation: way.nameField, country: a.Merchant.Country,
-		acquirer: b.acquirer, amount: r.Amount, currency: r.Currency, orderID: r.OrderID, description: r.Description,
-		email: r.CustomerEmail, initiator: r.Initiator, eci: r.ThreeDS.ECI, metadata: r.Metadata,
+		way: y, live: a.Live, manual: r.ManualCapture, operation: op, merchant: a.Merchant.ID, mcc: a.Merchant.MCC,
+		nameLocation: to.nameField, country: a.Merchant.Country, amount: r.Amount, currency: r.Currency, orderID: r.OrderID,
+		description: r.Description, email: r.CustomerEmail, initiator: r.Initiator, eci: r.ThreeDS.ECI, metadata: r.Metadata,
+		localAt:   now.In(a.Merchant.TimeZone),
 		card:      Card{BIN: r.PAN.BIN(), Last4: r.PAN.Last4(), Brand: r.PAN.Brand(), Expiry: r.Expiry},
 		panDigest: s.keys.panDigest(r.PAN),
-	}
+	}, nil
 }
 
 // fillValues gives what any message about this payment is built from, save the
@@ -365,7 +410,7 @@ func (s *Switch) replay(fingerprint Fingerprint, held []byte) (Answer, error) {
 		return Answer{}, errInternal
 	}
 	id := ID(held)
-	h, err := s.history(id, answeredVersion)
+	h, err := s.firstAnswer(id)
 	switch {
 	case err != nil:
 		return Answer{}, errInternal
@@ -377,7 +422,3 @@ func (s *Switch) replay(fingerprint Fingerprint, held []byte) (Answer, error) {
 	}
 	return Answer{Payment: h.Payment, Replayed: true}, nil
 }
-
-// answeredVersion is the version that every first answer shows: the intent is
-// 1, its outcome 2.
-const answeredVersion = 2

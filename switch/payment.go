@@ -166,6 +166,7 @@ const (
 	CodeKeyReused        Code = "idempotency_key_reused"
 	CodeBankUnavailable  Code = "bank_unavailable"
 	CodeOverloaded       Code = "overloaded"
+	CodeInvalidState     Code = "invalid_state"
 	CodeUnknownBank      Code = "unknown_bank"
 	CodeCurrency         Code = "currency_not_supported"
 	CodeInternal         Code = "internal"

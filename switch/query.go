@@ -49,12 +49,22 @@ func (s *Switch) Fingerprint(method, path string, body []byte) Fingerprint {
 	return s.keys.digest([]byte(method), []byte(path), body)
 }
 
-// history folds the records of a payment up to a version; 0 means all.
-func (s *Switch) history(id ID, upTo uint32) (*history, error) {
+// history folds all records of a payment.
+func (s *Switch) history(id ID) (*history, error) {
+	return s.foldWhile(id, func(*history) bool { return true })
+}
+
+// firstAnswer folds a payment up to the record that decided it first: what the
+// merchant was told when the first request was answered.
+func (s *Switch) firstAnswer(id ID) (*history, error) {
+	return s.foldWhile(id, func(h *history) bool { return h.Status == StatusInFlight })
+}
+
+func (s *Switch) foldWhile(id ID, more func(*history) bool) (*history, error) {
 	h := new(history)
 	var bad error
 	err := s.store.Records(storage.ID(id), func(version uint32, body []byte) bool {
-		if upTo != 0 && version > upTo {
+		if h.in != nil && !more(h) {
 			return false
 		}
 		var r record
@@ -78,7 +88,7 @@ func (s *Switch) history(id ID, upTo uint32) (*history, error) {
 // owned is history for a merchant: another merchant's payment, or one of the
 // other mode, does not exist for it.
 func (s *Switch) owned(a Account, id ID) (*history, error) {
-	h, err := s.history(id, 0)
+	h, err := s.history(id)
 	switch {
 	case errors.Is(err, errNoPayment):
 		return nil, errNotFound
@@ -170,7 +180,7 @@ func (s *Switch) List(a Account, q ListQuery) (ListPage, error) {
 		examined++
 		page.Next = id
 		var h *history
-		if h, bad = s.history(id, 0); bad != nil {
+		if h, bad = s.history(id); bad != nil {
 			return false
 		}
 		if h.Status != StatusInFlight && (q.Status == StatusInFlight || h.Status == q.Status) {

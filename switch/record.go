@@ -14,18 +14,22 @@ import (
 type recordKind byte
 
 const (
-	recordIntent           recordKind = 1 // a payment is about to be sent; nothing left before this was durable
-	recordAnswered         recordKind = 2 // the bank answered: approved or declined
-	recordNotSent          recordKind = 3 // provably no byte left for the bank
-	recordUnknown          recordKind = 4 // sent and unanswered, or answered in doubt: a reversal is queued
-	recordReversalSent     recordKind = 5 // a reversal is about to leave for the n-th time
-	recordReversalAnswered recordKind = 6 // the bank answered a reversal
-	recordLateAnswer       recordKind = 7 // an answer came after its payment was given up
-	recordDesk             recordKind = 8 // the switch stopped trying: an operator must act
+	recordIntent           recordKind = 1  // a payment is about to be sent; nothing left before this was durable
+	recordAnswered         recordKind = 2  // the bank answered: approved or declined
+	recordNotSent          recordKind = 3  // provably no byte left for the bank
+	recordUnknown          recordKind = 4  // sent and unanswered, or answered in doubt: a reversal is queued
+	recordReversalSent     recordKind = 5  // a reversal is about to leave for the n-th time
+	recordReversalAnswered recordKind = 6  // the bank answered a reversal
+	recordLateAnswer       recordKind = 7  // an answer came after its payment was given up
+	recordDesk             recordKind = 8  // the switch stopped trying: an operator must act
+	recordRerouted         recordKind = 9  // provably not sent to one bank, about to be sent to the next
+	recordClosed           recordKind = 10 // an operator settled it, with proof
+	recordRetried          recordKind = 11 // an operator made the switch try again
 )
 
 var recordKindNames = [...]string{
 	"", "intent", "answered", "not_sent", "unknown", "reversal_sent", "reversal_answered", "late_answer", "desk",
+	"rerouted", "closed", "retried",
 }
 
 func (k recordKind) String() string {
@@ -52,7 +56,12 @@ type record struct {
 	decline      Decline // recordAnswered when not approved
 	message      []byte  // masked answer in compact form; may be empty
 
-	reason string // recordUnknown, recordNotSent, recordDesk: one word
+	reason string // recordUnknown, recordNotSent, recordRerouted, recordDesk: one word; recordClosed, recordRetried: the operator's
+
+	way way // recordRerouted
+
+	operator string // recordClosed, recordRetried: who
+	settled  Status // recordClosed: as what
 
 	reversalSTAN   iso.STAN // recordUnknown
 	reversalSentAt time.Time
@@ -63,37 +72,43 @@ type record struct {
 	verdict iso.ReversalVerdict
 }
 
-// intent is what must be known of a payment to send it, to undo it and to show
-// it: everything but the card verification code, which is never stored.
-type intent struct {
-	live, manual   bool
-	operation      iso.Operation
-	merchant       string
+// way is where a payment goes: the bank, what it calls the merchant, and the
+// trace numbers of the request. Follow-ups keep it (features R10).
+type way struct {
 	bank, dialect  string
 	dialectVersion uint32
 	terminal       string
 	bankMerchant   string
-	mcc            string
-	nameLocation   string
-	country        string
 	acquirer       string
-	amount         int64
-	currency       iso.Currency
 	stan           iso.STAN
 	rrn            string
 	sentAt         time.Time // transmission time, DE7
-	localAt        time.Time // card acceptor's wall clock, DE12 and DE13
-	orderID        string
-	description    string
-	email          string
-	initiator      string
-	eci            string
-	card           Card
-	sealedPAN      []byte
-	panDigest      [16]byte
-	keyDigest      [16]byte // of the idempotency key
-	fingerprint    Fingerprint
-	metadata       []Pair
+}
+
+// intent is what must be known of a payment to send it, to undo it and to show
+// it: everything but the card verification code, which is never stored.
+type intent struct {
+	way
+	live, manual bool
+	operation    iso.Operation
+	merchant     string
+	mcc          string
+	nameLocation string
+	country      string
+	amount       int64
+	currency     iso.Currency
+	localAt      time.Time // card acceptor's wall clock, DE12 and DE13
+	orderID      string
+	description  string
+	email        string
+	initiator    string
+	eci          string
+	card         Card
+	sealedPAN    []byte
+	panDigest    [16]byte
+	keyDigest    [16]byte // of the idempotency key
+	fingerprint  Fingerprint
+	metadata     []Pair
 }
 
 var errRecord = errors.New("journal record is not readable")
@@ -114,6 +129,14 @@ func (r *record) encode(dst []byte) []byte {
 		dst = appendBytes(dst, r.message)
 	case recordNotSent, recordDesk:
 		dst = appendString(dst, r.reason)
+	case recordRerouted:
+		dst = appendString(dst, r.reason)
+		dst = r.way.encode(dst)
+	case recordClosed, recordRetried:
+		dst = appendString(dst, r.reason)
+		dst = appendString(dst, r.operator)
+		dst = append(dst, byte(r.settled))
+		dst = appendTime(dst, r.nextAt)
 	case recordUnknown:
 		dst = appendString(dst, r.reason)
 		dst = binary.AppendUvarint(dst, uint64(r.reversalSTAN))
@@ -139,17 +162,14 @@ func (in *intent) encode(dst []byte) []byte {
 	dst = appendBool(dst, in.live)
 	dst = appendBool(dst, in.manual)
 	dst = append(dst, byte(in.operation))
+	dst = in.way.encode(dst)
 	for _, s := range [...]string{
-		in.merchant, in.bank, in.dialect, in.terminal, in.bankMerchant, in.mcc, in.nameLocation, in.country,
-		in.acquirer, in.currency.Alpha(), in.rrn, in.orderID, in.description, in.email, in.initiator, in.eci,
-		in.card.BIN, in.card.Last4, in.card.Brand,
+		in.merchant, in.mcc, in.nameLocation, in.country, in.currency.Alpha(), in.orderID, in.description, in.email,
+		in.initiator, in.eci, in.card.BIN, in.card.Last4, in.card.Brand,
 	} {
 		dst = appendString(dst, s)
 	}
-	dst = binary.AppendUvarint(dst, uint64(in.dialectVersion))
 	dst = binary.AppendUvarint(dst, uint64(in.amount))
-	dst = binary.AppendUvarint(dst, uint64(in.stan))
-	dst = appendTime(dst, in.sentAt)
 	_, offset := in.localAt.Zone()
 	dst = appendTime(dst, in.localAt)
 	dst = binary.AppendVarint(dst, int64(offset))
@@ -165,6 +185,15 @@ func (in *intent) encode(dst []byte) []byte {
 		dst = appendString(dst, p.Value)
 	}
 	return dst
+}
+
+func (y *way) encode(dst []byte) []byte {
+	for _, s := range [...]string{y.bank, y.dialect, y.terminal, y.bankMerchant, y.acquirer, y.rrn} {
+		dst = appendString(dst, s)
+	}
+	dst = binary.AppendUvarint(dst, uint64(y.dialectVersion))
+	dst = binary.AppendUvarint(dst, uint64(y.stan))
+	return appendTime(dst, y.sentAt)
 }
 
 // decodeRecord reads one record. The result shares no memory with body. Any
@@ -188,6 +217,14 @@ func decodeRecord(body []byte) (record, error) {
 		r.message = d.bytes()
 	case recordNotSent, recordDesk:
 		r.reason = d.string()
+	case recordRerouted:
+		r.reason = d.string()
+		r.way = d.way()
+	case recordClosed, recordRetried:
+		r.reason = d.string()
+		r.operator = d.string()
+		r.settled = Status(d.byte())
+		r.nextAt = d.time()
 	case recordUnknown:
 		r.reason = d.string()
 		r.reversalSTAN = iso.STAN(d.uvarint())
@@ -214,13 +251,23 @@ func decodeRecord(body []byte) (record, error) {
 	return r, nil
 }
 
+func (d *decoder) way() way {
+	var y way
+	for _, s := range [...]*string{&y.bank, &y.dialect, &y.terminal, &y.bankMerchant, &y.acquirer, &y.rrn} {
+		*s = d.string()
+	}
+	y.dialectVersion = uint32(d.uvarint())
+	y.stan = iso.STAN(d.uvarint())
+	y.sentAt = d.time()
+	return y
+}
+
 func (d *decoder) intent() *intent {
-	in := &intent{live: d.bool(), manual: d.bool(), operation: iso.Operation(d.byte())}
+	in := &intent{live: d.bool(), manual: d.bool(), operation: iso.Operation(d.byte()), way: d.way()}
 	var currency string
 	for _, s := range [...]*string{
-		&in.merchant, &in.bank, &in.dialect, &in.terminal, &in.bankMerchant, &in.mcc, &in.nameLocation, &in.country,
-		&in.acquirer, &currency, &in.rrn, &in.orderID, &in.description, &in.email, &in.initiator, &in.eci,
-		&in.card.BIN, &in.card.Last4, &in.card.Brand,
+		&in.merchant, &in.mcc, &in.nameLocation, &in.country, &currency, &in.orderID, &in.description, &in.email,
+		&in.initiator, &in.eci, &in.card.BIN, &in.card.Last4, &in.card.Brand,
 	} {
 		*s = d.string()
 	}
@@ -228,10 +275,7 @@ func (d *decoder) intent() *intent {
 	if in.currency, err = iso.ParseCurrency(currency); err != nil {
 		d.bad = true
 	}
-	in.dialectVersion = uint32(d.uvarint())
 	in.amount = int64(d.uvarint())
-	in.stan = iso.STAN(d.uvarint())
-	in.sentAt = d.time()
 	local := d.time()
 	in.localAt = local.In(time.FixedZone("", int(d.varint())))
 	in.card.Expiry = iso.Expiry{Year: int(d.uvarint()), Month: int(d.uvarint())}

@@ -14,6 +14,13 @@ func drawTime(t *rapid.T, label string) time.Time {
 	return time.UnixMilli(rapid.Int64Range(1, 4e12).Draw(t, label)).UTC()
 }
 
+func drawWay(t *rapid.T) way {
+	text := func(label string) string { return rapid.StringN(0, 20, 40).Draw(t, label) }
+	return way{bank: text("bank"), dialect: text("dialect"), dialectVersion: rapid.Uint32().Draw(t, "version"),
+		terminal: text("terminal"), bankMerchant: text("mid"), acquirer: text("acquirer"),
+		stan: iso.STAN(rapid.Uint32Range(1, 999999).Draw(t, "stan")), rrn: text("rrn"), sentAt: drawTime(t, "sent")}
+}
+
 func drawIntent(t *rapid.T) *intent {
 	text := func(label string) string { return rapid.StringN(0, 40, 60).Draw(t, label) }
 	currency, err := iso.ParseCurrency(rapid.SampledFrom([]string{"RUB", "JPY", "KWD", "EUR"}).Draw(t, "currency"))
@@ -22,10 +29,8 @@ func drawIntent(t *rapid.T) *intent {
 	}
 	in := &intent{
 		live: rapid.Bool().Draw(t, "live"), manual: rapid.Bool().Draw(t, "manual"), operation: iso.OpPurchase,
-		merchant: text("merchant"), bank: text("bank"), dialect: text("dialect"), dialectVersion: rapid.Uint32().Draw(t, "version"),
-		terminal: text("terminal"), bankMerchant: text("mid"), mcc: text("mcc"), nameLocation: text("name"), country: text("country"),
-		acquirer: text("acquirer"), amount: rapid.Int64Range(1, 999999999999).Draw(t, "amount"), currency: currency,
-		stan: iso.STAN(rapid.Uint32Range(1, 999999).Draw(t, "stan")), rrn: text("rrn"), sentAt: drawTime(t, "sent"),
+		way: drawWay(t), merchant: text("merchant"), mcc: text("mcc"), nameLocation: text("name"), country: text("country"),
+		amount: rapid.Int64Range(1, 999999999999).Draw(t, "amount"), currency: currency,
 		orderID: text("order"), description: text("description"), email: text("email"), initiator: text("initiator"), eci: text("eci"),
 		card:      Card{BIN: text("bin"), Last4: text("last4"), Brand: text("brand"), Expiry: iso.Expiry{Year: 2030, Month: 7}},
 		sealedPAN: rapid.SliceOfN(rapid.Byte(), 1, 60).Draw(t, "sealed"),
@@ -40,7 +45,7 @@ func drawIntent(t *rapid.T) *intent {
 func TestRecordRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := func(label string) string { return rapid.StringN(0, 20, 40).Draw(t, label) }
-		r := record{kind: recordKind(rapid.ByteRange(1, 8).Draw(t, "kind")), at: drawTime(t, "at")}
+		r := record{kind: recordKind(rapid.ByteRange(1, 11).Draw(t, "kind")), at: drawTime(t, "at")}
 		switch r.kind {
 		case recordIntent:
 			r.intent = drawIntent(t)
@@ -50,6 +55,10 @@ func TestRecordRoundTrip(t *testing.T) {
 			r.message = rapid.SliceOfN(rapid.Byte(), 1, 80).Draw(t, "message")
 		case recordNotSent, recordDesk:
 			r.reason = text("reason")
+		case recordRerouted:
+			r.reason, r.way = text("reason"), drawWay(t)
+		case recordClosed, recordRetried:
+			r.reason, r.operator, r.settled, r.nextAt = text("reason"), text("operator"), StatusReversed, drawTime(t, "next")
 		case recordUnknown:
 			r.reason, r.responseCode = text("reason"), text("rc")
 			r.reversalSTAN, r.reversalSentAt = 123, drawTime(t, "reversal")

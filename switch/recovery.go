@@ -18,11 +18,14 @@ const recoverers = 64
 // time-out; reversals owed are queued again. It may be cut off at any point
 // and run again.
 func (s *Switch) recover() error {
+	if err := s.loadControls(); err != nil {
+		return err
+	}
 	open, err := s.idsIn(spaceOpen)
 	if err != nil {
 		return err
 	}
-	if err := each(open, s.recoverIntent); err != nil {
+	if err := each(open, func(id ID) error { return s.recoverIntent(id, "restart") }); err != nil {
 		return err
 	}
 	owed, err := s.idsIn(spaceReversal)
@@ -73,16 +76,21 @@ func each(ids []ID, do func(ID) error) error {
 	return errs
 }
 
-func (s *Switch) recoverIntent(id ID) error {
-	h, err := s.history(id, 0)
+// recoverIntent makes an open intent unknown, with its reversal owed. One that
+// got its outcome after all is left alone.
+func (s *Switch) recoverIntent(id ID, reason string) error {
+	h, err := s.history(id)
 	if err != nil {
 		return fmt.Errorf("payment %s: %w", id.Text(PaymentPrefix), err)
+	}
+	if h.Status != StatusInFlight {
+		return nil
 	}
 	b := s.banks[h.Bank]
 	if b == nil {
 		return fmt.Errorf("payment %s is open at bank %q, which is not configured", id.Text(PaymentPrefix), h.Bank)
 	}
-	r := record{kind: recordUnknown, at: s.now(), reason: "restart", reversalReason: iso.ReasonTimeout}
+	r := record{kind: recordUnknown, at: s.now(), reason: reason, reversalReason: iso.ReasonTimeout}
 	if err := s.oweReversal(b, &r); err != nil {
 		return err
 	}
@@ -96,9 +104,12 @@ func (s *Switch) recoverIntent(id ID) error {
 }
 
 func (s *Switch) recoverReversal(id ID) error {
-	h, err := s.history(id, 0)
+	h, err := s.history(id)
 	if err != nil {
 		return fmt.Errorf("payment %s: %w", id.Text(PaymentPrefix), err)
+	}
+	if !h.reversal.queued {
+		return nil
 	}
 	b := s.banks[h.Bank]
 	if b == nil {

@@ -23,8 +23,7 @@ type rig struct {
 	keys  *KeyRing
 	disk  *storage.Disk
 	net   *simnet.Net
-	bank  *banksim.Bank
-	d     *iso.Dialect
+	banks map[string]*banksim.Bank
 	store *storage.Store
 	core  *Switch
 
@@ -33,19 +32,14 @@ type rig struct {
 	onFatal         func(error)
 }
 
-const (
-	rigBank     = "alfa"
-	rigMerchant = "mer_rig"
-	rigAddress  = "bank:9101"
-	rigResponse = 10 * time.Second
-)
+const rigResponse = 10 * time.Second
+
+// rigBanks are the rig's banks and their dialects. The merchant mer_one has
+// only the first; mer_two has both, in this order.
+var rigBanks = []struct{ id, dialect string }{{"alfa", "ascii87"}, {"vega", "binary87"}}
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	d, err := iso.Builtin("ascii87")
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "vault.key")
 	if err := CreateKeyRing(path); err != nil {
 		t.Fatal(err)
@@ -54,22 +48,35 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{t: t, d: d, keys: keys, disk: storage.NewMemDisk(), net: simnet.New(simnet.Options{Latency: time.Millisecond}),
+	return &rig{t: t, keys: keys, disk: storage.NewMemDisk(), banks: map[string]*banksim.Bank{},
+		net:             simnet.New(simnet.Options{Latency: time.Millisecond, Buffer: 256}),
 		responseTimeout: rigResponse, window: 64}
 }
 
-func (r *rig) startBank() {
+func (r *rig) dialect(name string) *iso.Dialect {
 	r.t.Helper()
-	l, err := r.net.Listen(rigAddress)
+	d, err := iso.Builtin(name)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.bank, err = banksim.New(banksim.Config{Dialect: r.d, Listener: l, LateBy: 13 * time.Second})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if err := r.bank.Start(); err != nil {
-		r.t.Fatal(err)
+	return d
+}
+
+func (r *rig) startBanks() {
+	r.t.Helper()
+	for _, b := range rigBanks {
+		l, err := r.net.Listen(b.id + ":9101")
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		sim, err := banksim.New(banksim.Config{Dialect: r.dialect(b.dialect), Listener: l, LateBy: 13 * time.Second})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if err := sim.Start(); err != nil {
+			r.t.Fatal(err)
+		}
+		r.banks[b.id] = sim
 	}
 }
 
@@ -82,16 +89,20 @@ func (r *rig) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.core, err = New(Options{
-		Store: r.store, Keys: r.keys, Logger: quiet,
-		Banks: []BankConfig{{Dialect: r.d, Acquirer: "123456", Link: acquirers.Config{
-			ID: rigBank, Endpoints: []string{rigAddress}, LinksPerEndpoint: 1, SignOn: true, Dial: r.net.Dial, Logger: quiet,
+	o := Options{Store: r.store, Keys: r.keys, Logger: quiet}
+	one := Merchant{ID: "mer_one", Name: "RIG", City: "BERLIN", Country: "276", MCC: "5411", Keys: []APIKey{{Hash: HashKey([]byte("sk_test_one"))}}}
+	two := one
+	two.ID, two.Keys = "mer_two", []APIKey{{Hash: HashKey([]byte("sk_test_two"))}}
+	for _, b := range rigBanks {
+		o.Banks = append(o.Banks, BankConfig{Dialect: r.dialect(b.dialect), Acquirer: "123456", Link: acquirers.Config{
+			ID: b.id, Endpoints: []string{b.id + ":9101"}, LinksPerEndpoint: 1, SignOn: true, Dial: r.net.Dial, Logger: quiet,
 			ResponseTimeout: r.responseTimeout, ReversalTimeout: rigResponse, Window: r.window,
-		}}},
-		Merchants: []Merchant{{ID: rigMerchant, Name: "RIG", City: "BERLIN", Country: "276", MCC: "5411",
-			Keys:  []APIKey{{Hash: HashKey([]byte("sk_test_rig"))}},
-			Banks: []MerchantBank{{Bank: rigBank, MerchantID: "MERCHANT0000001", Terminals: []string{"TERM0001"}}}}},
-	})
+		}})
+		two.Banks = append(two.Banks, MerchantBank{Bank: b.id, MerchantID: "MERCHANT0000001", Terminals: []string{"TERM0001"}})
+	}
+	one.Banks = two.Banks[:1]
+	o.Merchants = []Merchant{one, two}
+	r.core, err = New(o)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -100,19 +111,16 @@ func (r *rig) start() {
 	}
 }
 
-// ready waits, in the bubble's time, until the bank is signed on.
+// ready waits, in the bubble's time, until every bank is signed on.
 func (r *rig) ready() {
 	r.t.Helper()
-	b := r.core.banks[rigBank]
-	for range 100 {
-		changed := b.link.Watch()
-		if b.link.Ready() == nil {
-			return
-		}
-		select {
-		case <-changed:
-		case <-time.After(time.Minute):
-			r.t.Fatalf("the bank is not ready: %v", b.link.Ready())
+	for _, b := range r.core.order {
+		for changed := b.link.Watch(); b.link.Ready() != nil; changed = b.link.Watch() {
+			select {
+			case <-changed:
+			case <-time.After(time.Minute):
+				r.t.Fatalf("bank %s is not ready: %v", b.id, b.link.Ready())
+			}
 		}
 	}
 }
@@ -140,13 +148,13 @@ func (r *rig) crash() {
 
 func (r *rig) close() {
 	r.stop()
-	if r.bank != nil {
-		_ = r.bank.Close()
+	for _, b := range r.banks {
+		_ = b.Close()
 	}
 }
 
-func (r *rig) account() Account {
-	a, ok := r.core.Authenticate([]byte("sk_test_rig"))
+func (r *rig) account(merchant string) Account {
+	a, ok := r.core.Authenticate([]byte("sk_test_" + merchant))
 	if !ok {
 		r.t.Fatal("the rig's key is not known")
 	}
@@ -193,11 +201,14 @@ func (r *rig) story(id ID) string {
 	start := events[0].At
 	for _, e := range events {
 		fmt.Fprintf(&b, "%8s  %-18s %-10s", e.At.Sub(start).Round(10*time.Millisecond), e.Type, e.Status)
+		if e.Type == "rerouted" || e.Type == "desk" || e.Type == "closed" || e.Type == "retried" {
+			b.WriteString(" " + strings.SplitAfter(e.Detail, ", STAN")[0])
+		}
 		if e.Message != nil {
 			fmt.Fprintf(&b, " %s %s", e.Message.Direction, e.Message.MTI)
 			for _, f := range e.Message.Fields {
-				if f.Number == fieldResponseCode || f.Number == 90 {
-					fmt.Fprintf(&b, " %d=%s", f.Number, strings.Fields(f.Value)[0][:min(4, len(strings.Fields(f.Value)[0]))])
+				if f.Number == fieldResponseCode || f.Number == 56 {
+					fmt.Fprintf(&b, " %d=%s", f.Number, f.Value[:min(4, len(f.Value))])
 				}
 			}
 		}

@@ -189,7 +189,7 @@ func (s *Switch) beginReversal(b *bank, id ID, w *work) (attempt uint32, ok bool
 	mu := s.lock(id)
 	mu.Lock()
 	defer mu.Unlock()
-	h, err := s.history(id, 0)
+	h, err := s.history(id)
 	if err != nil {
 		s.log.Error("a queued reversal cannot be read; it stays queued", "payment", id.Text(PaymentPrefix), "error", err)
 		b.saf.again(id, s.o.Now().Add(time.Minute))
@@ -201,11 +201,11 @@ func (s *Switch) beginReversal(b *bank, id ID, w *work) (attempt uint32, ok bool
 	}
 	saf := b.dialect.Behaviour().SAF
 	now := s.now()
-	switch age := now.Sub(h.reversal.unknown.at); {
+	switch age := now.Sub(h.reversal.since); {
 	case saf.Expiry > 0 && age > saf.Expiry:
 		s.toDesk(b, h, "expired")
 		return 0, false
-	case saf.MaxAttempts > 0 && int(h.reversal.attempts) >= saf.MaxAttempts:
+	case saf.MaxAttempts > 0 && int(h.reversal.attempts-h.reversal.before) >= saf.MaxAttempts:
 		s.toDesk(b, h, "attempts_exhausted")
 		return 0, false
 	}
@@ -241,7 +241,7 @@ func (s *Switch) reversalAnswered(b *bank, id ID, r *record) {
 	mu := s.lock(id)
 	mu.Lock()
 	defer mu.Unlock()
-	h, err := s.history(id, 0)
+	h, err := s.history(id)
 	if err != nil || !h.reversal.queued {
 		b.saf.done(id)
 		return

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,11 +21,18 @@ var update = flag.Bool("update", false, "rewrite the expectations of the scripts
 // domain person can read. Lines beginning with `>` are what the switch did; the
 // other lines tell it what happens:
 //
-//	pay NAME AMOUNT CARD     a merchant pays; CARD is a behaviour of the test bank
+//	pay NAME AMOUNT CARD     a merchant pays; CARD is a behaviour of the test bank.
+//	                         This merchant has one bank, alfa
+//	begin NAME AMOUNT CARD   the same, by a merchant that also has bank vega, and
+//	                         without waiting for the answer
+//	told NAME                what was answered to it
 //	again NAME               the merchant repeats the request under its key
 //	wait DURATION            time passes
-//	bank down | bank up      the bank's host stops listening, or starts
-//	mode WORD                the bank's mode: normal, mute ...
+//	bank down | bank up      alfa's host cuts its links and refuses new ones; or not
+//	mode WORD                alfa's mode: normal, mute, stall ...
+//	drain BANK | resume BANK what an operator says of a bank
+//	retry NAME               an operator puts a payment from the desk back
+//	close NAME STATUS        an operator settles a payment on the desk
 //	power cut                what is not synced is lost; the switch starts again
 //	story NAME               the payment's records, with the messages that went
 //	books                    what the bank says
@@ -62,13 +70,15 @@ func TestScripts(t *testing.T) {
 type script struct {
 	*rig
 	out      strings.Builder
+	mu       sync.Mutex // of the maps
 	requests map[string]*PayRequest
 	ids      map[string]ID
+	begun    map[string]chan string
 }
 
 func runScript(r *rig, text string) string {
-	s := &script{rig: r, requests: map[string]*PayRequest{}, ids: map[string]ID{}}
-	s.startBank()
+	s := &script{rig: r, requests: map[string]*PayRequest{}, ids: map[string]ID{}, begun: map[string]chan string{}}
+	s.startBanks()
 	s.start()
 	s.ready()
 	for line := range strings.Lines(text) {
@@ -111,14 +121,25 @@ func (s *script) do(words []string) {
 	}
 	switch words[0] {
 	case "pay":
-		amount, err := strconv.ParseInt(words[2], 10, 64)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		s.requests[words[1]] = s.request(words[1], cardOf(banksim.Behaviour(words[3])), amount)
-		s.pay(words[1])
+		s.wish(words)
+		s.say("%s", s.pay("one", words[1]))
 	case "again":
-		s.pay(words[1])
+		s.say("%s", s.pay("one", words[1]))
+	case "begin":
+		s.wish(words)
+		told := make(chan string, 1)
+		s.begun[words[1]] = told
+		go func() { told <- s.pay("two", words[1]) }()
+		synctest.Wait()
+	case "told":
+		s.say("%s", <-s.begun[words[1]])
+	case "drain", "resume":
+		s.operate(s.core.SetDrained(words[1], words[0] == "drain", act))
+	case "retry":
+		s.operate(s.core.RetryReversal(s.id(words[1]), act))
+	case "close":
+		status, _ := ParseStatus(words[2])
+		s.operate(s.core.CloseReversal(s.id(words[1]), status, act))
 	case "wait":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {
@@ -129,12 +150,14 @@ func (s *script) do(words []string) {
 	case "mode":
 		s.control(words[1])
 	case "story":
-		s.say("%s", s.story(s.ids[words[1]]))
+		s.say("%s", s.story(s.id(words[1])))
 	case "books":
-		sum := s.bank.Books().Summary()
-		for currency, t := range sum.Currencies {
-			s.say("%s: %d charged, %d reversed, net %d; %d reversals repeated", currency, t.Charged.Count, t.Reversed.Count, t.Net,
-				sum.ReversalRepeats)
+		for _, b := range rigBanks {
+			sum := s.banks[b.id].Books().Summary()
+			for currency, t := range sum.Currencies {
+				s.say("%s %s: %d charged, %d reversed, net %d; %d reversals repeated", b.id, currency, t.Charged.Count, t.Reversed.Count,
+					t.Net, sum.ReversalRepeats)
+			}
 		}
 	case "owed":
 		owed, err := s.core.OwedReversals(100)
@@ -155,18 +178,47 @@ func (s *script) do(words []string) {
 
 func (s *script) control(mode string) {
 	s.t.Helper()
-	if err := s.bank.Control(banksim.Control{Mode: mode}); err != nil {
+	if err := s.banks[rigBanks[0].id].Control(banksim.Control{Mode: mode}); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-func (s *script) pay(name string) {
-	answer, err := s.core.Pay(s.account(), s.requests[name])
+var act = Act{Operator: "anna", Reason: "the bank's file says so"}
+
+func (s *script) operate(err error) {
 	if err != nil {
 		s.say("refused: %v", err)
-		return
 	}
+}
+
+func (s *script) wish(words []string) {
+	s.t.Helper()
+	amount, err := strconv.ParseInt(words[2], 10, 64)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests[words[1]] = s.request(words[1], cardOf(banksim.Behaviour(words[3])), amount)
+}
+
+func (s *script) id(name string) ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ids[name]
+}
+
+func (s *script) pay(merchant, name string) string {
+	s.mu.Lock()
+	r := s.requests[name]
+	s.mu.Unlock()
+	answer, err := s.core.Pay(s.account(merchant), r)
+	if err != nil {
+		return fmt.Sprintf("refused: %v", err)
+	}
+	s.mu.Lock()
 	s.ids[name] = answer.Payment.ID
+	s.mu.Unlock()
 	p := answer.Payment
 	text := "told " + p.Status.String()
 	if p.Decline != nil {
@@ -175,8 +227,11 @@ func (s *script) pay(name string) {
 	if p.Resolution != nil {
 		text += fmt.Sprintf(" (%s, next %s in %s)", p.Resolution.Reason, p.Resolution.NextAction, p.Resolution.NextAt.Sub(p.UpdatedAt))
 	}
+	if merchant == "two" {
+		text += " by " + p.Bank
+	}
 	if answer.Replayed {
 		text += ", as before"
 	}
-	s.say("%s", text)
+	return text
 }

@@ -46,6 +46,12 @@ func (r *record) detail() string {
 		return fmt.Sprintf("The bank answered reversal attempt %d with code %s.", r.attempt, r.responseCode)
 	case recordLateAnswer:
 		return fmt.Sprintf("An answer came too late, with code %s. It approves nothing.", r.responseCode)
+	case recordRerouted:
+		return fmt.Sprintf("The request provably never left (%s). Next bank: %s, STAN %06d, RRN %s.", r.reason, r.way.bank, uint32(r.way.stan), r.way.rrn)
+	case recordClosed:
+		return fmt.Sprintf("%s settled it as %s: %s.", r.operator, r.settled, r.reason)
+	case recordRetried:
+		return fmt.Sprintf("%s made the switch try again: %s.", r.operator, r.reason)
 	case recordDesk:
 		return fmt.Sprintf("Given to the operators: %s.", r.reason)
 	}
@@ -57,7 +63,7 @@ func (h *history) message(d *iso.Dialect, r *record) *TimelineMessage {
 	var m iso.Message
 	direction := "received"
 	switch r.kind {
-	case recordIntent:
+	case recordIntent, recordRerouted:
 		var v iso.Values
 		h.in.fillValues(&v)
 		v.PAN = standIn

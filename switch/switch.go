@@ -92,6 +92,7 @@ type Switch struct {
 	ids     *idSource
 	flights flights
 	watch   watchers
+	pins    pins
 	stripes [256]sync.Mutex
 	metrics *metrics
 	pool    sync.Pool // *work
@@ -230,14 +231,17 @@ type BankStatus struct {
 	ID        string
 	Dialect   string
 	Links     acquirers.Status
-	Reversals int // queued in store-and-forward
+	Health    string // healthy, degraded or failing
+	Drained   bool   // by an operator
+	Reversals int    // queued in store-and-forward
 }
 
 // BankStatuses reports every bank in configured order.
 func (s *Switch) BankStatuses() []BankStatus {
 	out := make([]BankStatus, 0, len(s.order))
 	for _, b := range s.order {
-		out = append(out, BankStatus{ID: b.id, Dialect: b.dialect.ID(), Links: b.link.Status(), Reversals: b.saf.len()})
+		out = append(out, BankStatus{ID: b.id, Dialect: b.dialect.ID(), Links: b.link.Status(), Reversals: b.saf.len(),
+			Health: b.health.grade().String(), Drained: b.drained.Load()})
 	}
 	return out
 }

@@ -120,7 +120,7 @@ func (s *Switch) OwedReversals(limit int) ([]Owed, error) {
 			return nil, err
 		}
 		for _, id := range ids {
-			h, err := s.history(id, 0)
+			h, err := s.history(id)
 			if err != nil {
 				return nil, err
 			}
@@ -133,7 +133,7 @@ func (s *Switch) OwedReversals(limit int) ([]Owed, error) {
 
 // AnyPayment is Payment for operators, whoever it belongs to.
 func (s *Switch) AnyPayment(id ID) (Payment, error) {
-	h, err := s.history(id, 0)
+	h, err := s.history(id)
 	if errors.Is(err, errNoPayment) {
 		return Payment{}, errNotFound
 	}

@@ -1,0 +1,122 @@
+package payswitch
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/tranzit/tranzit/acquirers"
+)
+
+// route is one way from a merchant to a bank.
+type route struct {
+	bank      *bank
+	as        MerchantBank
+	turn      atomic.Uint32
+	nameField string
+}
+
+// take gives the next payment on this route its terminal and trace numbers.
+func (r *route) take(now time.Time) (way, error) {
+	b := r.bank
+	seq, err := b.trace.next()
+	if err != nil {
+		return way{}, err
+	}
+	return way{
+		bank: b.id, dialect: b.dialect.ID(), dialectVersion: uint32(b.dialect.Version()), acquirer: b.acquirer,
+		terminal:     r.as.Terminals[int(r.turn.Add(1)-1)%len(r.as.Terminals)],
+		bankMerchant: r.as.MerchantID, stan: b.dialect.STAN(seq), rrn: b.dialect.RRN(seq, now), sentAt: now,
+	}, nil
+}
+
+// route picks a bank for the payment and takes a slot in its window. The
+// candidates are the bank asked for or pinned, else the merchant's banks in its
+// own order; healthy ones go before degraded ones, and a bank that stopped
+// answering gets only its probes. Banks in tried are passed over.
+// Errors are refusals: nothing was recorded, no slot is held.
+func (s *Switch) route(a Account, r *PayRequest, tried []*bank) (*route, error) {
+	dir := s.dir.Load()
+	only := r.Bank
+	if only == "" {
+		only = s.pins.bankOf(a.Merchant.ID)
+	}
+	var why refusals
+	for grade := healthy; grade <= failing; grade++ {
+		for i := range a.Merchant.Banks {
+			name := a.Merchant.Banks[i].Bank
+			if only != "" && name != only {
+				continue
+			}
+			way := dir.route(a.Merchant.ID, name)
+			if way == nil || way.bank.live != a.Live || slices.Contains(tried, way.bank) {
+				continue
+			}
+			if why.consider(way.bank, r.Currency.Alpha()) && way.bank.health.grade() == grade && way.bank.enter(&why) {
+				return way, nil
+			}
+		}
+	}
+	return nil, why.refusal(r.Bank)
+}
+
+// enter takes what a payment needs to go to this bank now: a probe when the
+// bank is failing, and a slot of its window.
+func (b *bank) enter(why *refusals) bool {
+	if !b.health.allow() {
+		why.silent = b
+		return false
+	}
+	if !b.link.Reserve(acquirers.ClassPayment) {
+		b.metrics.refused.Inc()
+		b.health.giveBack()
+		why.full = b
+		return false
+	}
+	return true
+}
+
+// refusals remembers why each candidate was passed over, to say the most
+// useful of it.
+type refusals struct {
+	matched                        bool
+	unready, drained, silent, full *bank
+}
+
+func (w *refusals) consider(b *bank, currency string) bool {
+	w.matched = true
+	switch {
+	case len(b.currencies) > 0 && !slices.Contains(b.currencies, currency):
+		return false
+	case b.drained.Load():
+		w.drained = b
+		return false
+	case b.link.Ready() != nil:
+		w.unready = b
+		return false
+	}
+	return true
+}
+
+func (w *refusals) refusal(asked string) *Refusal {
+	unavailable := func(b *bank, wait time.Duration, what string) *Refusal {
+		return &Refusal{Code: CodeBankUnavailable, RetryAfter: wait,
+			Detail: fmt.Sprintf("Bank %q %s. Nothing was recorded or sent.", b.id, what)}
+	}
+	switch {
+	case w.full != nil:
+		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The bank's window is full. Nothing was recorded or sent."}
+	case w.silent != nil:
+		return unavailable(w.silent, w.silent.health.wait(), "does not answer")
+	case w.unready != nil:
+		return unavailable(w.unready, 2*time.Second, "has no line that is signed on")
+	case w.drained != nil:
+		return unavailable(w.drained, time.Minute, "is being drained by its operators")
+	case w.matched:
+		return &Refusal{Code: CodeCurrency, Pointer: "/currency", Detail: "None of the merchant's banks takes this currency."}
+	case asked != "":
+		return &Refusal{Code: CodeUnknownBank, Pointer: "/bank", Detail: "This merchant has no such bank in this mode."}
+	}
+	return &Refusal{Code: CodeUnknownBank, Detail: "This merchant has no bank in this mode."}
+}
