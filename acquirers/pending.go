@@ -16,6 +16,12 @@ const (
 	shardCount   = 16
 	idleTicks    = 100 // the wheel stops after this many ticks with nothing in flight
 	shardPadding = 64
+
+	// A tick as late as standstill means that the process was stopped or starved.
+	// Answers that came meanwhile lie in the kernel's buffers, so the readers get
+	// catchUp to take them before their deadlines count as missed.
+	standstill = 10 * wheelTick
+	catchUp    = 10 * wheelTick
 )
 
 // pending is the bank's exchanges in flight: by key for the reader, by deadline
@@ -52,7 +58,8 @@ func (p *pending) shard(k *iso.Key) *shard {
 func (p *pending) tickAt(t time.Time) int64 { return int64(t.Sub(p.start) / wheelTick) }
 
 // add registers a flight under its key until the deadline, which is met at most
-// two ticks late. It refuses a key that is in flight.
+// two ticks late, or catchUp after a standstill of the process. It refuses a
+// key that is in flight.
 func (p *pending) add(f *flight, deadline time.Time) bool {
 	s := p.shard(&f.key)
 	s.mu.Lock()
@@ -180,8 +187,13 @@ func (p *pending) turn(ctx context.Context) {
 			return
 		}
 		if quiet < idleTicks {
+			began := time.Now()
 			timer.Reset(wheelTick)
 			<-timer.C
+			if time.Since(began) > standstill {
+				timer.Reset(catchUp)
+				<-timer.C
+			}
 			p.expire(time.Now())
 			continue
 		}
