@@ -200,7 +200,7 @@ func (r *rig) story(id ID) string {
 	var b strings.Builder
 	start := events[0].At
 	for _, e := range events {
-		fmt.Fprintf(&b, "%8s  %-18s %-10s", e.At.Sub(start).Round(10*time.Millisecond), e.Type, e.Status)
+		fmt.Fprintf(&b, "%8s  %-18s %-10s", e.At.Sub(start).Round(100*time.Millisecond), e.Type, e.Status)
 		if e.Type == "rerouted" || e.Type == "desk" || e.Type == "closed" || e.Type == "retried" {
 			b.WriteString(" " + strings.SplitAfter(e.Detail, ", STAN")[0])
 		}

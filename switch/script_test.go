@@ -160,17 +160,7 @@ func (s *script) do(words []string) {
 			}
 		}
 	case "owed":
-		owed, err := s.core.OwedReversals(100)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		desk := 0
-		for _, o := range owed {
-			if o.Desk != "" {
-				desk++
-			}
-		}
-		s.say("%d owed, %d on the desk", len(owed)-desk, desk)
+		s.owed()
 	default:
 		s.t.Fatalf("no such line: %v", words)
 	}
@@ -181,6 +171,21 @@ func (s *script) control(mode string) {
 	if err := s.banks[rigBanks[0].id].Control(banksim.Control{Mode: mode}); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+func (s *script) owed() {
+	s.t.Helper()
+	owed, err := s.core.OwedReversals(100)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	desk := 0
+	for _, o := range owed {
+		if o.Desk != "" {
+			desk++
+		}
+	}
+	s.say("%d owed, %d on the desk", len(owed)-desk, desk)
 }
 
 var act = Act{Operator: "anna", Reason: "the bank's file says so"}
