@@ -45,14 +45,34 @@ type rig struct {
 	banks   map[string]*banksim.Bank
 	process *exec.Cmd
 	exited  chan struct{}
+	wrap    []string // a command line that runs the switch, such as a tracer's
+	last    *exec.Cmd
 	logPath string
 	client  *http.Client
 }
 
+// rigPlan is what a rig has beyond the ordinary.
+type rigPlan struct {
+	settings string                          // further top-level keys of the configuration
+	timeouts string                          // of both banks; default rigTimeouts
+	bank     string                          // further keys of both banks
+	via      func(id, address string) string // what the switch dials instead of the bank
+	eager    bool                            // reversals are tried after rigFirstTry, not after seconds
+}
+
+const rigFirstTry = "200ms"
+
+const rigTimeouts = "{connect: 1s, write: 300ms, response: 700ms, reversal: 700ms}"
+
 const rigKey = "sk_test_rig_0123456789abcdef"
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigWith(t, rigPlan{}) }
+
+func newRigWith(t *testing.T, plan rigPlan) *rig {
 	t.Helper()
+	if plan.timeouts == "" {
+		plan.timeouts = rigTimeouts
+	}
 	r := &rig{t: t, dir: t.TempDir(), banks: map[string]*banksim.Bank{}}
 	r.api, r.admin = freeAddress(t), freeAddress(t)
 	var banks strings.Builder
@@ -70,10 +90,19 @@ func newRig(t *testing.T) *rig {
 		}
 		t.Cleanup(func() { _ = sim.Close() })
 		r.banks[b.id] = sim
-		fmt.Fprintf(&banks, rigBank, b.id, b.dialect, sim.Addr())
+		address := sim.Addr()
+		if plan.via != nil {
+			address = plan.via(b.id, address)
+		}
+		dialect := b.dialect
+		if plan.eager {
+			dialect = eagerDialect(t, b.dialect)
+		}
+		fmt.Fprintf(&banks, rigBank, b.id, dialect, address, plan.timeouts)
+		banks.WriteString(plan.bank)
 	}
 	r.config = filepath.Join(r.dir, "tranzit.yaml")
-	text := fmt.Sprintf(rigConfig, r.api, r.admin, filepath.Join(r.dir, "data"), banks.String(), rigKey)
+	text := fmt.Sprintf(rigConfig, r.api, r.admin, filepath.Join(r.dir, "data"), banks.String(), rigKey) + plan.settings
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -83,11 +112,31 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// eagerDialect writes a built-in dialect with a shorter store-and-forward
+// schedule and returns its path. It lies outside the rig's folder, which is
+// scanned for the card numbers that stand in the dialects' comments.
+func eagerDialect(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "iso", "dialects", name+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	quick := strings.Replace(string(text), "saf: {first: 5s,", "saf: {first: "+rigFirstTry+",", 1)
+	if quick == string(text) {
+		t.Fatalf("dialect %s has another store-and-forward schedule than the one to be shortened", name)
+	}
+	path := filepath.Join(t.TempDir(), name+".yaml")
+	if err := os.WriteFile(path, []byte(quick), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 const rigBank = `  - id: %s
     dialect: %s
     endpoints: ["%s"]
     links_per_endpoint: 2
-    timeouts: {connect: 1s, write: 300ms, response: 700ms, reversal: 700ms}
+    timeouts: %s
     reconnect: {min: 20ms, max: 100ms}
     institution: "123456"
 `
@@ -134,7 +183,8 @@ func (r *rig) run(args ...string) {
 		r.t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(os.Args[0], args...)
+	line := append(append([]string{}, r.wrap...), append([]string{os.Args[0]}, args...)...)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), runAsTranzit+"=1")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -145,7 +195,7 @@ func (r *rig) run(args ...string) {
 		_ = cmd.Wait()
 		close(exited)
 	}()
-	r.process, r.exited = cmd, exited
+	r.process, r.last, r.exited = cmd, cmd, exited
 }
 
 // kill is SIGKILL, as an operator's worst day.
@@ -236,6 +286,11 @@ type paymentView struct {
 
 // pay posts the wish once. A lost connection leaves code 0.
 func (r *rig) pay(w *wish) (code int, body []byte, replayed bool) {
+	code, body, header := r.post(w)
+	return code, body, header.Get("Idempotency-Replayed") == "true"
+}
+
+func (r *rig) post(w *wish) (code int, body []byte, header http.Header) {
 	text := fmt.Sprintf(`{"amount":%d,"currency":"EUR","order_id":%q,"bank":%q,"payment_method":{"type":"card","card":{"number":%q,"exp_month":12,"exp_year":%d,"cvc":"%s"}},"three_ds":{"eci":"05","cavv":"%s"}}`,
 		w.amount, w.key, w.bank, w.card, time.Now().Year()+2, markerCVC, markerCAVV)
 	request, err := http.NewRequest(http.MethodPost, "http://"+r.api+"/v1/payments", strings.NewReader(text))
@@ -247,14 +302,14 @@ func (r *rig) pay(w *wish) (code int, body []byte, replayed bool) {
 	request.Header.Set("Idempotency-Key", w.key)
 	response, err := r.client.Do(request)
 	if err != nil {
-		return 0, nil, false
+		return 0, nil, nil
 	}
 	defer response.Body.Close()
 	body, err = io.ReadAll(response.Body)
 	if err != nil {
-		return 0, nil, false
+		return 0, nil, nil
 	}
-	return response.StatusCode, body, response.Header.Get("Idempotency-Replayed") == "true"
+	return response.StatusCode, body, response.Header
 }
 
 // journal exports the records of the stopped switch: one fold per payment.

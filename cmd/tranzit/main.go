@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -32,10 +33,17 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "tranzit:", err)
-	if errors.As(err, new(usageError)) {
+	if isUsage(err) {
 		os.Exit(exitUsage)
 	}
 	os.Exit(exitFailed)
+}
+
+// isUsage tells wrong usage from failure; two kinds of it come from the
+// library as plain text.
+func isUsage(err error) bool {
+	return errors.As(err, new(usageError)) || strings.HasPrefix(err.Error(), "required flag") ||
+		strings.HasPrefix(err.Error(), "unknown command")
 }
 
 func rootCommand() *cobra.Command {

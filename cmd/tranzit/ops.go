@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"os/user"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,11 +22,24 @@ import (
 
 // getAdmin reads one JSON answer of a running switch's admin listener.
 func getAdmin(address, path string, into any) error {
+	return callAdmin(http.MethodGet, address, path, nil, into)
+}
+
+// callAdmin calls a running switch's admin listener. A refusal is its error.
+func callAdmin(method, address, path string, body, into any) error {
 	client := http.Client{Timeout: 10 * time.Minute}
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
-	response, err := client.Get(strings.TrimSuffix(address, "/") + path)
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequest(method, strings.TrimSuffix(address, "/")+path, bytes.NewReader(text))
+	if err != nil {
+		return usageError{fmt.Errorf("admin address %q: %w", address, err)}
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("admin listener: %w", err)
 	}
@@ -32,19 +49,12 @@ func getAdmin(address, path string, into any) error {
 			Error string `json:"error"`
 		}
 		_ = json.NewDecoder(io.LimitReader(response.Body, 1<<16)).Decode(&problem)
-		return errors.New(cmpOr(problem.Error, response.Status))
+		return errors.New(cmp.Or(problem.Error, response.Status))
 	}
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
 		return fmt.Errorf("admin listener: %w", err)
 	}
 	return nil
-}
-
-func cmpOr(first, second string) string {
-	if first != "" {
-		return first
-	}
-	return second
 }
 
 func printJSON(out io.Writer, value any) error {
@@ -72,18 +82,75 @@ func bankLinkCommand() *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), got.Data)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "bank\tdialect\tlink\tendpoint\tstate\tin flight\treversals owed")
+			fmt.Fprintln(w, "bank\tdialect\thealth\tlink\tendpoint\tstate\tin flight\treversals owed")
 			for _, b := range got.Data {
+				health := b.Health
+				if b.Drained {
+					health = "drained"
+				}
 				for _, l := range b.Links.Links {
-					fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%d\t%d\n", b.ID, b.Dialect, l.Number, l.Endpoint, l.State, l.InFlight, b.Reversals)
+					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\n", b.ID, b.Dialect, health, l.Number, l.Endpoint, l.State, l.InFlight, b.Reversals)
 				}
 			}
 			return w.Flush()
 		},
 	}
 	addAdminFlags(list, &address, &asJSON)
-	c.AddCommand(list)
+	c.AddCommand(list,
+		actCommand(actSpec{use: "drain BANK", short: "Send no new payments to a bank; its reversals go on", path: "/admin/v1/banks/%s/drain"}),
+		actCommand(actSpec{use: "resume BANK", short: "Let new payments go to a drained bank again", path: "/admin/v1/banks/%s/resume"}),
+		actCommand(actSpec{use: "pin MERCHANT", short: "Bind a merchant's new payments to --bank", path: "/admin/v1/merchants/%s/pin", bank: true}),
+		actCommand(actSpec{use: "unpin MERCHANT", short: "Let a merchant's payments be routed again", path: "/admin/v1/merchants/%s/pin"}))
 	return c
+}
+
+// actSpec is one command that makes an operator's act.
+type actSpec struct {
+	use, short, path string
+	bank, as         bool // needs --bank, --as
+}
+
+func actCommand(spec actSpec) *cobra.Command {
+	var address string
+	var asJSON bool
+	var a admin.Act
+	c := &cobra.Command{Use: spec.use, Short: spec.short, Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			var done map[string]string
+			if err := callAdmin(http.MethodPost, address, fmt.Sprintf(spec.path, url.PathEscape(given[0])), a, &done); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), done)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "done")
+			return nil
+		}}
+	addAdminFlags(c, &address, &asJSON)
+	c.Flags().StringVar(&a.Reason, "reason", "", "why; written with the act (required)")
+	c.Flags().StringVar(&a.Operator, "operator", loginName(), "who does it")
+	required := []string{"reason"}
+	if spec.bank {
+		c.Flags().StringVar(&a.Bank, "bank", "", "the bank (required)")
+		required = append(required, "bank")
+	}
+	if spec.as {
+		c.Flags().StringVar(&a.As, "as", "", "reversed: no money moved; captured or authorized: the charge stands (required)")
+		required = append(required, "as")
+	}
+	for _, name := range required {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err)
+		}
+	}
+	return c
+}
+
+func loginName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
 }
 
 func safCommand() *cobra.Command {
@@ -113,7 +180,9 @@ func safCommand() *cobra.Command {
 		},
 	}
 	addAdminFlags(list, &address, &asJSON)
-	c.AddCommand(list)
+	c.AddCommand(list,
+		actCommand(actSpec{use: "retry PAYMENT", short: "Put a payment from the desk back into store-and-forward", path: "/admin/v1/saf/%s/retry"}),
+		actCommand(actSpec{use: "close PAYMENT", short: "Settle a payment on the desk, with proof", path: "/admin/v1/saf/%s/close", as: true}))
 	return c
 }
 

@@ -119,9 +119,7 @@ func startApp(cfg *Config, logTo io.Writer) (*app, error) {
 }
 
 func tuneRuntime(cfg *Config) {
-	if cfg.Runtime.GCPercent > 0 {
-		debug.SetGCPercent(cfg.Runtime.GCPercent)
-	}
+	debug.SetGCPercent(cfg.Runtime.GCPercent)
 	if cfg.Runtime.MemoryMiB > 0 {
 		debug.SetMemoryLimit(int64(cfg.Runtime.MemoryMiB) << 20)
 	}

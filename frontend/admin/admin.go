@@ -49,6 +49,7 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /admin/v1/journal/stats", s.stats)
 	mux.HandleFunc("GET /admin/v1/journal/verify", s.verify)
 	mux.HandleFunc("GET /admin/v1/payments/{id}", s.payment)
+	s.routeActs(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -79,12 +80,7 @@ func reply(w http.ResponseWriter, status int, body any) {
 }
 
 func fail(w http.ResponseWriter, err error) {
-	status := http.StatusInternalServerError
-	var refusal *payswitch.Refusal
-	if errors.As(err, &refusal) && refusal.Code == payswitch.CodeNotFound {
-		status = http.StatusNotFound
-	}
-	reply(w, status, map[string]string{"error": err.Error()})
+	reply(w, statusOf(err), map[string]string{"error": err.Error()})
 }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {

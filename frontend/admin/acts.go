@@ -1,0 +1,89 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	payswitch "github.com/tranzit/tranzit/switch"
+)
+
+// Act is the body of every call that changes something: who does it and why.
+// Bank and As are read by the calls that need them.
+type Act struct {
+	Operator string `json:"operator"`
+	Reason   string `json:"reason"`
+	Bank     string `json:"bank,omitempty"` // pin: the bank; empty unpins
+	As       string `json:"as,omitempty"`   // close: reversed, captured or authorized
+}
+
+func (s *Server) routeActs(mux *http.ServeMux) {
+	mux.HandleFunc("POST /admin/v1/banks/{id}/drain", s.act(func(id string, a Act) error {
+		return s.o.Switch.SetDrained(id, true, a.by())
+	}))
+	mux.HandleFunc("POST /admin/v1/banks/{id}/resume", s.act(func(id string, a Act) error {
+		return s.o.Switch.SetDrained(id, false, a.by())
+	}))
+	mux.HandleFunc("POST /admin/v1/merchants/{id}/pin", s.act(func(id string, a Act) error {
+		return s.o.Switch.Pin(id, a.Bank, a.by())
+	}))
+	mux.HandleFunc("POST /admin/v1/saf/{id}/retry", s.act(func(id string, a Act) error {
+		payment, err := payswitch.ParseID(payswitch.PaymentPrefix, id)
+		if err != nil {
+			return errPaymentID
+		}
+		return s.o.Switch.RetryReversal(payment, a.by())
+	}))
+	mux.HandleFunc("POST /admin/v1/saf/{id}/close", s.act(func(id string, a Act) error {
+		payment, err := payswitch.ParseID(payswitch.PaymentPrefix, id)
+		if err != nil {
+			return errPaymentID
+		}
+		as, ok := payswitch.ParseStatus(a.As)
+		if !ok {
+			return &payswitch.Refusal{Code: payswitch.CodeInvalidRequest, Pointer: "/as", Detail: "Say as what: reversed, captured or authorized."}
+		}
+		return s.o.Switch.CloseReversal(payment, as, a.by())
+	}))
+}
+
+var errPaymentID = &payswitch.Refusal{Code: payswitch.CodeInvalidRequest, Detail: "That is not a payment id."}
+
+func (a *Act) by() payswitch.Act { return payswitch.Act{Operator: a.Operator, Reason: a.Reason} }
+
+const maxAct = 16 << 10
+
+func (s *Server) act(do func(id string, a Act) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var a Act
+		dec := json.NewDecoder(io.LimitReader(r.Body, maxAct))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&a); err != nil {
+			reply(w, http.StatusBadRequest, map[string]string{"error": "the body must be JSON with operator and reason"})
+			return
+		}
+		if err := do(r.PathValue("id"), a); err != nil {
+			fail(w, err)
+			return
+		}
+		reply(w, http.StatusOK, map[string]string{"status": "done"})
+	}
+}
+
+// statusOf maps a refusal to its HTTP status.
+func statusOf(err error) int {
+	var refusal *payswitch.Refusal
+	if !errors.As(err, &refusal) {
+		return http.StatusInternalServerError
+	}
+	switch refusal.Code {
+	case payswitch.CodeNotFound:
+		return http.StatusNotFound
+	case payswitch.CodeInvalidState:
+		return http.StatusConflict
+	case payswitch.CodeInvalidRequest, payswitch.CodeUnknownBank:
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
+}
