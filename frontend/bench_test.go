@@ -22,13 +22,8 @@ func BenchmarkCreatePayment(b *testing.B) {
 			s, err := New(Options{Switch: newTestSwitch(b), Logger: slog.New(slog.DiscardHandler)})
 			must(b, err)
 			answer := payswitch.Answer{Payment: samplePayment()}
-			ctx := benchContext(b)
-			req := &ctx.Request
-			req.Header.SetMethod("POST")
-			req.SetRequestURI("/v1/payments")
-			req.Header.SetContentType("application/json")
-			req.Header.Set("Authorization", "Bearer "+keyTest)
-			req.Header.Set("Idempotency-Key", "8e03978e-40d5-43e8-bc93-6894a57f9324")
+			ctx := contextOf(b)
+			fillPayment(&ctx.Request)
 			body := []byte(bb.body)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -47,18 +42,27 @@ func BenchmarkCreatePayment(b *testing.B) {
 	}
 }
 
-// benchContext is a request's context on a real connection, whose deadlines
+// contextOf is a request's context on a real connection, whose deadlines
 // cost what they cost.
-func benchContext(b *testing.B) *fasthttp.RequestCtx {
-	b.Helper()
+func contextOf(t testing.TB) *fasthttp.RequestCtx {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(b, err)
+	must(t, err)
 	nc, err := net.Dial("tcp", ln.Addr().String())
-	must(b, err)
-	b.Cleanup(func() { nc.Close(); ln.Close() })
+	must(t, err)
+	t.Cleanup(func() { nc.Close(); ln.Close() })
 	ctx := new(fasthttp.RequestCtx)
 	ctx.Init2(nc, nil, false)
 	return ctx
+}
+
+// fillPayment is a payment's head as it comes from a shop.
+func fillPayment(req *fasthttp.Request) {
+	req.Header.SetMethod("POST")
+	req.SetRequestURI("/v1/payments")
+	req.Header.SetContentType("application/json")
+	req.Header.Set("Authorization", "Bearer "+keyTest)
+	req.Header.Set("Idempotency-Key", "8e03978e-40d5-43e8-bc93-6894a57f9324")
 }
 
 // BenchmarkHandlerParts splits the handler.
@@ -85,7 +89,7 @@ func BenchmarkHandlerParts(b *testing.B) {
 	})
 	b.Run("write", func(b *testing.B) {
 		answer := payswitch.Answer{Payment: samplePayment()}
-		ctx := benchContext(b)
+		ctx := contextOf(b)
 		b.ReportAllocs()
 		for b.Loop() {
 			ctx.Response.Reset()

@@ -101,6 +101,7 @@ func (c *call) end() {
 	c.route.count(c.status)
 	c.route.seconds.Observe(took.Seconds())
 	c.log(took)
+	clear(c.ctx.Request.Body())
 	c.request.PAN.Wipe()
 	c.request.CVC.Wipe()
 	c.request = payswitch.PayRequest{}
@@ -136,7 +137,6 @@ func (c *call) recover() {
 		}
 	}
 	c.server.log.Error("a request panicked", "request_id", string(c.requestID[:]), "route", c.route.name, "frames", where)
-	clear(c.ctx.Request.Body())
 	c.ctx.Response.Reset()
 	c.refuse(problem{kind: problemInternal, detail: "Repeat with the same idempotency key to learn the outcome.", retryAfter: time.Second})
 }

@@ -33,11 +33,9 @@ func (c *call) createPayment() {
 	c.writePayment(&answer)
 }
 
-// readPayment decodes the request and overwrites the body, or answers what is
-// wrong with it.
+// readPayment decodes the request, or answers what is wrong with it.
 func (c *call) readPayment() bool {
 	body := c.ctx.Request.Body()
-	defer clear(body)
 	if !c.acceptsBody() || !c.noQuery() {
 		return false
 	}
@@ -100,13 +98,13 @@ func (c *call) getPayment() {
 // drains: a shutdown is not held up by those who only look on.
 const waitSlice = time.Second
 
-// wait returns when the status of the payment is another than in p, never
-// changes again, or the time is up.
+// wait returns when the status of the payment is another than in p, or the time
+// is up; at once when the switch says that the status is final.
 func (c *call) wait(p payswitch.Payment, d time.Duration) (payswitch.Payment, error) {
 	end := time.Now().Add(d)
 	for {
 		left := time.Until(end)
-		if left <= 0 || p.Status.Final() || c.server.draining.Load() {
+		if left <= 0 || c.server.draining.Load() {
 			return p, nil
 		}
 		nap := min(left, waitSlice)

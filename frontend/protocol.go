@@ -83,7 +83,6 @@ func (n *noise) add(class noiseClass) {
 // refuseProtocol answers a request that fasthttp could not read. The error's
 // text is not looked at and not passed on.
 func (s *Server) refuseProtocol(ctx *fasthttp.RequestCtx, err error) {
-	clear(ctx.Request.Body())
 	c := s.calls.Get().(*call)
 	c.begin(s, ctx, time.Now())
 	defer c.end()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/valyala/fasthttp"
 )
 
 // TestMalformed sends what is no HTTP, with a card number in every part. The
@@ -57,7 +59,7 @@ func TestMalformed(t *testing.T) {
 		})
 	}
 	noCardNumbers(t, "the log", s.log.String())
-	for _, class := range []noiseClass{noiseHead, noiseTooLarge, noiseTimeout} {
+	for _, class := range []noiseClass{noiseConnection, noiseHead, noiseBody, noiseTooLarge, noiseTimeout} {
 		if testutil.ToFloat64(s.server.metrics.protocol[class]) == 0 || !strings.Contains(s.log.String(), `"class":"`+noiseNames[class]+`"`) {
 			t.Errorf("class %s is not counted or not logged", noiseNames[class])
 		}
@@ -115,7 +117,11 @@ func TestOversizeBody(t *testing.T) {
 	s.dial().send(post(authLine+jsonLine+keyLine, big)).reply().wantProblem(t, 413, "body_too_large")
 	s.dial().send("POST /v1/payments HTTP/1.1\r\n"+hostLine+authLine+jsonLine+keyLine+"Transfer-Encoding: chunked\r\n\r\n"+
 		fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(big), big)).reply().wantProblem(t, 413, "body_too_large")
-	s.dial().send(fmt.Sprintf("POST /v1/payments HTTP/1.1\r\n%s%s%s%sExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", hostLine, authLine, jsonLine, keyLine, len(big)))
+	busy := s.dial().send("POST /v1/payments HTTP/1.1\r\n" + hostLine + authLine + "Content-Length: 500000\r\n\r\n" + big)
+	if _, err := busy.in.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	busy.send(big).send(big).send(big).reply().wantProblem(t, 413, "body_too_large")
 	exact := also(`"description":""`)
 	exact = strings.Replace(exact, `"description":""`, `"description":"`+strings.Repeat("x", 1<<10-len(exact))+`"`, 1)
 	if r := s.pay("exact", strings.Replace(exact, strings.Repeat("x", 600), "", 1)); r.status != 201 {
@@ -315,6 +321,42 @@ func TestConnectionForgets(t *testing.T) {
 		if bytes.ContainsAny(before, "0123456789") {
 			t.Errorf("before piece %d the buffer held %q", i, before)
 		}
+	}
+}
+
+// TestBodyIsOverwritten: after the handler nothing of the card is left in the
+// memory of the request, however it was answered.
+func TestBodyIsOverwritten(t *testing.T) {
+	server, err := New(Options{Switch: newTestSwitch(t), Now: func() time.Time { return testNow }, Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	for _, tt := range []struct {
+		name   string
+		change func(*fasthttp.Request)
+		status int
+	}{
+		{"paid", func(*fasthttp.Request) {}, 201},
+		{"refused", func(r *fasthttp.Request) { r.SetBodyString(with("129900", "0")) }, 400},
+		{"not JSON", func(r *fasthttp.Request) { r.SetBodyString("4111111111111111") }, 400},
+		{"unknown key", func(r *fasthttp.Request) { r.Header.Set("Authorization", "Bearer sk_test_nobody") }, 401},
+		{"unknown address", func(r *fasthttp.Request) { r.SetRequestURI("/v1/paiments") }, 404},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx := contextOf(t)
+			fillPayment(&ctx.Request)
+			ctx.Request.SetBodyString(leanBody)
+			tt.change(&ctx.Request)
+			server.handle(ctx)
+			if got := ctx.Response.StatusCode(); got != tt.status {
+				t.Errorf("status %d, want %d: %s", got, tt.status, ctx.Response.Body())
+			}
+			if left := bytes.Trim(ctx.Request.Body(), "\x00"); len(left) > 0 {
+				t.Errorf("%d bytes of the body are left", len(left))
+			}
+			c := server.calls.Get().(*call)
+			if !c.request.PAN.IsZero() || !c.request.CVC.IsZero() || bytes.Contains(c.read.text[:cap(c.read.text)], []byte("A-1001")) {
+				t.Error("the call keeps something of the request")
+			}
+		})
 	}
 }
 
