@@ -22,7 +22,8 @@ type Merchant struct {
 	Burst         int
 	MaxInFlight   int // payments at once; 0: the switch's fair share
 
-	inFlight *atomic.Int64
+	inFlight   *atomic.Int64
+	test, live [8]byte // list prefixes of the two accounts
 }
 
 // APIKey is a secret key as stored: its SHA-256 and its mode.
@@ -67,6 +68,7 @@ func (d *directory) add(m *Merchant, banks map[string]*bank) error {
 		m.TimeZone = time.UTC
 	}
 	m.inFlight = new(atomic.Int64)
+	m.test, m.live = digestAccount("test", m.ID), digestAccount("live", m.ID)
 	d.byID[m.ID] = m
 	for _, k := range m.Keys {
 		if _, taken := d.byKey[k.Hash]; taken {

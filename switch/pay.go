@@ -24,7 +24,10 @@ const (
 type work struct {
 	wish     *PayRequest
 	cmd      storage.Command
-	body     []byte
+	intent   intent
+	body     []byte // of the record being written
+	sealed   []byte
+	message  []byte // masked answer
 	values   iso.Values
 	exchange acquirers.Exchange
 	request  iso.Message
@@ -36,7 +39,7 @@ func newWork() *work { return new(work) }
 // reset forgets the last payment; the messages may have held a verification
 // code and are overwritten.
 func (w *work) reset() {
-	w.wish = nil
+	w.wish, w.intent = nil, intent{}
 	w.cmd.Reset()
 	w.values = iso.Values{}
 	w.request.Wipe()
@@ -72,11 +75,10 @@ func (s *Switch) Pay(a Account, r *PayRequest) (Answer, error) {
 // message, round trip, next bank or outcome, answer. No byte leaves before the
 // intent is durable; no answer is given before the outcome is.
 func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
-	release, err := s.admit(a)
-	if err != nil {
+	if err := s.admit(a); err != nil {
 		return s.refuse(a, r, key, err)
 	}
-	defer release()
+	defer s.leave(a)
 
 	// The route holds a slot in its bank's window.
 	var tried [maxBanks]*bank
@@ -90,11 +92,12 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 	defer func() { w.reset(); s.pool.Put(w) }()
 	now := s.now()
 	id := s.ids.next(now)
-	in, err := s.newIntent(a, r, to, now)
-	if err != nil {
+	in := &w.intent
+	if err := s.fillIntent(in, a, r, to); err != nil {
 		return s.refuse(a, r, key, err)
 	}
-	in.sealedPAN = s.keys.seal(make([]byte, 0, 48), r.PAN, id)
+	w.sealed = s.keys.seal(w.sealed[:0], r.PAN, id)
+	in.sealedPAN = w.sealed
 	in.keyDigest, in.fingerprint = key, r.Fingerprint
 	w.wish = r
 	if err := w.build(to.bank, in); err != nil {
@@ -247,32 +250,34 @@ var (
 		Detail: "The payment was sent, and its outcome is being resolved. Repeat with the same idempotency key to learn it."}
 )
 
-// admit takes an in-flight slot before anything is recorded. The caller must
-// call release exactly once.
-func (s *Switch) admit(a Account) (release func(), err error) {
+// admit takes an in-flight slot before anything is recorded; leave gives it
+// back. On error no slot is held.
+func (s *Switch) admit(a Account) (err error) {
 	if s.draining.Load() {
-		return nil, &Refusal{Code: CodeOverloaded, RetryAfter: 5 * time.Second, Detail: "The switch is shutting down."}
+		return &Refusal{Code: CodeOverloaded, RetryAfter: 5 * time.Second, Detail: "The switch is shutting down."}
 	}
 	if err := s.store.Accepting(); err != nil {
-		return nil, &Refusal{Code: CodeOverloaded, RetryAfter: 2 * time.Second, Detail: "The journal does not take new payments now: " + err.Error() + "."}
+		return &Refusal{Code: CodeOverloaded, RetryAfter: 2 * time.Second, Detail: "The journal does not take new payments now: " + err.Error() + "."}
 	}
 	limit := int64(a.Merchant.MaxInFlight)
 	if limit == 0 {
 		limit = max(1, int64(float64(s.o.MaxInFlight)*s.o.MerchantShare))
 	}
-	m := a.Merchant.inFlight
-	release = func() { m.Add(-1); s.inFlight.Add(-1) }
-	if m.Add(1) > limit {
+	if a.Merchant.inFlight.Add(1) > limit {
 		err = &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "This merchant has too many payments in flight."}
 	}
 	if s.inFlight.Add(1) > int64(s.o.MaxInFlight) && err == nil {
 		err = &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The switch has too many payments in flight."}
 	}
 	if err != nil {
-		release()
-		return nil, err
+		s.leave(a)
 	}
-	return release, nil
+	return err
+}
+
+func (s *Switch) leave(a Account) {
+	a.Merchant.inFlight.Add(-1)
+	s.inFlight.Add(-1)
 }
 
 // refuse answers a request that was not recorded, unless it is the repeat of
@@ -289,23 +294,26 @@ func (s *Switch) refuse(a Account, r *PayRequest, key [16]byte, why error) (Answ
 	return Answer{}, why
 }
 
-func (s *Switch) newIntent(a Account, r *PayRequest, to *route, now time.Time) (*intent, error) {
+// fillIntent writes down what the payment is, all but its sealed card.
+func (s *Switch) fillIntent(in *intent, a Account, r *PayRequest, to *route) error {
 	op := iso.OpPurchase
 	if r.ManualCapture {
 		op = iso.OpAuthorization
 	}
+	now := s.now()
 	y, err := to.take(now)
 	if err != nil {
-		return nil, &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The journal does not take new payments now."}
+		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The journal does not take new payments now."}
 	}
-	return &intent{
+	*in = intent{
 		way: y, live: a.Live, manual: r.ManualCapture, operation: op, merchant: a.Merchant.ID, mcc: a.Merchant.MCC,
 		nameLocation: to.nameField, country: a.Merchant.Country, amount: r.Amount, currency: r.Currency, orderID: r.OrderID,
 		description: r.Description, email: r.CustomerEmail, initiator: r.Initiator, eci: r.ThreeDS.ECI, metadata: r.Metadata,
 		localAt:   now.In(a.Merchant.TimeZone),
 		card:      Card{BIN: r.PAN.BIN(), Last4: r.PAN.Last4(), Brand: r.PAN.Brand(), Expiry: r.Expiry},
 		panDigest: s.keys.panDigest(r.PAN),
-	}, nil
+	}
+	return nil
 }
 
 // fillValues gives what any message about this payment is built from, save the
@@ -365,7 +373,8 @@ func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) record {
 	r.approvalCode = string(answer.Get(fieldApprovalCode))
 	meaning := b.dialect.Code(r.responseCode)
 	b.dialect.Mask(answer)
-	r.message = answer.AppendCompact(nil)
+	w.message = answer.AppendCompact(w.message[:0])
+	r.message = w.message
 	switch {
 	case fate == acquirers.Refuted:
 		r.kind, r.reason, r.reversalReason = recordUnknown, "invalid_answer", iso.ReasonInvalidAnswer

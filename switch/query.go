@@ -15,30 +15,35 @@ var (
 	errNotFound  = &Refusal{Code: CodeNotFound, Detail: "There is no such payment."}
 )
 
+// maxIdempotencyKey is the longest key that needs no heap.
+const maxIdempotencyKey = 255
+
 // idempotencyDigest is the claim of one key: its scope is merchant and mode.
 func (s *Switch) idempotencyDigest(a Account, key string) (d [16]byte) {
 	account := accountDigest(a)
-	h := sha256.New()
-	h.Write(account[:])
-	h.Write([]byte(key))
-	var sum [sha256.Size]byte
-	copy(d[:], h.Sum(sum[:0]))
+	var buf [8 + maxIdempotencyKey]byte
+	sum := sha256.Sum256(append(append(buf[:0], account[:]...), key...))
+	copy(d[:], sum[:])
 	return d
 }
 
 // accountDigest is the list prefix of a merchant in one mode.
 func accountDigest(a Account) (d [8]byte) {
-	mode := "test"
 	if a.Live {
-		mode = "live"
+		return a.Merchant.live
 	}
-	sum := sha256.Sum256([]byte(mode + "\x00" + a.Merchant.ID))
+	return a.Merchant.test
+}
+
+func digestAccount(mode, merchant string) (d [8]byte) {
+	sum := sha256.Sum256([]byte(mode + "\x00" + merchant))
 	copy(d[:], sum[:])
 	return d
 }
 
 func orderDigest(account [8]byte, order string) (d [16]byte) {
-	sum := sha256.Sum256(append(account[:], order...))
+	var buf [8 + 128]byte
+	sum := sha256.Sum256(append(append(buf[:0], account[:]...), order...))
 	copy(d[:], sum[:])
 	return d
 }
@@ -46,7 +51,7 @@ func orderDigest(account [8]byte, order string) (d [16]byte) {
 // Fingerprint is the keyed digest of a request, by which a repeat is told from
 // a reuse of its key. A bare hash would let a card number be guessed.
 func (s *Switch) Fingerprint(method, path string, body []byte) Fingerprint {
-	return s.keys.digest([]byte(method), []byte(path), body)
+	return s.keys.digest(method, path, body)
 }
 
 // history folds all records of a payment.

@@ -24,7 +24,7 @@ import (
 type KeyRing struct {
 	current byte
 	aeads   map[byte]cipher.AEAD
-	digests sync.Pool // hash.Hash keyed with the digest key
+	hashers sync.Pool // *hasher
 }
 
 const vaultKeyBytes = 32
@@ -64,7 +64,7 @@ func LoadKeyRing(path string) (*KeyRing, error) {
 	if len(ring.aeads) == 0 || digest == nil {
 		return nil, fmt.Errorf("%s: needs at least one `seal` line and one `digest` line", path)
 	}
-	ring.digests.New = func() any { return hmac.New(sha256.New, digest) }
+	ring.hashers.New = func() any { return &hasher{mac: hmac.New(sha256.New, digest)} }
 	return ring, nil
 }
 
@@ -102,14 +102,16 @@ const sealNonce = 12
 // seal appends the card number, encrypted and bound to the payment, to dst:
 // key id, nonce, ciphertext with tag (AES-256-GCM).
 func (k *KeyRing) seal(dst []byte, pan iso.PAN, owner ID) []byte {
-	var buf [24]byte
-	clear := pan.Append(buf[:0])
+	h := k.hashers.Get().(*hasher)
+	h.clear = pan.Append(h.clear[:0])
+	h.owner = owner
 	dst = append(dst, k.current)
-	var nonce [sealNonce]byte
-	_, _ = rand.Read(nonce[:])
-	dst = append(dst, nonce[:]...)
-	dst = k.aeads[k.current].Seal(dst, nonce[:], clear, owner[:])
-	wipe(clear)
+	dst = append(dst, make([]byte, sealNonce)...)
+	nonce := dst[len(dst)-sealNonce:]
+	_, _ = rand.Read(nonce)
+	dst = k.aeads[k.current].Seal(dst, nonce, h.clear, h.owner[:])
+	wipe(h.clear)
+	k.hashers.Put(h)
 	return dst
 }
 
@@ -134,18 +136,31 @@ func (k *KeyRing) open(sealed []byte, owner ID) (iso.PAN, error) {
 	return pan, err
 }
 
-// digest is a keyed, truncated HMAC-SHA-256 over the parts, each closed by a
-// zero byte.
-func (k *KeyRing) digest(parts ...[]byte) (d [16]byte) {
-	h := k.digests.Get().(hash.Hash)
-	h.Reset()
-	for _, p := range parts {
-		h.Write(p)
-		h.Write([]byte{0})
-	}
-	var sum [sha256.Size]byte
-	copy(d[:], h.Sum(sum[:0]))
-	k.digests.Put(h)
+// hasher is scratch memory of the ring's operations; pooled.
+type hasher struct {
+	mac   hash.Hash // keyed with the digest key
+	in    []byte
+	sum   []byte
+	clear []byte // a card number, overwritten after use
+	owner ID
+}
+
+// digest is a keyed, truncated HMAC-SHA-256 over a label and two parts, each
+// closed by a zero byte.
+func (k *KeyRing) digest(label, part string, body []byte) (d [16]byte) {
+	h := k.hashers.Get().(*hasher)
+	h.in = append(h.in[:0], label...)
+	h.in = append(h.in, 0)
+	h.in = append(h.in, part...)
+	h.in = append(h.in, 0)
+	h.in = append(h.in, body...)
+	h.in = append(h.in, 0)
+	h.mac.Reset()
+	h.mac.Write(h.in)
+	h.sum = h.mac.Sum(h.sum[:0])
+	copy(d[:], h.sum)
+	wipe(h.in) // a body holds a card number
+	k.hashers.Put(h)
 	return d
 }
 
@@ -153,7 +168,7 @@ func (k *KeyRing) digest(parts ...[]byte) (d [16]byte) {
 func (k *KeyRing) panDigest(pan iso.PAN) [16]byte {
 	var buf [24]byte
 	clear := pan.Append(buf[:0])
-	d := k.digest([]byte("pan"), clear)
+	d := k.digest("pan", "", clear)
 	wipe(clear)
 	return d
 }
