@@ -106,9 +106,7 @@ func TestWindow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHost(t, simnet.Options{})
 		r := newRig(t, h, func(c *Config) { c.LinksPerEndpoint, c.Window, c.ReversalShare = 2, 10, 3 })
-		for len(*r.ready.Load()) < 2 {
-			<-r.Watch()
-		}
+		r.awaitLinks(2)
 		take := func(c Class) (n int) {
 			for r.Reserve(c) {
 				n++
@@ -149,9 +147,7 @@ func TestLeastLoadedAndShrunkWindow(t *testing.T) {
 		h := newHost(t, simnet.Options{})
 		hold(h)
 		r := newRig(t, h, func(c *Config) { c.LinksPerEndpoint, c.Window, c.ReversalShare = 2, 10, 1 })
-		for len(*r.ready.Load()) < 2 {
-			<-r.Watch()
-		}
+		r.awaitLinks(2)
 		out := r.start(1, 12)
 		synctest.Wait()
 		for _, l := range r.Status().Links {
@@ -200,9 +196,7 @@ func TestFreeLinkIsPreferred(t *testing.T) {
 			return m.MTI == 0x0200 && stuck == c.number
 		}
 		r := newRig(t, h, func(c *Config) { c.LinksPerEndpoint = 2 })
-		for len(*r.ready.Load()) < 2 {
-			<-r.Watch()
-		}
+		r.awaitLinks(2)
 		out := r.start(1, 1)
 		synctest.Wait()
 		for i := range 10 {

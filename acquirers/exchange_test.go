@@ -302,9 +302,7 @@ func TestAnswerOnAnotherLink(t *testing.T) {
 				return true
 			}
 			r := newRig(t, h, func(c *Config) { c.LinksPerEndpoint, c.AnyLink = 2, anyLink })
-			for len(*r.ready.Load()) < 2 {
-				<-r.Watch()
-			}
+			r.awaitLinks(2)
 			res := r.pay(r.purchase(7), 0)
 			synctest.Wait()
 			if anyLink {

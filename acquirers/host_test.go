@@ -285,6 +285,14 @@ func (r *rig) await(ready bool) {
 	}
 }
 
+// awaitLinks waits until n links are ready. The channel is taken before the
+// look, or a change between the two would be missed.
+func (r *rig) awaitLinks(n int) {
+	for changed := r.Watch(); len(*r.ready.Load()) < n; changed = r.Watch() {
+		<-changed
+	}
+}
+
 // purchase builds a request with the STAN of seq.
 func (r *rig) purchase(seq uint64) *iso.Message { return buildOp(r.t, r.host.d, iso.OpPurchase, seq) }
 

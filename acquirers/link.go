@@ -206,8 +206,8 @@ func (l *line) isReady() bool { return l.up.Load() && !l.signedOff.Load() && !l.
 // flight of the line has its fate. Goroutine-safe.
 func (l *line) fail(why string) {
 	l.end.Do(func() {
-		l.queue.close()
 		close(l.gone)
+		l.queue.close()
 		l.link.lost(why)
 		go l.bury()
 	})

@@ -246,9 +246,7 @@ func TestReconnectStorm(t *testing.T) {
 				return h.net.Dial(ctx, network, addr)
 			}
 		})
-		for len(*r.ready.Load()) < 20 {
-			<-r.Watch()
-		}
+		r.awaitLinks(20)
 		h.listener.Close()
 		h.mu.Lock()
 		dials, from = nil, time.Now()
@@ -268,9 +266,7 @@ func TestReconnectStorm(t *testing.T) {
 			t.Fatalf("%d dials of 20 links in 10 minutes with pauses of 1s to 8s", n)
 		}
 		h.open()
-		for len(*r.ready.Load()) < 20 {
-			<-r.Watch()
-		}
+		r.awaitLinks(20)
 	})
 }
 

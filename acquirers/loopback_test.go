@@ -254,9 +254,7 @@ func BenchmarkExchange(b *testing.B) {
 			b.Run(fmt.Sprintf("waiting=%d/links=%d", waiting, links), func(b *testing.B) {
 				addr := hostOfTemplates(b, d, waiting)
 				r := dialLoopback(b, &host{t: b, d: d}, addr, func(c *Config) { c.LinksPerEndpoint = links })
-				for len(*r.ready.Load()) < links {
-					<-r.Watch()
-				}
+				r.awaitLinks(links)
 				jobs := make([]*Exchange, waiting)
 				for i := range jobs {
 					jobs[i] = &Exchange{Request: r.purchase(uint64(i)), Answer: new(iso.Message)}
