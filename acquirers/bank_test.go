@@ -213,6 +213,7 @@ func TestMetrics(t *testing.T) {
 		r := newRig(t, h, func(c *Config) { c.Registerer = reg })
 		r.await(true)
 		r.pay(r.purchase(1), 0).want(t, Answered, CauseNone)
+		synctest.Wait()
 		twin, err := New(Config{ID: "twin", Endpoints: []string{hostAddr}, Registerer: reg}, h.d,
 			Hooks{NextSeq: func() (uint64, error) { return 1, nil }})
 		if err != nil {
