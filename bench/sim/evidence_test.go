@@ -1,0 +1,319 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/tranzit/tranzit/acquirers/banksim"
+	"github.com/tranzit/tranzit/storage"
+	payswitch "github.com/tranzit/tranzit/switch"
+)
+
+// payment is a payment as the journal tells it at the end.
+type payment struct {
+	payswitch.Payment
+	events []payswitch.TimelineEvent
+	bank   int
+	order  *order
+	other  bool
+}
+
+func (p *payment) name() string { return p.ID.Text(payswitch.PaymentPrefix) }
+
+func (p *payment) approved() bool {
+	return p.Status == payswitch.StatusCaptured || p.Status == payswitch.StatusAuthorized
+}
+
+// onDesk: the switch stopped trying, people must act.
+func (p *payment) onDesk() bool {
+	return p.Status == payswitch.StatusUnknown && p.Resolution != nil && p.Resolution.NextAction == "operator"
+}
+
+func (p *payment) has(event string) bool {
+	return slices.ContainsFunc(p.events, func(e payswitch.TimelineEvent) bool { return e.Type == event })
+}
+
+// evidence is everything that the invariants are functions of.
+type evidence struct {
+	*world
+	payments []*payment
+	byRRN    map[string]*payment // bank, RRN
+	byOrder  map[string]*payment
+	books    [][]banksim.Entry
+	entries  map[string]*banksim.Entry // bank, RRN
+	requests map[string]*frame         // bank, RRN of a request on the wire
+	undone   map[string][]*frame       // bank, RRN -> reversals on the wire
+	asked    map[*order][]*reply
+}
+
+func place(bank int, rrn string) string { return fmt.Sprint(bank, " ", rrn) }
+
+// judge gathers the evidence and applies every invariant.
+func (w *world) judge() {
+	e := &evidence{world: w, byRRN: map[string]*payment{}, byOrder: map[string]*payment{}, entries: map[string]*banksim.Entry{},
+		requests: map[string]*frame{}, undone: map[string][]*frame{}, asked: map[*order][]*reply{}}
+	if !e.readJournal() {
+		return
+	}
+	for n, h := range w.hosts {
+		e.books = append(e.books, h.bank.Books().Entries())
+		for i := range e.books[n] {
+			e.entries[place(n, e.books[n][i].RRN)] = &e.books[n][i]
+		}
+	}
+	for i := range w.frames {
+		f := &w.frames[i]
+		switch at := place(f.bank, f.field[37]); f.mti.Class() {
+		case 1, 2:
+			e.requests[at] = f
+		case 4:
+			e.undone[at] = append(e.undone[at], f)
+		}
+	}
+	for _, r := range w.replies {
+		e.asked[r.order] = append(e.asked[r.order], r)
+	}
+	for _, c := range checks {
+		if c.check != nil {
+			c.check(e)
+		}
+	}
+	e.countStates()
+}
+
+func (e *evidence) readJournal() bool {
+	store, err := storage.Open(storage.Options{Disk: e.disk, ReadOnly: true, Logger: quiet, OnFatal: func(error) {}, MemtableBytes: 64 << 10})
+	if err != nil {
+		e.broken(16, "the journal does not open at the end: %v", err)
+		return false
+	}
+	defer func() { _ = store.Close() }()
+	if err := verify(store); err != nil {
+		e.broken(16, "%v", err)
+	}
+	var p *payment
+	err = payswitch.Export(store, func(now payswitch.Payment, event payswitch.TimelineEvent) error {
+		if event.Version == 1 {
+			p = &payment{bank: slices.Index(bankNames, now.Bank)}
+			e.payments = append(e.payments, p)
+		}
+		p.Payment = now
+		p.events = append(p.events, event)
+		return nil
+	})
+	if err != nil {
+		e.broken(10, "the journal does not fold: %v", err)
+		return false
+	}
+	for _, p := range e.payments {
+		e.byRRN[place(p.bank, p.RRN)] = p
+		if first := e.byOrder[p.OrderID]; first != nil {
+			e.broken(6, "order %s has two payments: %s and %s", p.OrderID, first.name(), p.name())
+		}
+		e.byOrder[p.OrderID] = p
+		for _, o := range e.orders {
+			for _, other := range []bool{false, true} {
+				if o.id(other) == p.OrderID {
+					p.order, p.other = o, other
+				}
+			}
+		}
+	}
+	return true
+}
+
+// statuses are the final states by order, and how often each kind of record was
+// written: what two recoveries must agree on.
+func statuses(d *storage.Disk) (out []string, err error) {
+	store, err := storage.Open(storage.Options{Disk: d, ReadOnly: true, Logger: quiet, OnFatal: func(error) {}, MemtableBytes: 64 << 10})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = store.Close() }()
+	if err := verify(store); err != nil {
+		return nil, err
+	}
+	lines := map[payswitch.ID]string{}
+	err = payswitch.Export(store, func(p payswitch.Payment, e payswitch.TimelineEvent) error {
+		lines[p.ID] += " " + e.Type
+		return nil
+	})
+	for id, line := range lines {
+		out = append(out, id.Text("pay")+line)
+	}
+	sort.Strings(out)
+	return out, err
+}
+
+func verify(store *storage.Store) error {
+	_, err := store.Verify(context.Background(), nil)
+	return err
+}
+
+// recoverOnly starts the switch on a disk without any network and stops it.
+func (w *world) recoverOnly(d *storage.Disk) error {
+	store, err := storage.Open(storage.Options{Disk: d, Logger: quiet, OnFatal: func(error) {}, MemtableBytes: 64 << 10})
+	if err != nil {
+		return err
+	}
+	i := &instance{w: w, disk: d}
+	i.dead.Store(true)
+	o := payswitch.Options{Store: store, Keys: keyRing, Logger: quiet, Now: w.now, Merchants: merchants(w.banks)}
+	for n := range w.banks {
+		o.Banks = append(o.Banks, i.bankConfig(n))
+	}
+	core, err := payswitch.New(o)
+	if err == nil {
+		err = core.Start()
+		core.Close()
+	}
+	return errors.Join(err, store.Close())
+}
+
+// tryTwice: a recovery that is cut off and run again ends as one that was not
+// (invariant 13). It works on copies of what the dead instance left.
+func (w *world) tryTwice(i *instance) {
+	if i.second == nil {
+		return
+	}
+	r := stream(w.seed, 300+uint64(i.n))
+	cut := 1 + r.Uint64N(50)
+	var half *storage.Disk
+	var ops uint64
+	whole := i.second.CrashClone(storage.Crash{})
+	i.second.SetFaults(storage.Faults{OnOp: func(uint64, string, string) {
+		if ops++; ops == cut {
+			half = i.second.CrashClone(storage.Crash{Unsynced: storage.Unsynced(r.IntN(3)), Seed: cut})
+		}
+	}})
+	err := errors.Join(w.recoverOnly(whole), w.recoverOnly(i.second))
+	if half == nil {
+		return
+	}
+	if err = errors.Join(err, w.recoverOnly(half)); err != nil {
+		w.broken(13, "a recovery cut off at operation %d: %v", cut, err)
+		return
+	}
+	w.hit("recovery_tried_twice")
+	want, err := statuses(whole)
+	if err != nil {
+		w.broken(13, "after a whole recovery: %v", err)
+	}
+	got, err := statuses(half)
+	if err != nil {
+		w.broken(13, "after a recovery cut off at operation %d: %v", cut, err)
+	}
+	if !slices.Equal(want, got) {
+		w.broken(13, "recovery cut off at operation %d ends in %v, a whole one in %v", cut, got, want)
+	}
+}
+
+// spoil damages one file of a copy of the journal: either the start and the
+// proof of the chain say so, or the records are all the same (invariant 15).
+func (e *evidence) spoil() {
+	if !e.damage {
+		return
+	}
+	r := stream(e.seed, 400)
+	d := e.disk.CrashClone(storage.Crash{Unsynced: storage.KeepUnsynced})
+	want, err := statuses(d)
+	if err != nil {
+		e.broken(15, "before any damage: %v", err)
+		return
+	}
+	files := slices.DeleteFunc(d.Files(), func(name string) bool { return len(d.ReadFile(name)) == 0 })
+	name := files[r.IntN(len(files))]
+	what := damage(r, d, name)
+	got, err := statuses(d)
+	e.hit("damage_" + strings.Fields(what)[0])
+	switch {
+	case err != nil:
+		e.hit("damage_was_loud")
+	case !slices.Equal(want, got):
+		e.broken(15, "%s of %s was not noticed and changed the records", what, name)
+	default:
+		e.hit("damage_outside_live_data")
+	}
+}
+
+func damage(r *rand.Rand, d *storage.Disk, name string) string {
+	data := d.ReadFile(name)
+	at := r.IntN(len(data))
+	switch r.IntN(4) {
+	case 0:
+		d.WriteFile(name, nil)
+		return "loss"
+	case 1:
+		d.WriteFile(name, data[:at])
+		return fmt.Sprintf("truncation at %d", at)
+	case 2:
+		clear(data[at:min(len(data), at+512)])
+		d.WriteFile(name, data)
+		return fmt.Sprintf("zeroes at %d", at)
+	}
+	data[at] ^= 1 << r.IntN(8)
+	d.WriteFile(name, data)
+	return fmt.Sprintf("flip at %d", at)
+}
+
+// needles are the forms in which a secret could stand somewhere.
+func needles(secret string) (out [][]byte) {
+	raw := []byte(secret)
+	reversed := slices.Clone(raw)
+	slices.Reverse(reversed)
+	wide := []byte(strings.Join(strings.Split(secret, ""), "\x00"))
+	out = append(out, raw, reversed, wide, []byte(hex.EncodeToString(raw)))
+	for shift := range 3 {
+		text := base64.StdEncoding.EncodeToString(append(make([]byte, shift), raw...))
+		out = append(out, []byte(text[4:len(text)-4]))
+	}
+	if packed, err := hex.DecodeString(secret); err == nil {
+		out = append(out, packed)
+	}
+	return out
+}
+
+// digest is what two lives of one seed must agree on: what merchants were told
+// and what went over the wire, with their times.
+func (w *world) digest() uint64 {
+	h := fnv.New64a()
+	var lines []string
+	for _, r := range w.replies {
+		lines = append(lines, fmt.Sprint(r.order.key(), r.other, r.at.Sub(w.begin).Round(time.Microsecond), r.lost, r.code, r.payment.Status))
+	}
+	sort.Strings(lines)
+	for _, l := range lines {
+		_, _ = h.Write([]byte(l))
+	}
+	lines = lines[:0]
+	for _, f := range w.frames {
+		lines = append(lines, fmt.Sprint(f.at.Sub(w.begin).Round(time.Microsecond), f.inst, f.bank, f.mti, f.field[4], f.field[11]))
+	}
+	sort.Strings(lines)
+	for _, l := range lines {
+		_, _ = h.Write([]byte(l))
+	}
+	return h.Sum64()
+}
+
+func (e *evidence) scan(needle []byte) (where string) {
+	for _, name := range e.disk.Files() {
+		if bytes.Contains(e.disk.ReadFile(name), needle) {
+			return name
+		}
+	}
+	if bytes.Contains(e.logText.Bytes(), needle) {
+		return "the log"
+	}
+	return ""
+}
