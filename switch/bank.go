@@ -71,24 +71,45 @@ type counter struct {
 	store *storage.Store
 	name  string
 
-	mu       sync.Mutex
-	upcoming uint64
-	end      uint64
+	mu        sync.Mutex
+	filled    sync.Cond // a reservation ended
+	reserving bool      // one caller waits for the journal, the others for it
+	upcoming  uint64
+	end       uint64
 }
 
 func (c *counter) next() (uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.upcoming == c.end {
-		first, err := c.store.Reserve(c.name, traceBlock)
-		if err != nil {
-			return 0, fmt.Errorf("trace numbers: %w", err)
+	c.filled.L = &c.mu
+	for c.upcoming == c.end {
+		if c.reserving {
+			c.filled.Wait()
+			continue
 		}
-		c.upcoming, c.end = first, first+traceBlock
+		if err := c.reserve(); err != nil {
+			return 0, err
+		}
 	}
 	n := c.upcoming
 	c.upcoming++
 	return n, nil
+}
+
+// reserve takes a new block, without the lock while the journal syncs.
+// REQUIRES: mu.
+func (c *counter) reserve() error {
+	c.reserving = true
+	c.mu.Unlock()
+	first, err := c.store.Reserve(c.name, traceBlock)
+	c.mu.Lock()
+	c.reserving = false
+	c.filled.Broadcast()
+	if err != nil {
+		return fmt.Errorf("trace numbers: %w", err)
+	}
+	c.upcoming, c.end = first, first+traceBlock
+	return nil
 }
 
 // lateTable remembers, for a while, the exchanges that were given up, so that

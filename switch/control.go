@@ -133,10 +133,7 @@ func (s *Switch) Pin(merchant, bankID string, act Act) error {
 func (s *Switch) RetryReversal(id ID, act Act) error {
 	return s.onDesk(id, act, func(h *history, b *bank, now time.Time) error {
 		r := record{kind: recordRetried, at: now, reason: act.Reason, operator: act.Operator, nextAt: now}
-		if !s.append(h, &r, func(c *storage.Command) {
-			c.Delete(spaceDesk, id[:])
-			c.Set(spaceReversal, id[:], []byte(b.id))
-		}) {
+		if !s.append(h, &r) {
 			return errInternal
 		}
 		b.saf.add(id, now)
@@ -158,7 +155,7 @@ func (s *Switch) CloseReversal(id ID, as Status, act Act) error {
 				Detail: fmt.Sprintf("This payment can be closed as %s, or as %s while it is unknown.", StatusReversed, stands)}
 		}
 		r := record{kind: recordClosed, at: now, reason: act.Reason, operator: act.Operator, settled: as}
-		if !s.append(h, &r, func(c *storage.Command) { c.Delete(spaceDesk, id[:]) }) {
+		if !s.append(h, &r) {
 			return errInternal
 		}
 		s.metrics.decided(b, as)

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/tranzit/tranzit/iso"
-	"github.com/tranzit/tranzit/storage"
 )
 
 // remember keeps the key under which the answer to a given-up request would
@@ -62,25 +61,12 @@ func (s *Switch) resolveLate(b *bank, key iso.Key, m *iso.Message) bool {
 	if !allowed(recordLateAnswer, h.Status) {
 		return true
 	}
-	meaning := b.dialect.Code(rc)
 	masked := new(iso.Message)
 	masked.CopyFrom(m)
 	b.dialect.Mask(masked)
-	r := record{kind: recordLateAnswer, at: s.now(), approved: meaning.Approved || meaning.Partial, responseCode: rc,
-		approvalCode: string(m.Get(fieldApprovalCode)), message: masked.AppendCompact(nil)}
-	if !r.approved && !meaning.InDoubt {
-		r.decline = Decline{Source: "bank", Code: meaning.Decline, Message: meaning.Message, Retry: meaning.Retry, ResponseCode: rc}
-	}
-	owedBefore := h.reversal.queued
-	if !s.append(h, &r, func(c *storage.Command) {
-		switch {
-		case h.reversal.queued:
-			c.Set(spaceReversal, id[:], []byte(b.id))
-			c.Delete(spaceDesk, id[:])
-		case owedBefore:
-			c.Delete(spaceReversal, id[:])
-		}
-	}) {
+	r := lateRecord(b.dialect.Code(rc), rc, s.now())
+	r.approvalCode, r.message = string(m.Get(fieldApprovalCode)), masked.AppendCompact(nil)
+	if !s.append(h, &r) {
 		return true
 	}
 	if h.reversal.queued {
@@ -93,16 +79,20 @@ func (s *Switch) resolveLate(b *bank, key iso.Key, m *iso.Message) bool {
 
 const reversalClass = 4
 
+// lateReversalAnswer takes the acknowledgement of a reversal that was given up.
+// While a repeat is on its way, that one's answer is awaited instead.
 func (s *Switch) lateReversalAnswer(b *bank, id ID, rc string) bool {
-	if verdict := b.dialect.ReversalAnswer(rc); verdict == iso.ReversalDone {
-		h, err := s.history(id)
-		if err != nil {
-			return false
-		}
-		if h.reversal.queued {
-			s.reversalAnswered(b, id, &record{kind: recordReversalAnswered, at: s.now(), attempt: h.reversal.attempts,
-				verdict: verdict, responseCode: rc})
-		}
+	verdict := b.dialect.ReversalAnswer(rc)
+	if verdict != iso.ReversalDone || b.saf.sending(id) {
+		return true
+	}
+	h, err := s.history(id)
+	if err != nil {
+		return false
+	}
+	if h.reversal.queued {
+		s.reversalAnswered(b, id, &record{kind: recordReversalAnswered, at: s.now(), attempt: h.reversal.attempts,
+			verdict: verdict, responseCode: rc})
 	}
 	return true
 }

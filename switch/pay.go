@@ -110,7 +110,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		return Answer{}, errInternal
 	}
 	w.body = begun.encode(w.body[:0])
-	s.intentCommand(w, id, a, in)
+	w.intentCommand(&h, a)
 	result, err := s.store.Do(&w.cmd)
 	switch {
 	case err != nil:
@@ -158,11 +158,12 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 			return Answer{}, errUncertain
 		}
 	}
+	before := h.standing()
 	if err := h.apply(id, h.Version+1, &outcome); err != nil {
 		return Answer{}, errInternal
 	}
 	w.body = outcome.encode(w.body[:0])
-	s.outcomeCommand(w, &h)
+	w.outcomeCommand(&h, before)
 	result, err = s.store.Do(&w.cmd)
 	if err != nil || result.Kind != storage.Applied {
 		s.log.Error("journal refused an outcome", "payment", id.Text(PaymentPrefix), "bank", b.id, "error", err)
@@ -328,14 +329,14 @@ func (in *intent) fillValues(v *iso.Values) {
 
 // intentCommand is commit 1: the intent, its idempotency key, its open entry
 // and the entries of the two lists, all in one step.
-func (s *Switch) intentCommand(w *work, id ID, a Account, in *intent) {
-	c := &w.cmd
+func (w *work) intentCommand(h *history, a Account) {
+	c, id, in := &w.cmd, h.ID, h.in
 	c.Reset()
 	var k [32]byte
 	account := accountDigest(a)
 	c.Claim(spaceKey, in.keyDigest[:], id[:])
 	c.Append(storage.ID(id), 1, w.body)
-	c.Set(spaceOpen, id[:], nil)
+	h.reindex(c, standing{})
 	c.Set(spaceMerchant, append(append(k[:0], account[:]...), id[:]...), nil)
 	order := orderDigest(account, in.orderID)
 	c.Set(spaceOrder, append(append(k[:0], order[:]...), id[:]...), nil)
@@ -343,14 +344,10 @@ func (s *Switch) intentCommand(w *work, id ID, a Account, in *intent) {
 
 // outcomeCommand is commit 2: the outcome, the open entry removed and, when a
 // reversal is owed, its entry, all in one step.
-func (s *Switch) outcomeCommand(w *work, h *history) {
-	c := &w.cmd
-	c.Reset()
-	c.Append(storage.ID(h.ID), h.Version, w.body)
-	c.DeleteOnce(spaceOpen, h.ID[:])
-	if h.reversal.queued {
-		c.Set(spaceReversal, h.ID[:], []byte(h.Bank))
-	}
+func (w *work) outcomeCommand(h *history, before standing) {
+	w.cmd.Reset()
+	w.cmd.Append(storage.ID(h.ID), h.Version, w.body)
+	h.reindex(&w.cmd, before)
 }
 
 // outcome turns the fate of an exchange into a record. It is the one place
@@ -386,7 +383,7 @@ func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) record {
 		r.kind, r.approved = recordAnswered, true
 	default:
 		r.kind = recordAnswered
-		r.decline = Decline{Source: "bank", Code: meaning.Decline, Message: meaning.Message, Retry: meaning.Retry, ResponseCode: r.responseCode}
+		r.decline = declineOf(meaning, r.responseCode)
 	}
 	return r
 }

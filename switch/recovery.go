@@ -94,10 +94,7 @@ func (s *Switch) recoverIntent(id ID, reason string) error {
 	if err := s.oweReversal(b, &r); err != nil {
 		return err
 	}
-	if !s.append(h, &r, func(c *storage.Command) {
-		c.DeleteOnce(spaceOpen, id[:])
-		c.Set(spaceReversal, id[:], []byte(b.id))
-	}) {
+	if !s.append(h, &r) {
 		return fmt.Errorf("payment %s: its recovery could not be recorded", id.Text(PaymentPrefix))
 	}
 	return nil

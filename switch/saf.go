@@ -3,7 +3,6 @@ package payswitch
 import (
 	"container/heap"
 	"context"
-	"math"
 	"sync"
 	"time"
 
@@ -14,17 +13,20 @@ import (
 
 // reversalQueue is the in-memory order of one bank's store-and-forward: which
 // payment's reversal is due when. The journal is the truth; this is rebuilt
-// from it at start. A payment stands in it at most once.
+// from it at start. A payment is queued at most once and never while one of its
+// reversals is on its way.
 type reversalQueue struct {
 	mu      sync.Mutex
 	heap    dueHeap
-	present map[ID]struct{} // queued or being sent
+	present map[ID]uint64 // the entry of the heap that counts; 0: being sent
+	entries uint64
 	wake    chan struct{}
 }
 
 type due struct {
-	at time.Time
-	id ID
+	at    time.Time
+	id    ID
+	entry uint64
 }
 
 type dueHeap []due
@@ -41,15 +43,14 @@ func (h *dueHeap) Pop() any {
 }
 
 func newReversalQueue() *reversalQueue {
-	return &reversalQueue{present: map[ID]struct{}{}, wake: make(chan struct{}, 1)}
+	return &reversalQueue{present: map[ID]uint64{}, wake: make(chan struct{}, 1)}
 }
 
 // add queues a payment's reversal unless it is queued or on its way already.
 func (q *reversalQueue) add(id ID, at time.Time) {
 	q.mu.Lock()
 	if _, ok := q.present[id]; !ok {
-		q.present[id] = struct{}{}
-		heap.Push(&q.heap, due{at: at, id: id})
+		q.push(id, at)
 	}
 	q.mu.Unlock()
 	q.signal()
@@ -58,16 +59,30 @@ func (q *reversalQueue) add(id ID, at time.Time) {
 // again queues a payment that take handed out.
 func (q *reversalQueue) again(id ID, at time.Time) {
 	q.mu.Lock()
-	heap.Push(&q.heap, due{at: at, id: id})
+	q.push(id, at)
 	q.mu.Unlock()
 	q.signal()
 }
 
-// done forgets a payment that take handed out.
+func (q *reversalQueue) push(id ID, at time.Time) {
+	q.entries++
+	q.present[id] = q.entries
+	heap.Push(&q.heap, due{at: at, id: id, entry: q.entries})
+}
+
+// done forgets a payment; what stands of it in the heap no longer counts.
 func (q *reversalQueue) done(id ID) {
 	q.mu.Lock()
 	delete(q.present, id)
 	q.mu.Unlock()
+}
+
+// sending reports whether a reversal of the payment is on its way now.
+func (q *reversalQueue) sending(id ID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	entry, ok := q.present[id]
+	return ok && entry == 0
 }
 
 func (q *reversalQueue) signal() {
@@ -82,13 +97,18 @@ func (q *reversalQueue) signal() {
 func (q *reversalQueue) take(now time.Time) (id ID, wait time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.heap) == 0 {
-		return id, 0, false
+	for len(q.heap) > 0 {
+		first := q.heap[0]
+		if q.present[first.id] == first.entry && first.at.After(now) {
+			return id, first.at.Sub(now), false
+		}
+		heap.Pop(&q.heap)
+		if q.present[first.id] == first.entry {
+			q.present[first.id] = 0
+			return first.id, 0, true
+		}
 	}
-	if first := q.heap[0]; first.at.After(now) {
-		return id, first.at.Sub(now), false
-	}
-	return heap.Pop(&q.heap).(due).id, 0, true
+	return id, 0, false
 }
 
 func (q *reversalQueue) len() int {
@@ -167,8 +187,7 @@ func (s *Switch) reverse(b *bank, id ID) {
 	b.metrics.reversals.Inc()
 
 	r := record{kind: recordReversalAnswered, at: s.now(), attempt: attempt, verdict: iso.ReversalRetry}
-	switch fate {
-	case acquirers.Answered, acquirers.Refuted:
+	if fate == acquirers.Answered || fate == acquirers.Refuted {
 		answer := w.exchange.Answer
 		r.responseCode = string(answer.Get(fieldResponseCode))
 		if fate == acquirers.Answered {
@@ -177,11 +196,15 @@ func (s *Switch) reverse(b *bank, id ID) {
 		b.dialect.Mask(answer)
 		r.message = answer.AppendCompact(nil)
 		s.reversalAnswered(b, id, &r)
-	default:
-		b.remember(&w.request, id, s.o.Now())
-		b.saf.again(id, r.at.Add(backoff(b.dialect.Behaviour().SAF, attempt)))
+		return
 	}
+	b.remember(&w.request, id, s.o.Now())
+	b.saf.again(id, r.at.Add(backoff(b.dialect.Behaviour().SAF, attempt)))
 }
+
+// unreadable is when a reversal that could not be read or written is looked at
+// again: the journal is about to stop the process, or an operator must see it.
+const unreadable = time.Minute
 
 // beginReversal makes the next attempt durable and builds its message in w.
 // It is false when nothing is to be sent now; the queue is then settled.
@@ -192,48 +215,46 @@ func (s *Switch) beginReversal(b *bank, id ID, w *work) (attempt uint32, ok bool
 	h, err := s.history(id)
 	if err != nil {
 		s.log.Error("a queued reversal cannot be read; it stays queued", "payment", id.Text(PaymentPrefix), "error", err)
-		b.saf.again(id, s.o.Now().Add(time.Minute))
+		b.saf.again(id, s.o.Now().Add(unreadable))
 		return 0, false
 	}
 	if !h.reversal.queued {
 		b.saf.done(id)
 		return 0, false
 	}
-	saf := b.dialect.Behaviour().SAF
-	now := s.now()
-	switch age := now.Sub(h.reversal.since); {
-	case saf.Expiry > 0 && age > saf.Expiry:
-		s.toDesk(b, h, "expired")
-		return 0, false
-	case saf.MaxAttempts > 0 && int(h.reversal.attempts-h.reversal.before) >= saf.MaxAttempts:
-		s.toDesk(b, h, "attempts_exhausted")
-		return 0, false
+	r := h.reversalDue(b.dialect.Behaviour().SAF, s.now())
+	if r.kind == recordReversalSent {
+		if err := s.buildReversal(b, h, w); err != nil {
+			s.log.Error("a reversal cannot be built", "payment", id.Text(PaymentPrefix), "error", err)
+			r = deskRecord("cannot_be_built", r.at)
+		}
 	}
-	pan, err := s.keys.open(h.in.sealedPAN, id)
-	if err == nil {
-		h.fillReversal(b.dialect, &w.values)
-		w.values.PAN = pan
-		err = b.dialect.Build(iso.OpReversal, &w.values, &w.request)
-	}
-	if err != nil {
-		s.log.Error("a reversal cannot be built", "payment", id.Text(PaymentPrefix), "error", err)
-		s.toDesk(b, h, "cannot_be_built")
+	if !s.append(h, &r) {
+		b.saf.again(id, s.o.Now().Add(unreadable))
 		return 0, false
 	}
-	attempt = h.reversal.attempts + 1
-	if attempt > 1 {
+	if r.kind == recordDesk {
+		s.onItsDesk(b, h)
+		return 0, false
+	}
+	if r.attempt > 1 {
 		b.dialect.BuildRepeat(&w.request)
 	}
+	return r.attempt, true
+}
+
+func (s *Switch) buildReversal(b *bank, h *history, w *work) error {
+	pan, err := s.keys.open(h.in.sealedPAN, h.ID)
+	if err != nil {
+		return err
+	}
+	h.fillReversal(b.dialect, &w.values)
+	w.values.PAN = pan
 	w.exchange.Request, w.exchange.Timeout = &w.request, 0
 	if w.exchange.Answer == nil {
 		w.exchange.Answer = &w.answer
 	}
-	r := record{kind: recordReversalSent, at: now, attempt: attempt, nextAt: now.Add(backoff(saf, attempt))}
-	if !s.append(h, &r, func(*storage.Command) {}) {
-		b.saf.again(id, now.Add(time.Minute))
-		return 0, false
-	}
-	return attempt, true
+	return b.dialect.Build(iso.OpReversal, &w.values, &w.request)
 }
 
 // reversalAnswered records the bank's answer to a reversal and settles the queue.
@@ -242,60 +263,52 @@ func (s *Switch) reversalAnswered(b *bank, id ID, r *record) {
 	mu.Lock()
 	defer mu.Unlock()
 	h, err := s.history(id)
-	if err != nil || !h.reversal.queued {
+	if err != nil {
+		s.log.Error("a queued reversal cannot be read; it stays queued", "payment", id.Text(PaymentPrefix), "error", err)
+		b.saf.again(id, s.o.Now().Add(unreadable))
+		return
+	}
+	if !h.reversal.queued {
 		b.saf.done(id)
 		return
 	}
-	r.nextAt = r.at.Add(backoff(b.dialect.Behaviour().SAF, r.attempt))
-	settled := r.verdict == iso.ReversalDone
-	if !s.append(h, r, func(c *storage.Command) {
-		if settled {
-			c.Delete(spaceReversal, id[:])
-		}
-	}) {
+	desk := h.reversalVerdict(r, b.dialect.Behaviour().SAF)
+	if !s.append(h, r) || desk != nil && !s.append(h, desk) {
+		b.saf.again(id, s.o.Now().Add(unreadable))
 		return
 	}
-	switch r.verdict {
-	case iso.ReversalDone:
+	switch {
+	case desk != nil:
+		s.onItsDesk(b, h)
+	case h.reversal.queued:
+		b.saf.again(id, r.nextAt)
+	default:
 		b.saf.done(id)
 		s.metrics.decided(b, StatusReversed)
 		s.log.Info("payment reversed", "payment", id.Text(PaymentPrefix), "bank", b.id, "stan", uint32(h.STAN), "rrn", h.RRN,
 			"attempts", r.attempt)
-	case iso.ReversalManual:
-		s.toDesk(b, h, "refused_with_"+r.responseCode)
-	default:
-		b.saf.again(id, r.nextAt)
 	}
 }
 
-// toDesk hands a payment to the operators: the switch stops trying, nothing is
-// dropped (features I20). REQUIRES: the payment's lock; h is current.
-func (s *Switch) toDesk(b *bank, h *history, reason string) {
-	id := h.ID
-	r := record{kind: recordDesk, at: s.now(), reason: reason}
-	if !s.append(h, &r, func(c *storage.Command) {
-		c.Delete(spaceReversal, id[:])
-		c.Set(spaceDesk, id[:], []byte(b.id))
-	}) {
-		return
-	}
-	b.saf.done(id)
+// onItsDesk takes a payment out of the queue and raises the alarm.
+func (s *Switch) onItsDesk(b *bank, h *history) {
+	b.saf.done(h.ID)
 	s.metrics.alarms.WithLabelValues("desk").Inc()
-	s.log.Error("a reversal needs an operator", "payment", id.Text(PaymentPrefix), "bank", b.id, "stan", uint32(h.STAN),
-		"rrn", h.RRN, "reason", reason)
+	s.log.Error("a reversal needs an operator", "payment", h.ID.Text(PaymentPrefix), "bank", b.id, "stan", uint32(h.STAN),
+		"rrn", h.RRN, "reason", h.reversal.desk)
 }
 
-// append makes one more record of a payment durable, together with what extra
-// adds, and folds it into h. REQUIRES: the payment's lock.
-func (s *Switch) append(h *history, r *record, extra func(*storage.Command)) bool {
-	id, version := h.ID, h.Version+1
+// append makes one more record of a payment durable, with what it changes in
+// the indexes, and folds it into h. REQUIRES: the payment's lock.
+func (s *Switch) append(h *history, r *record) bool {
+	id, version, before := h.ID, h.Version+1, h.standing()
 	if err := h.apply(id, version, r); err != nil {
 		s.log.Error("an illegal step was refused", "error", err)
 		return false
 	}
 	var c storage.Command
 	c.Append(storage.ID(id), version, r.encode(nil))
-	extra(&c)
+	h.reindex(&c, before)
 	result, err := s.store.Do(&c)
 	if err != nil || result.Kind != storage.Applied {
 		s.log.Error("journal refused a record", "payment", id.Text(PaymentPrefix), "kind", r.kind.String(), "error", err)
@@ -303,13 +316,4 @@ func (s *Switch) append(h *history, r *record, extra func(*storage.Command)) boo
 	}
 	s.watch.notify(id)
 	return true
-}
-
-// backoff is the pause after the n-th attempt, by the dialect's schedule.
-func backoff(saf iso.SAFSchedule, attempt uint32) time.Duration {
-	d := float64(saf.First) * math.Pow(max(saf.Factor, 1), float64(attempt))
-	if limit := float64(saf.Cap); limit > 0 && d > limit {
-		d = limit
-	}
-	return time.Duration(d)
 }

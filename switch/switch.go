@@ -93,7 +93,7 @@ type Switch struct {
 	flights flights
 	watch   watchers
 	pins    pins
-	stripes [256]sync.Mutex
+	stripes [256]stripe
 	metrics *metrics
 	pool    sync.Pool // *work
 
@@ -249,4 +249,30 @@ func (s *Switch) BankStatuses() []BankStatus {
 func (s *Switch) now() time.Time { return s.o.Now().UTC().Truncate(time.Millisecond) }
 
 // lock serialises the records of one payment once it has left pay.
-func (s *Switch) lock(id ID) *sync.Mutex { return &s.stripes[id[15]] }
+func (s *Switch) lock(id ID) sync.Locker { return &s.stripes[id[15]] }
+
+// stripe is a lock that is held while the journal syncs. Its waiters stand at
+// a condition, so that virtual time goes on under them in a simulation.
+type stripe struct {
+	mu   sync.Mutex
+	free sync.Cond
+	held bool
+}
+
+// Lock implements sync.Locker.
+func (l *stripe) Lock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.free.L = &l.mu; l.held; {
+		l.free.Wait()
+	}
+	l.held = true
+}
+
+// Unlock implements sync.Locker.
+func (l *stripe) Unlock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = false
+	l.free.Signal()
+}

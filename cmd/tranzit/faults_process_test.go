@@ -57,7 +57,6 @@ func TestDrainUnderLoad(t *testing.T) {
 	if code := r.last.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("SIGTERM under load ended the process with status %d\n%s", code, r.logTail())
 	}
-	t.Logf("DBG %s", r.logTail())
 	answered()
 	all := append(waiting, <-load...)
 	r.mustAnswer(waiting, 201)

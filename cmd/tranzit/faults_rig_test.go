@@ -117,7 +117,10 @@ func (r *rig) load(f traffic, stop <-chan struct{}) []*wish {
 				all = append(all, w)
 				mu.Unlock()
 				pause := time.Duration(0)
-				if w.code != 201 && w.code != 202 {
+				switch w.code {
+				case 0:
+					pause = 50 * time.Millisecond
+				case 503:
 					pause = 5 * time.Millisecond
 				}
 				select {
@@ -163,6 +166,10 @@ func (r *rig) awaitExit(limit time.Duration) *os.ProcessState {
 // another, as "told -> journal".
 func (r *rig) finish(all []*wish) map[string]int {
 	r.t.Helper()
+	for id := range r.banks {
+		r.control(id, banksim.Control{Mode: banksim.ActDelay})
+		r.control(id, banksim.Control{Mode: banksim.ModeNormal})
+	}
 	r.repeatAll(told(all))
 	r.await("store-and-forward to empty", 60*time.Second, r.quiet)
 	r.signal(syscall.SIGTERM)

@@ -22,20 +22,25 @@ import (
 
 // getAdmin reads one JSON answer of a running switch's admin listener.
 func getAdmin(address, path string, into any) error {
-	return callAdmin(http.MethodGet, address, path, nil, into)
+	return callAdmin(address, adminCall{method: http.MethodGet, path: path}, into)
+}
+
+type adminCall struct {
+	method, path string
+	body         any
 }
 
 // callAdmin calls a running switch's admin listener. A refusal is its error.
-func callAdmin(method, address, path string, body, into any) error {
+func callAdmin(address string, call adminCall, into any) error {
 	client := http.Client{Timeout: 10 * time.Minute}
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
-	text, err := json.Marshal(body)
+	text, err := json.Marshal(call.body)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(method, strings.TrimSuffix(address, "/")+path, bytes.NewReader(text))
+	request, err := http.NewRequest(call.method, strings.TrimSuffix(address, "/")+call.path, bytes.NewReader(text))
 	if err != nil {
 		return usageError{fmt.Errorf("admin address %q: %w", address, err)}
 	}
@@ -117,7 +122,8 @@ func actCommand(spec actSpec) *cobra.Command {
 	c := &cobra.Command{Use: spec.use, Short: spec.short, Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			var done map[string]string
-			if err := callAdmin(http.MethodPost, address, fmt.Sprintf(spec.path, url.PathEscape(given[0])), a, &done); err != nil {
+			path := fmt.Sprintf(spec.path, url.PathEscape(given[0]))
+			if err := callAdmin(address, adminCall{method: http.MethodPost, path: path, body: a}, &done); err != nil {
 				return err
 			}
 			if asJSON {

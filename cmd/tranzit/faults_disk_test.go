@@ -1,0 +1,421 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tranzit/tranzit/acquirers/banksim"
+)
+
+// mountSmall puts a small file system of its own under the rig's data folder.
+func (r *rig) mountSmall(mib int) (data string) {
+	r.t.Helper()
+	data = filepath.Join(r.dir, "data")
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=700", mib)); err != nil {
+		r.t.Skipf("NOT TESTED: a full disk. This process may not mount a tmpfs (%v); run the tests as root to have it tested", err)
+	}
+	r.t.Cleanup(func() {
+		r.kill()
+		if err := syscall.Unmount(data, syscall.MNT_DETACH); err != nil {
+			r.t.Errorf("unmounting %s: %v", data, err)
+		}
+	})
+	return data
+}
+
+// ballast fills the file system of dir until only free bytes are left.
+func (r *rig) ballast(dir string, free int64) (remove func()) {
+	r.t.Helper()
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		r.t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "ballast"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer f.Close()
+	size := int64(st.Bavail)*int64(st.Bsize) - free
+	if err := syscall.Fallocate(int(f.Fd()), 0, 0, size); err != nil {
+		r.t.Fatalf("ballast of %d bytes: %v", size, err)
+	}
+	return func() {
+		if err := os.Remove(f.Name()); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// TestDiskFull fills the disk under a working switch: new payments are turned
+// away without a trace, what is in flight ends inside the reserve, and when
+// there is room again payments are taken without a restart.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, rigPlan{eager: true, settings: "journal: {reserve_mib: 24, memtable_mib: 2, cache_mib: 8}\n",
+		timeouts: "{connect: 1s, write: 300ms, response: 3s, reversal: 3s}"})
+	data := r.mountSmall(64)
+	r.start()
+	r.awaitReady()
+	before := append(wishesFor("before", "alfa", cardApproved, 3), wishesFor("before", "vega", cardDeclined, 2)...)
+	r.launch(before)()
+	r.mustAnswer(before, 201)
+
+	r.control("alfa", banksim.Control{Mode: banksim.ActDelay, DelayMS: 1500})
+	good, silent := wishesFor("flying", "alfa", cardApproved, 6), wishesFor("flying", "vega", cardCharged, 6)
+	inFlight := r.launch(append(slices.Clone(good), silent...))
+	r.awaitBooked("alfa", 3+len(good))
+	r.awaitBooked("vega", 2+len(silent))
+	remove := r.ballast(data, 16<<20)
+	r.await("the journal to notice", 5*time.Second, func() bool { return strings.Contains(r.parts()["journal"], "below the reserve") })
+
+	books := r.banks["alfa"].Books().Len() + r.banks["vega"].Books().Len()
+	var refused []*wish
+	for _, bank := range []string{"alfa", "vega"} {
+		for _, w := range wishesFor("refused", bank, cardApproved, 4) {
+			r.mustRefuse(w, "overloaded")
+			refused = append(refused, w)
+		}
+	}
+	inFlight()
+	r.mustAnswer(good, 201)
+	r.mustAnswer(silent, 202)
+	r.await("reversals to end inside the reserve", 15*time.Second, r.quiet)
+	if again, body, replayed := r.pay(good[0]); again != 201 || !replayed || !bytes.Equal(body, good[0].body) {
+		t.Errorf("the repeat of an answered payment on a full disk: HTTP %d, replayed %v", again, replayed)
+	}
+	if now := r.banks["alfa"].Books().Len() + r.banks["vega"].Books().Len(); now != books {
+		t.Errorf("the banks heard of %d payments that were refused", now-books)
+	}
+	if r.parts()["journal"] == "" {
+		t.Error("the journal accepts on a full disk: the test is vacuous")
+	}
+	remove()
+	r.awaitReady()
+	after := wishesFor("after", "vega", cardApproved, 3)
+	r.launch(after)()
+	r.mustAnswer(after, 201)
+	counts := r.finish(slices.Concat(before, good, silent, refused, after))
+	reached(t, counts, "captured -> captured", "declined -> declined", "unknown -> reversed", "refused")
+}
+
+// TestDiskGone fills the disk to the last byte under a switch that was told to
+// keep no reserve: the process stops with status 3 rather than go on, does not
+// start without room, and resolves everything when there is room again.
+func TestDiskGone(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, rigPlan{eager: true, settings: "journal: {reserve_mib: -1, memtable_mib: 1, cache_mib: 8}\n"})
+	data := r.mountSmall(48)
+	r.start()
+	r.awaitReady()
+	load := r.loadFor(traffic{name: "gone", workers: 24}, 30*time.Second)
+	r.awaitBooked("alfa", 50)
+	remove := r.ballast(data, 0)
+	if code := r.awaitExit(30 * time.Second).ExitCode(); code != 3 {
+		t.Errorf("the process ended with status %d on a full disk, want 3\n%s", code, r.logTail())
+	}
+	all := <-load
+	if code, said := r.serveOn(data); code != 1 && code != 3 || !strings.Contains(said, "no space left on device") {
+		t.Errorf("a start on a full disk: status %d, %s", code, said)
+	}
+	remove()
+	r.start()
+	reached(t, r.finish(all), "captured -> captured", "declined -> declined", "unknown -> reversed")
+}
+
+// tracer makes strace run the switch with one fault injected; the switch stays
+// the direct child, so that signals and its exit status are its own.
+func (r *rig) tracer(inject string, more ...string) (log string) {
+	r.t.Helper()
+	needStrace(r.t)
+	log = filepath.Join(r.t.TempDir(), "strace.log")
+	name, _, _ := strings.Cut(inject, ":")
+	r.wrap = append([]string{"strace", "-D", "-f", "--seccomp-bpf", "-qq", "-s", "24", "-o", log,
+		"-e", "trace=" + strings.Join(append(more, name), ","), "-e", "signal=none", "-e", "inject=" + inject}, "--")
+	return log
+}
+
+var straceWorks = sync.OnceValue(func() error {
+	out, err := exec.Command("strace", "-D", "-f", "--seccomp-bpf", "-o", os.DevNull, "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1", "--", "true").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+})
+
+func needStrace(t *testing.T) {
+	t.Helper()
+	if err := straceWorks(); err != nil {
+		t.Skipf("NOT TESTED: faults of system calls. strace does not run here (%v); scripts/deps.sh installs it on Debian, and the kernel must allow ptrace", err)
+	}
+}
+
+// TestSyncFails injects EIO into one sync after another: of the log, and of the
+// anchor. The process stops with status 3, and after a failed sync of the log
+// it tells nobody "approved".
+func TestSyncFails(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, rigPlan{eager: true})
+	approved := regexp.MustCompile(`write\(\d+, "HTTP/1\.1 201`)
+	var all []*wish
+	answers := 0
+	for _, inject := range []string{"fdatasync:error=EIO:when=6", "fdatasync:error=EIO:when=15"} {
+		trace := r.tracer(inject, "write")
+		r.start()
+		// One payment at a time: the failed sync belongs to the one in hand.
+		all = append(all, r.load(traffic{name: inject, workers: 1, calm: true}, nil)...)
+		r.mustStop(inject)
+		text, err := os.ReadFile(trace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, after, injected := bytes.Cut(text, []byte("(INJECTED)"))
+		if !injected {
+			t.Errorf("%s: the fault was not reached", inject)
+		}
+		answers += len(approved.FindAll(before, -1))
+		if line := approved.Find(after); line != nil {
+			t.Errorf("%s: a merchant was told %s after the failed sync", inject, line)
+		}
+	}
+	if answers == 0 {
+		t.Error("no payment was approved before a fault: the test is vacuous")
+	}
+	r.wrap = nil
+	r.start()
+	r.attach("fsync:error=EIO:when=1")
+	all = append(all, r.load(traffic{name: "anchor", workers: 2, calm: true}, nil)...)
+	r.mustStop("the anchor's sync")
+	r.start()
+	reached(t, r.finish(all), "captured -> captured")
+}
+
+// mustStop waits for the end of a process whose journal has failed.
+func (r *rig) mustStop(what string) {
+	r.t.Helper()
+	if code := r.awaitExit(20 * time.Second).ExitCode(); code != 3 || !strings.Contains(r.logTail(), "input/output error") {
+		r.t.Errorf("%s: the process ended with status %d, want 3 and the reason\n%s", what, code, r.logTail())
+	}
+}
+
+// attach injects a fault into the running switch until detach.
+func (r *rig) attach(inject string) (detach func()) {
+	r.t.Helper()
+	needStrace(r.t)
+	name, _, _ := strings.Cut(inject, ":")
+	pid := r.process.Process.Pid
+	tracer := exec.Command("strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace="+name, "-e", "signal=none",
+		"-e", "inject="+inject, "-p", strconv.Itoa(pid))
+	var said bytes.Buffer
+	tracer.Stderr = &said
+	if err := tracer.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	go func() {
+		_ = tracer.Wait()
+		close(gone)
+	}()
+	r.t.Cleanup(func() { _ = tracer.Process.Kill(); <-gone })
+	r.await("the tracer to hold the process", 10*time.Second, func() bool {
+		select {
+		case <-gone:
+			r.t.Skipf("NOT TESTED: faults of a running process. strace may not attach (kernel.yama.ptrace_scope): %s", said.Bytes())
+		default:
+		}
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+		for _, task := range tasks {
+			status, err := os.ReadFile(task)
+			if err == nil && !bytes.Contains(status, []byte(fmt.Sprintf("TracerPid:\t%d\n", tracer.Process.Pid))) {
+				return false
+			}
+		}
+		return len(tasks) > 0
+	})
+	return func() {
+		_ = tracer.Process.Signal(os.Interrupt)
+		<-gone
+	}
+}
+
+// TestKillAtCall kills the process at the n-th call of what makes payments
+// durable or sends them, for a spread of n, also while it starts and recovers.
+func TestKillAtCall(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, rigPlan{eager: true})
+	var all []*wish
+	for _, inject := range []string{"fdatasync:signal=KILL:when=9", "write:signal=KILL:when=90", "fdatasync:signal=KILL:when=2",
+		"pwrite64:signal=KILL:when=7", "write:signal=KILL:when=260", "fsync:signal=KILL:when=4", "fdatasync:signal=KILL:when=31"} {
+		r.tracer(inject)
+		r.run("serve", "--config", r.config)
+		all = append(all, r.load(traffic{name: inject, workers: 8}, nil)...)
+		status := r.awaitExit(20 * time.Second).Sys().(syscall.WaitStatus)
+		if status.Signal() != syscall.SIGKILL {
+			t.Errorf("%s: the process was not killed: %v\n%s", inject, status, r.logTail())
+		}
+	}
+	r.wrap = nil
+	r.start()
+	counts := r.finish(lastLost(all))
+	reached(t, counts, "captured -> captured", "declined -> declined", "unknown -> reversed")
+}
+
+// lastLost drops the wishes that were lost before the process listened, all
+// but a few: there is nothing to learn from their repeats.
+func lastLost(all []*wish) (some []*wish) {
+	lost := 0
+	for _, w := range all {
+		if w.code == 0 {
+			if lost++; lost%4 != 0 {
+				continue
+			}
+		}
+		some = append(some, w)
+	}
+	return some
+}
+
+// TestSlowSync makes every sync of the journal slow while payments keep
+// coming, and fast again: the switch sheds rather than grows, and recovers.
+func TestSlowSync(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, rigPlan{eager: true, settings: "journal: {slow_after: 150ms}\n"})
+	r.start()
+	r.awaitReady()
+	before := wishesFor("before", "alfa", cardApproved, 4)
+	r.launch(before)()
+	resident := r.residentMiB()
+	detach := r.attach("fdatasync:delay_exit=400000")
+	during := <-r.loadFor(traffic{name: "slow", workers: 48}, 2*time.Second)
+	if grown := r.residentMiB() - resident; grown > 128 {
+		t.Errorf("the process grew by %d MiB while the disk was slow", grown)
+	}
+	detach()
+	r.awaitReady()
+	after := wishesFor("after", "vega", cardApproved, 8)
+	r.launch(after)()
+	r.mustAnswer(after, 201)
+	counts := r.finish(slices.Concat(before, during, after))
+	reached(t, counts, "captured -> captured", "refused")
+}
+
+// residentMiB is the memory of the process.
+func (r *rig) residentMiB() int {
+	r.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.process.Process.Pid))
+	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
+	if err != nil || m == nil {
+		r.t.Fatalf("the memory of the process is not known: %v", err)
+	}
+	kib, _ := strconv.Atoi(string(m[1]))
+	return kib >> 10
+}
+
+// TestFlippedByte changes one byte of a stopped journal, in the log and in a
+// table: the start fails and names the place, and so does the check.
+func TestFlippedByte(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, rigPlan{eager: true})
+	var all []*wish
+	for life := range 2 { // the second start turns the first life's log into tables
+		r.start()
+		r.awaitReady()
+		mine := wishesFor(fmt.Sprintf("life%d", life), "alfa", cardApproved, 40)
+		r.launch(mine)()
+		r.mustAnswer(mine, 201)
+		all = append(all, mine...)
+		r.signal(syscall.SIGTERM)
+	}
+	data := filepath.Join(r.dir, "data")
+	for kind, place := range map[string]*regexp.Regexp{
+		".log": regexp.MustCompile(`the journal is damaged: .* the journal ends at batch \d+`),
+		".sst": regexp.MustCompile(`corruption: \S+/journal/\d+\.sst`),
+	} {
+		name, content := largest(t, filepath.Join(data, "journal"), kind)
+		for part := range 6 {
+			at := len(content) * (2*part + 1) / 16 // the last quarter of a table is filters, index and properties
+			broken := slices.Clone(content)
+			broken[at] ^= 0x20
+			copied := filepath.Join(t.TempDir(), "data")
+			if err := os.CopyFS(copied, os.DirFS(data)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(copied, "journal", name), broken, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			what := fmt.Sprintf("%s, byte %d of %d", name, at, len(content))
+			if code, said := r.serveOn(copied); code != 1 && code != 3 || !place.MatchString(said) {
+				t.Errorf("%s: the start ends with %d (-1: it came up): %s", what, code, said)
+			}
+			out, err := r.command("journal", "verify", "--data", copied)
+			if err == nil || !place.MatchString(out) {
+				t.Errorf("%s: the check says %v: %s", what, err, out)
+			}
+		}
+	}
+	r.start()
+	reached(t, r.finish(all), "captured -> captured")
+}
+
+// serveOn starts a switch on another data folder and returns its exit status
+// and last line, or -1 when it came up.
+func (r *rig) serveOn(data string) (code int, said string) {
+	r.t.Helper()
+	cmd := exec.Command(os.Args[0], "serve", "--config", r.config)
+	cmd.Env = append(os.Environ(), runAsTranzit+"=1", "TRANZIT_DATA="+data, "TRANZIT_KEY_FILE="+filepath.Join(data, "vault.key"),
+		"TRANZIT_LISTEN=127.0.0.1:0", "TRANZIT_ADMIN=127.0.0.1:0")
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	limit := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if said = lines.Text(); strings.Contains(said, "tranzit is up") {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			return -1, said
+		}
+	}
+	_ = cmd.Wait()
+	return cmd.ProcessState.ExitCode(), said
+}
+
+// largest is the biggest file of a kind.
+func largest(t *testing.T, dir, suffix string) (name string, content []byte) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, suffix) {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if len(text) > len(content) {
+			name, content = d.Name(), text
+		}
+		return err
+	})
+	if err != nil || name == "" {
+		t.Fatalf("no file *%s in %s: %v", suffix, dir, err)
+	}
+	return name, content
+}

@@ -1,0 +1,97 @@
+package payswitch
+
+import (
+	"math"
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
+)
+
+// This file and fold.go are the payment's machine: what happened goes in, the
+// records to write come out. Nothing here reads a clock, a journal or a bank.
+
+// reversalDue decides what a reversal that fell due does now: the record that
+// is written first. A recordReversalSent is followed by the message; after a
+// recordDesk nothing is sent. REQUIRES: a reversal is owed.
+func (h *history) reversalDue(saf iso.SAFSchedule, now time.Time) record {
+	switch attempts := h.reversal.attempts - h.reversal.before; {
+	case saf.Expiry > 0 && now.Sub(h.reversal.since) > saf.Expiry:
+		return deskRecord("expired", now)
+	case saf.MaxAttempts > 0 && int(attempts) >= saf.MaxAttempts:
+		return deskRecord("attempts_exhausted", now)
+	}
+	attempt := h.reversal.attempts + 1
+	return record{kind: recordReversalSent, at: now, attempt: attempt, nextAt: now.Add(backoff(saf, attempt-h.reversal.before))}
+}
+
+// deskRecord hands a payment to the operators: the switch stops trying, and
+// nothing is dropped (features I20).
+func deskRecord(reason string, now time.Time) record {
+	return record{kind: recordDesk, at: now, reason: reason}
+}
+
+// reversalVerdict completes the record of a bank's answer to a reversal. desk
+// is set when the bank refused for good: a second record follows.
+func (h *history) reversalVerdict(r *record, saf iso.SAFSchedule) (desk *record) {
+	r.nextAt = r.at.Add(backoff(saf, max(1, r.attempt-min(r.attempt, h.reversal.before))))
+	if r.verdict == iso.ReversalManual {
+		d := deskRecord("refused_with_"+r.responseCode, r.at)
+		return &d
+	}
+	return nil
+}
+
+// lateRecord is the record of an answer that came after its payment was given
+// up. Only a definite decline is written as one: a code in doubt proves
+// nothing.
+func lateRecord(meaning iso.CodeMeaning, code string, now time.Time) record {
+	r := record{kind: recordLateAnswer, at: now, approved: meaning.Approved || meaning.Partial, responseCode: code}
+	if !r.approved && !meaning.InDoubt {
+		r.decline = declineOf(meaning, code)
+	}
+	return r
+}
+
+func declineOf(meaning iso.CodeMeaning, code string) Decline {
+	return Decline{Source: "bank", Code: meaning.Decline, Message: meaning.Message, Retry: meaning.Retry, ResponseCode: code}
+}
+
+// backoff is the pause after the n-th attempt of a schedule.
+func backoff(saf iso.SAFSchedule, attempt uint32) time.Duration {
+	d := float64(saf.First) * math.Pow(max(saf.Factor, 1), float64(attempt))
+	if limit := float64(saf.Cap); limit > 0 && d > limit {
+		d = limit
+	}
+	return time.Duration(d)
+}
+
+// standing is where a payment stands in the journal's small indexes: those that
+// recovery, store-and-forward and the desk read.
+type standing struct{ open, owed, desk bool }
+
+func (h *history) standing() standing {
+	return standing{open: h.in != nil && h.Status == StatusInFlight, owed: h.reversal.queued, desk: h.reversal.desk != ""}
+}
+
+// reindex adds to the command what the step from before to the present changes
+// in the indexes. It is the one place that does.
+func (h *history) reindex(c *storage.Command, before standing) {
+	id, after := h.ID, h.standing()
+	switch {
+	case after.open && !before.open:
+		c.Set(spaceOpen, id[:], nil)
+	case before.open && !after.open:
+		c.DeleteOnce(spaceOpen, id[:])
+	}
+	move := func(space storage.Space, was, is bool) {
+		switch {
+		case is && !was:
+			c.Set(space, id[:], []byte(h.Bank))
+		case was && !is:
+			c.Delete(space, id[:])
+		}
+	}
+	move(spaceReversal, before.owed, after.owed)
+	move(spaceDesk, before.desk, after.desk)
+}
