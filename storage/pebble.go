@@ -371,7 +371,21 @@ func (w watchedFS) watch(name string, f vfs.File, err error) (vfs.File, error) {
 	return countedFile{File: f, syncs: &w.eng.syncs}, nil
 }
 
+// settle makes the names of the folder durable before a marker, which says by
+// its own name which file is current, is made or removed. The engine counts on
+// names reaching the disk in order, and file systems do not promise that: a
+// marker could outlive a power cut that its file did not, or both markers be gone.
+func (w watchedFS) settle(name string) error {
+	if !strings.HasPrefix(w.PathBase(name), "marker.") {
+		return nil
+	}
+	return w.eng.syncDir()
+}
+
 func (w watchedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := w.settle(name); err != nil {
+		return nil, err
+	}
 	f, err := w.FS.Create(name, category)
 	return w.watch(name, f, err)
 }
@@ -384,6 +398,9 @@ func (w watchedFS) ReuseForWrite(oldname, newname string, category vfs.DiskWrite
 func (w watchedFS) Remove(name string) error {
 	if isLog(name) && w.eng.held.hold(name) {
 		return nil
+	}
+	if err := w.settle(name); err != nil {
+		return err
 	}
 	return w.FS.Remove(name)
 }
