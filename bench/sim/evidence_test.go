@@ -35,8 +35,16 @@ func (p *payment) approved() bool {
 }
 
 // onDesk: the switch stopped trying, people must act.
-func (p *payment) onDesk() bool {
-	return p.Status == payswitch.StatusUnknown && p.Resolution != nil && p.Resolution.NextAction == "operator"
+func (p *payment) onDesk() (desk bool) {
+	for _, e := range p.events {
+		switch e.Type {
+		case "desk":
+			desk = true
+		case "reversed", "late_answer":
+			desk = false
+		}
+	}
+	return desk
 }
 
 func (p *payment) has(event string) bool {
@@ -219,30 +227,37 @@ func (w *world) tryTwice(i *instance) {
 }
 
 // spoil damages one file of a copy of the journal: either the start and the
-// proof of the chain say so, or the records are all the same (invariant 15).
-func (e *evidence) spoil() {
-	if !e.damage {
-		return
-	}
-	r := stream(e.seed, 400)
-	d := e.disk.CrashClone(storage.Crash{Unsynced: storage.KeepUnsynced})
+// proof of the chain say so, or the records are all the same (invariant 15). It
+// works outside the bubble: an engine that meets rot ends the goroutine that
+// read it and leaves its own behind.
+func (r *result) spoil() {
+	d := r.disk.CrashClone(storage.Crash{Unsynced: storage.KeepUnsynced})
+	broken := func(format string, args ...any) { r.bad = append(r.bad, violation{15, fmt.Sprintf(format, args...)}) }
 	want, err := statuses(d)
 	if err != nil {
-		e.broken(15, "before any damage: %v", err)
+		broken("before any damage: %v", err)
 		return
 	}
+	dice := stream(r.plan.seed, 400)
 	files := slices.DeleteFunc(d.Files(), func(name string) bool { return len(d.ReadFile(name)) == 0 })
-	name := files[r.IntN(len(files))]
-	what := damage(r, d, name)
-	got, err := statuses(d)
-	e.hit("damage_" + strings.Fields(what)[0])
+	name := files[dice.IntN(len(files))]
+	what := damage(dice, d, name)
+	var got []string
+	err = errors.New("the reader was ended")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		got, err = statuses(d)
+	}()
+	<-ended
+	r.seen["damage_"+strings.Fields(what)[0]]++
 	switch {
 	case err != nil:
-		e.hit("damage_was_loud")
+		r.seen["damage_was_loud"]++
 	case !slices.Equal(want, got):
-		e.broken(15, "%s of %s was not noticed and changed the records", what, name)
+		broken("%s of %s was not noticed and changed the records", what, name)
 	default:
-		e.hit("damage_outside_live_data")
+		r.seen["damage_outside_live_data"]++
 	}
 }
 

@@ -316,12 +316,17 @@ func (i *instance) signedOn() bool {
 	return true
 }
 
-// queued is how many reversals the journal owes and store-and-forward has.
-func (i *instance) queued() int {
-	n := 0
+// sending is how many reversals store-and-forward has.
+func (i *instance) sending() (n int) {
 	for _, b := range i.core.BankStatuses() {
 		n += b.Reversals
 	}
+	return n
+}
+
+// queued is sending, and how many reversals the journal owes.
+func (i *instance) queued() int {
+	n := i.sending()
 	owed, err := i.core.OwedReversals(1000)
 	if err != nil {
 		return max(n, 1)

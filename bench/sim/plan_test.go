@@ -139,6 +139,7 @@ type plan struct {
 	lateBy  time.Duration
 	segment int
 	sync    time.Duration // longest sync of a log
+	until   time.Duration // the faults go on so long at least
 	orders  []*order
 	deaths  []death
 	events  []event
@@ -173,6 +174,9 @@ func draw(seed uint64) *plan {
 	p.banks, p.links, p.window = 1+r.IntN(2), 1+r.IntN(2), 16
 	if oneIn(r, 8) {
 		p.window = 3
+	}
+	if oneIn(r, 2) {
+		p.until = between(r, 3*time.Second, 14*time.Second)
 	}
 	p.latency = between(r, 100*time.Microsecond, 4*time.Millisecond)
 	p.echo = 15 * time.Second
@@ -225,23 +229,23 @@ func (p *plan) drawDeaths(r *rand.Rand) {
 		}
 	}
 	for i := range n {
-		d := death{by: trigger(r.IntN(int(bySpace))), after: between(r, 0, 3*time.Second), ending: ending(r.IntN(int(endings))),
+		d := death{by: trigger(r.IntN(int(bySpace))), after: between(r, 0, 1800*time.Millisecond), ending: ending(r.IntN(int(endings))),
 			loss:   storage.Crash{Unsynced: storage.Unsynced(r.IntN(3)), Seed: r.Uint64()},
 			leaves: oneIn(r, 2), down: between(r, time.Millisecond, 2*time.Second)}
 		if i > 0 && p.faults&crashRecovery != 0 && oneIn(r, 2) {
 			d.by = byRecord
 		}
-		if oneIn(r, 4) {
-			d.after = between(r, 0, 14*time.Second)
+		if oneIn(r, 2) {
+			d.after = between(r, 0, max(p.until, time.Second))
 		}
-		d.k = 1 + r.Uint64N([...]uint64{byTime: 1, byOp: 150, byWrite: 25, byAnswer: 12, byRecord: 60}[d.by])
+		d.k = 1 + r.Uint64N([...]uint64{byTime: 1, byOp: 70, byWrite: 14, byAnswer: 7, byRecord: 45}[d.by])
 		p.deaths = append(p.deaths, d)
 	}
 	for _, broken := range []struct {
 		when fault
 		by   trigger
 		most uint64
-	}{{diskFull, bySpace, 30_000}, {syncError, bySync, 60}} {
+	}{{diskFull, bySpace, 9_000}, {syncError, bySync, 20}} {
 		if p.faults&broken.when != 0 {
 			d := death{by: broken.by, k: 1 + r.Uint64N(broken.most), ending: ending(r.IntN(int(endings))), down: between(r, time.Millisecond, time.Second),
 				loss: storage.Crash{Unsynced: storage.Unsynced(r.IntN(3)), Seed: r.Uint64()}}
@@ -282,7 +286,10 @@ func (p *plan) drawEvents(r *rand.Rand) {
 			e := &p.events[len(p.events)-1]
 			e.size = []time.Duration{time.Millisecond, time.Second, 40 * time.Second, 90 * time.Minute, 24 * time.Hour}[r.IntN(5)]
 			if oneIn(r, 2) {
-				e.size = -min(e.size, 90*time.Minute)
+				// Reversals wait for the wall clock, so a long way back is a long life.
+				if e.size = -min(e.size, time.Minute); oneIn(r, 30) {
+					e.size = -90 * time.Minute
+				}
 			}
 		}
 	}

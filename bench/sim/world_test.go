@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing/synctest"
@@ -36,7 +37,6 @@ type world struct {
 	owed    []payswitch.Owed
 	seen    map[string]int
 	bad     []violation
-	trace   []string
 	tracing bool
 	logText bytes.Buffer
 
@@ -59,11 +59,10 @@ type result struct {
 	plan    *plan
 	bad     []violation
 	seen    map[string]int
-	trace   []string
 	digest  uint64
 	lives   int // instances of the switch
-	opened  uint64
 	virtual time.Duration
+	disk    *storage.Disk
 }
 
 // live lives a plan to its end. REQUIRES: a synctest bubble.
@@ -85,12 +84,13 @@ func live(p *plan, disk *storage.Disk, tracing bool) *result {
 		busy.Go(func() { w.happen(e) })
 	}
 	busy.Wait()
+	time.Sleep(p.until - time.Since(w.begin))
 	w.quieten()
 	w.lastRound()
 	w.settle()
 	w.close()
 	w.judge()
-	return &result{plan: p, bad: w.bad, seen: w.seen, trace: w.trace, digest: w.digest(), lives: len(w.past), virtual: time.Since(w.begin)}
+	return &result{plan: p, bad: w.bad, seen: w.seen, digest: w.digest(), lives: len(w.past), virtual: time.Since(w.begin), disk: w.disk}
 }
 
 type lockedWriter struct{ w *world }
@@ -111,9 +111,7 @@ func (w *world) note(format string, args ...any) {
 	if !w.tracing {
 		return
 	}
-	w.mu.Lock()
-	w.trace = append(w.trace, fmt.Sprintf("%10s  ", time.Since(w.begin))+fmt.Sprintf(format, args...))
-	w.mu.Unlock()
+	fmt.Fprintf(os.Stderr, "%12s  %s\n", time.Since(w.begin).Round(time.Microsecond), fmt.Sprintf(format, args...))
 }
 
 // broken records that an invariant does not hold.
@@ -257,15 +255,15 @@ func (w *world) settle() {
 			w.broken(21, "the links do not come back")
 			return
 		}
-		queued := i.queued()
-		if queued == 0 && time.Since(start) > w.tail() {
+		queued := i.sending()
+		if queued == 0 && time.Since(start) > w.tail() && i.queued() == 0 {
 			return
 		}
 		if time.Since(start) > limit {
 			w.broken(19, "%d reversals are still owed %v after the faults ended", queued, time.Since(start))
 			return
 		}
-		time.Sleep(time.Second)
+		time.Sleep(max(time.Second, time.Since(start)/8))
 		synctest.Wait()
 	}
 }
