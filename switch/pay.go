@@ -58,7 +58,8 @@ func (s *Switch) Pay(a Account, r *PayRequest) (Answer, error) {
 	mine := &flight{fingerprint: r.Fingerprint}
 	if other := s.flights.join(key, mine); other != nil {
 		if other.fingerprint != r.Fingerprint {
-			return Answer{}, errKeyReused
+			// The one that runs may itself be the reuse: what is recorded decides.
+			return s.refuse(a, r, key, errKeyReused)
 		}
 		<-other.done
 		answer := other.answer
