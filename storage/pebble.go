@@ -61,7 +61,17 @@ func openEngine(o *Options, fatal func(error)) (*engine, error) {
 	}
 	po := engineOptions(o)
 	po.FS, po.Lock = e.fs, e.lock
-	po.Logger = &engineLog{log: o.Logger, eng: e, fatal: fatal}
+	log := &engineLog{log: o.Logger, eng: e, fatal: fatal}
+	po.Logger = log
+	// The engine repeats a failed flush for ever. While it opens nobody could see
+	// that, or make room: the start would hang.
+	var opened atomic.Bool
+	po.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
+		if log.Errorf("background error: %v", err); !opened.Load() {
+			log.Fatalf("opening %s: %v", o.Dir, err)
+		}
+	}}
+	defer opened.Store(true)
 	if e.db, err = pebble.Open(o.Dir, po); err != nil {
 		_ = e.lock.Close()
 		if errors.Is(err, pebble.ErrDBDoesNotExist) {
