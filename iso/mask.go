@@ -21,8 +21,9 @@ var maskNames = []string{"none", "pan", "track", "secret", "pin"}
 
 // FieldView is one field for people, already masked. Number 0 is the message type.
 type FieldView struct {
-	Number      int
-	Name, Value string
+	Number int    `json:"number"`
+	Name   string `json:"name"`
+	Value  string `json:"value"` // masked
 }
 
 // Mask hides card data in place by the dialect's mask classes. The message is

@@ -27,7 +27,7 @@ while read -r dir name; do
     continue
   fi
   echo "fuzz: $dir $name for $duration"
-  if ! out=$(go test -run '^$' -fuzz "^${name}\$" -fuzztime "$duration" "$dir" 2>&1); then
+  if ! out=$(go test -run '^$' -fuzz "^${name}\$" -fuzztime "$duration" -fuzzminimizetime 20x "$dir" 2>&1); then
     echo "$out"
     exit 1
   fi

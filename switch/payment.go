@@ -7,6 +7,7 @@
 package payswitch
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/tranzit/tranzit/iso"
@@ -43,6 +44,23 @@ func (s Status) String() string {
 		return statusNames[s]
 	}
 	return "invalid"
+}
+
+// MarshalText is the word of the API.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the word of the API, and in_flight.
+func (s *Status) UnmarshalText(text []byte) error {
+	if string(text) == statusNames[StatusInFlight] {
+		*s = StatusInFlight
+		return nil
+	}
+	parsed, ok := ParseStatus(string(text))
+	if !ok {
+		return fmt.Errorf("%q is not a status", text)
+	}
+	*s = parsed
+	return nil
 }
 
 // ParseStatus is the inverse of String; it refuses what the API never shows.
@@ -206,17 +224,17 @@ type ListPage struct {
 // TimelineEvent is one journal record in words, with the ISO 8583 message that
 // went or came with it, decoded and masked.
 type TimelineEvent struct {
-	Version uint32
-	At      time.Time
-	Type    string // intent, approved, declined, not_sent, unknown, reversal_sent, reversed, late_answer ...
-	Status  Status // after the event
-	Detail  string
-	Message *TimelineMessage
+	Version uint32           `json:"version"`
+	At      time.Time        `json:"at"`
+	Type    string           `json:"type"`   // intent, approved, declined, not_sent, unknown, reversal_sent, reversed, late_answer ...
+	Status  Status           `json:"status"` // after the event
+	Detail  string           `json:"detail"`
+	Message *TimelineMessage `json:"message,omitempty"`
 }
 
 // TimelineMessage is a masked ISO 8583 message.
 type TimelineMessage struct {
-	Direction string // "sent" or "received"
-	MTI       string
-	Fields    []iso.FieldView
+	Direction string          `json:"direction"` // "sent" or "received"
+	MTI       string          `json:"mti"`
+	Fields    []iso.FieldView `json:"fields"`
 }

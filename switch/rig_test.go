@@ -89,7 +89,19 @@ func (r *rig) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	o := Options{Store: r.store, Keys: r.keys, Logger: quiet}
+	r.core, err = New(r.options(r.store))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.core.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// options are the rig's banks and merchants on a store.
+func (r *rig) options(store *storage.Store) Options {
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	o := Options{Store: store, Keys: r.keys, Logger: quiet}
 	one := Merchant{ID: "mer_one", Name: "RIG", City: "BERLIN", Country: "276", MCC: "5411", Keys: []APIKey{{Hash: HashKey([]byte("sk_test_one"))}}}
 	two := one
 	two.ID, two.Keys = "mer_two", []APIKey{{Hash: HashKey([]byte("sk_test_two"))}}
@@ -102,13 +114,7 @@ func (r *rig) start() {
 	}
 	one.Banks = two.Banks[:1]
 	o.Merchants = []Merchant{one, two}
-	r.core, err = New(o)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if err := r.core.Start(); err != nil {
-		r.t.Fatal(err)
-	}
+	return o
 }
 
 // ready waits, in the bubble's time, until every bank is signed on.

@@ -198,9 +198,9 @@ func (s *Switch) Close() {
 
 // ReadyReason is one line of the readiness report.
 type ReadyReason struct {
-	Part   string
-	OK     bool
-	Detail string
+	Part   string `json:"part"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
 }
 
 // Ready tells whether payments can be taken, part by part. The switch is ready
@@ -228,12 +228,12 @@ func (s *Switch) Ready() (ok bool, reasons []ReadyReason) {
 
 // BankStatus is a bank's links and the reversals it owes.
 type BankStatus struct {
-	ID        string
-	Dialect   string
-	Links     acquirers.Status
-	Health    string // healthy, degraded or failing
-	Drained   bool   // by an operator
-	Reversals int    // queued in store-and-forward
+	ID        string           `json:"id"`
+	Dialect   string           `json:"dialect"`
+	Links     acquirers.Status `json:"links"`
+	Health    string           `json:"health"`         // healthy, degraded or failing
+	Drained   bool             `json:"drained"`        // by an operator
+	Reversals int              `json:"reversals_owed"` // in store-and-forward
 }
 
 // BankStatuses reports every bank in configured order.
