@@ -77,7 +77,7 @@ func dialectLintCommand() *cobra.Command {
 
 func dialectDecodeCommand() *cobra.Command {
 	var name string
-	var body bool
+	var body, asJSON bool
 	c := &cobra.Command{
 		Use:   "decode [HEX]",
 		Short: "Print a message field by field, masked; hex or raw bytes from the argument or stdin",
@@ -100,11 +100,15 @@ its length prefix is found out by itself when --body is not given.`,
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]any{"mti": m.MTI.String(), "fields": d.Describe(m)})
+			}
 			printMessage(cmd.OutOrStdout(), d, m)
 			return nil
 		},
 	}
 	c.Flags().StringVarP(&name, "dialect", "d", "ascii87", "built-in dialect or dialect file")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&body, "body", false, "the input has no length prefix and no header")
 	return c
 }
@@ -153,8 +157,7 @@ func decodeAny(d *iso.Dialect, raw []byte, body bool) (*iso.Message, error) {
 }
 
 func printMessage(out io.Writer, d *iso.Dialect, m *iso.Message) {
-	fmt.Fprintf(out, "MTI  %s\n", m.MTI)
 	for _, f := range d.Describe(m) {
-		fmt.Fprintf(out, "%3d  %-40s %s\n", f.Number, f.Name, f.Value)
+		fmt.Fprintf(out, "%3d  %-44s %s\n", f.Number, f.Name, f.Value)
 	}
 }
