@@ -2,5 +2,8 @@
 
 package sim
 
-// defaultSeeds is what fits in a minute and a half of two cores.
-const defaultSeeds = 20_000
+const (
+	defaultSeeds = 4_000
+	pointStep    = 5  // TestCrashPoints takes every so many
+	replaySeeds  = 60 // of TestReplay
+)

@@ -2,5 +2,9 @@
 
 package sim
 
-// defaultSeeds: the race detector makes a life many times dearer.
-const defaultSeeds = 1_500
+// The race detector makes a life many times dearer.
+const (
+	defaultSeeds = 800
+	pointStep    = 37
+	replaySeeds  = 0
+)

@@ -97,7 +97,7 @@ type instance struct {
 
 func newInstance(w *world, n int) *instance {
 	i := &instance{w: w, n: n, disk: w.disk, died: make(chan struct{}), served: make(chan error, 1), began: time.Now()}
-	if n < len(w.deaths) && !w.calm.Load() {
+	if n < len(w.deaths) && (!w.calm.Load() || w.stubborn) {
 		i.death = w.deaths[n]
 		i.doomed.Store(true)
 	}
@@ -202,6 +202,9 @@ func (i *instance) faults(starting bool) (f storage.Faults) {
 
 // disarm cancels a death that has not come. REQUIRES: w.mu.
 func (i *instance) disarm() {
+	if i.w.stubborn {
+		return
+	}
 	i.doomed.Store(false)
 	if i.timer != nil {
 		i.timer.Stop()
@@ -226,7 +229,8 @@ func (i *instance) fatal(err error) {
 // die is the end of the process: what it still does, nobody hears. It is called
 // from any goroutine, also from inside the disk.
 func (i *instance) die(why string) bool {
-	if i.w.calm.Load() && i.death.by != bySpace && i.death.by != bySync || !i.dead.CompareAndSwap(false, true) {
+	late := i.w.calm.Load() && !i.w.stubborn && i.death.by != bySpace && i.death.by != bySync
+	if late || !i.dead.CompareAndSwap(false, true) {
 		return false
 	}
 	i.diedAt = time.Now()
@@ -293,7 +297,7 @@ func (i *instance) end() {
 		i.unlisten()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		if err := i.core.Drain(ctx); err != nil {
+		if err := i.core.Drain(ctx); err != nil && !i.dead.Load() {
 			i.w.broken(22, "drain: %v", err)
 		}
 		i.w.hit("drained")
@@ -301,7 +305,8 @@ func (i *instance) end() {
 	i.core.Close()
 	i.guests.Wait()
 	i.unlisten()
-	if err := i.store.Close(); err != nil {
+	i.phaseIs("closing")
+	if err := i.store.Close(); err != nil && !i.dead.Load() {
 		i.w.broken(22, "closing the journal: %v", err)
 	}
 }

@@ -122,27 +122,29 @@ type event struct {
 
 // plan is a life before it is lived.
 type plan struct {
-	seed    uint64
-	faults  fault
-	http    bool
-	blank   bool // the first instance makes the journal
-	strict  bool // every frame and every answer is compared with the platter
-	logs    bool // keep what is logged and scan it
-	drain   bool
-	damage  bool // at the end, damage a copy of the disk
-	twice   bool // recoveries are tried twice on copies
-	banks   int
-	links   int
-	window  int
-	latency time.Duration
-	echo    time.Duration
-	lateBy  time.Duration
-	segment int
-	sync    time.Duration // longest sync of a log
-	until   time.Duration // the faults go on so long at least
-	orders  []*order
-	deaths  []death
-	events  []event
+	seed     uint64
+	name     string // of a scenario
+	stubborn bool   // deaths come also after the faults ended
+	faults   fault
+	http     bool
+	blank    bool // the first instance makes the journal
+	strict   bool // every frame and every answer is compared with the platter
+	logs     bool // keep what is logged and scan it
+	drain    bool
+	damage   bool // at the end, damage a copy of the disk
+	twice    bool // recoveries are tried twice on copies
+	banks    int
+	links    int
+	window   int
+	latency  time.Duration
+	echo     time.Duration
+	lateBy   time.Duration
+	segment  int
+	sync     time.Duration // longest sync of a log
+	until    time.Duration // the faults go on so long at least
+	orders   []*order
+	deaths   []death
+	events   []event
 }
 
 // stream is the random source of one component, so that one does not shift

@@ -33,7 +33,7 @@ var required = strings.Fields(`
 `)
 
 // requiredSeeds is how many lives reach all of them with room to spare.
-const requiredSeeds = 4000
+const requiredSeeds = 4_000
 
 // countStates names the rare states that a life passed through.
 func (e *evidence) countStates() {

@@ -63,6 +63,7 @@ type result struct {
 	lives   int // instances of the switch
 	virtual time.Duration
 	disk    *storage.Disk
+	ops     uint64 // of the disk, in the first instance's time
 }
 
 // live lives a plan to its end. REQUIRES: a synctest bubble.
@@ -90,7 +91,7 @@ func live(p *plan, disk *storage.Disk, tracing bool) *result {
 	w.settle()
 	w.close()
 	w.judge()
-	return &result{plan: p, bad: w.bad, seen: w.seen, digest: w.digest(), lives: len(w.past), virtual: time.Since(w.begin), disk: w.disk}
+	return &result{plan: p, bad: w.bad, seen: w.seen, digest: w.digest(), lives: len(w.past), virtual: time.Since(w.begin), disk: w.disk, ops: w.past[0].disk.Ops()}
 }
 
 type lockedWriter struct{ w *world }
@@ -276,6 +277,21 @@ func (w *world) tail() time.Duration {
 	return w.lateBy + 3*time.Second
 }
 
+// oneMore starts a last instance after one that died while it was stopping.
+func (w *world) oneMore() {
+	w.disk = w.live.clone
+	i := newInstance(w, len(w.past))
+	i.doomed.Store(false)
+	w.past = append(w.past, i)
+	if err := i.start(); err != nil {
+		w.broken(13, "after a death at the end: %v", err)
+		return
+	}
+	w.enthrone(i)
+	w.settle()
+	i.end()
+}
+
 func (w *world) close() {
 	close(w.stop)
 	w.supervised.Wait()
@@ -285,6 +301,9 @@ func (w *world) close() {
 			w.broken(19, "what is owed cannot be read: %v", err)
 		}
 		w.live.end()
+		if w.live.dead.Load() {
+			w.oneMore()
+		}
 		w.disk = w.live.disk
 	}
 	for _, h := range w.hosts {
