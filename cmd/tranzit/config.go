@@ -177,6 +177,7 @@ func (c *Config) index(n *yaml.Node, path string) {
 var (
 	yamlUnknown = regexp.MustCompile(`line (\d+): field (\S+) not found in type \S+`)
 	yamlLine    = regexp.MustCompile(`line (\d+): (.*)`)
+	yamlKind    = regexp.MustCompile(`cannot unmarshal !!(\w+) (?:` + "`([^`]*)`" + ` )?into (.*)`)
 )
 
 // yamlError turns the library's words into one line of ours.
@@ -185,9 +186,33 @@ func (c *Config) yamlError(err error) error {
 		return fmt.Errorf("%s:%s: unknown key %q", c.file, m[1], m[2])
 	}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		if kind := yamlKind.FindStringSubmatch(m[2]); kind != nil {
+			m[2] = wrongKind(kind[1], kind[2], kind[3])
+		}
 		return fmt.Errorf("%s:%s: %s", c.file, m[1], m[2])
 	}
 	return fmt.Errorf("%s: %w", c.file, err)
+}
+
+// wrongKind words a value of another kind than its key wants, without the
+// names of Go's types.
+func wrongKind(kind, value, want string) string {
+	for _, w := range []struct{ prefix, word string }{
+		{"time.Duration", "a duration such as 500ms, 5s or 1m"}, {"int", "a whole number"}, {"float", "a number"}, {"bool", "true or false"},
+		{"string", "text"}, {"[]", "a list"},
+	} {
+		if strings.HasPrefix(want, w.prefix) {
+			want = w.word
+			break
+		}
+	}
+	if strings.HasPrefix(want, "struct") || strings.HasPrefix(want, "main.") {
+		want = "a group of keys"
+	}
+	if kind == "seq" || kind == "map" {
+		return fmt.Sprintf("a %s stands where %s is wanted", map[string]string{"seq": "list", "map": "group of keys"}[kind], want)
+	}
+	return fmt.Sprintf("%q is not %s", value, want)
 }
 
 // fault is an error about one key, with the nearest line that is known.

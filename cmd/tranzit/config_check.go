@@ -30,6 +30,9 @@ func (c *Config) validate() error {
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		return c.fault("log.format", "%q is not one of json, text", c.Log.Format)
 	}
+	if err := c.validateNumbers(); err != nil {
+		return err
+	}
 	if len(c.Banks) == 0 {
 		return c.fault("banks", "at least one bank is needed")
 	}
@@ -57,6 +60,41 @@ func (c *Config) validate() error {
 		if _, err := c.merchant(i, seen); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// validateNumbers checks the bounds of every number outside the lists. Zero
+// stands for the default.
+func (c *Config) validateNumbers() error {
+	for _, n := range []struct {
+		path     string
+		value    int
+		min, max int
+	}{
+		{"http.max_body", c.HTTP.MaxBody, 0, 1 << 30}, {"http.connections", c.HTTP.Connections, 0, 10_000_000},
+		{"journal.reserve_mib", c.Journal.ReserveMiB, -1, 1 << 20}, {"journal.cache_mib", c.Journal.CacheMiB, 0, 64 << 10},
+		{"journal.memtable_mib", c.Journal.MemtableMiB, 0, 1 << 10}, {"limits.max_in_flight", c.Limits.MaxInFlight, 0, 1_000_000},
+		{"runtime.gc_percent", c.Runtime.GCPercent, 0, 10_000}, {"runtime.memory_mib", c.Runtime.MemoryMiB, 0, 1 << 24},
+		{"runtime.processors", c.Runtime.Processors, 0, 4096},
+	} {
+		if n.value < n.min || n.value > n.max {
+			return c.fault(n.path, "%d is not within %d..%d", n.value, n.min, n.max)
+		}
+	}
+	for _, d := range []struct {
+		path  string
+		value time.Duration
+	}{
+		{"http.read_timeout", c.HTTP.ReadTimeout}, {"http.idle_timeout", c.HTTP.IdleTimeout},
+		{"journal.slow_after", c.Journal.SlowAfter}, {"drain_timeout", c.DrainTimeout},
+	} {
+		if d.value < 0 {
+			return c.fault(d.path, "%s must not be negative", d.value)
+		}
+	}
+	if share := c.Limits.MerchantShare; share < 0 || share > 1 {
+		return c.fault("limits.merchant_share", "%g is not within 0..1", share)
 	}
 	return nil
 }

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// soundConfig is the configuration that every mistake below is made in.
+const soundConfig = `listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+data: data
+log: {level: info, format: json}
+journal: {reserve_mib: 64}
+limits: {max_in_flight: 1000, merchant_share: 0.5}
+banks:
+  - id: alfa
+    dialect: ascii87
+    mode: test
+    endpoints: ["127.0.0.1:9101"]
+    links_per_endpoint: 2
+    window: 64
+    timeouts: {connect: 1s, write: 1s, response: 5s, reversal: 5s}
+    echo: {interval: 30s, timeout: 5s, misses: 2}
+    reconnect: {min: 1s, max: 30s}
+    currencies: [EUR, RUB]
+merchants:
+  - id: shop
+    name: SHOP
+    city: BERLIN
+    country: "276"
+    mcc: "5411"
+    time_zone: Europe/Berlin
+    keys:
+      - {mode: test, key: sk_test_0123456789abcdefgh}
+    banks:
+      - {bank: alfa, merchant_id: M1, terminals: [T1]}
+`
+
+// mistakes are made one at a time: the first text is replaced by the second.
+var mistakes = []struct{ name, from, to string }{
+	{"empty file", soundConfig, ""},
+	{"not yaml", "log: {level", "log: [level"},
+	{"tab as indent", "    city", "\tcity"},
+	{"a list instead of a map", "log: {level: info, format: json}", "log: [info]"},
+	{"unknown key", "data: data", "date: data"},
+	{"unknown key in a bank", "    window: 64", "    windows: 64"},
+	{"unknown key in a merchant", "    city: BERLIN", "    town: BERLIN"},
+	{"key given twice", "admin: 127.0.0.1:0", "listen: 127.0.0.1:1"},
+	{"not a duration", "response: 5s", "response: soon"},
+	{"duration without a unit", "response: 5s", "response: 5"},
+	{"not a number", "window: 64", "window: many"},
+	{"listen without a port", "listen: 127.0.0.1:0", "listen: 127.0.0.1"},
+	{"admin without a port", "admin: 127.0.0.1:0", "admin: localhost"},
+	{"unknown log level", "level: info", "level: loud"},
+	{"unknown log format", "format: json", "format: xml"},
+	{"in flight out of range", "max_in_flight: 1000", "max_in_flight: -5"},
+	{"share above one", "merchant_share: 0.5", "merchant_share: 1.5"},
+	{"negative cache", "journal: {reserve_mib: 64}", "journal: {cache_mib: -1}"},
+	{"memtable too large", "journal: {reserve_mib: 64}", "journal: {memtable_mib: 5000}"},
+	{"negative patience", "journal: {reserve_mib: 64}", "journal: {slow_after: -1s}"},
+	{"negative drain", "data: data", "drain_timeout: -1s"},
+	{"negative body", "data: data", "http: {max_body: -1}"},
+	{"no banks", soundConfig[strings.Index(soundConfig, "banks:\n"):strings.Index(soundConfig, "merchants:\n")], ""},
+	{"no merchants", soundConfig[strings.Index(soundConfig, "merchants:\n"):], ""},
+	{"bank id with spaces", "id: alfa", "id: Alfa Bank"},
+	{"unknown mode", "mode: test\n", "mode: prod\n"},
+	{"direction not there", "mode: test\n", "direction: listen\n"},
+	{"no dialect", "    dialect: ascii87\n", ""},
+	{"unknown dialect", "dialect: ascii87", "dialect: ascii88"},
+	{"no endpoints", `endpoints: ["127.0.0.1:9101"]`, "endpoints: []"},
+	{"endpoint without a port", `"127.0.0.1:9101"`, `"127.0.0.1"`},
+	{"too many links", "links_per_endpoint: 2", "links_per_endpoint: 65"},
+	{"window of one", "window: 64", "window: 1"},
+	{"write not before response", "write: 1s", "write: 5s"},
+	{"negative time", "connect: 1s", "connect: -1s"},
+	{"echo answered after the next", "timeout: 5s, misses", "timeout: 31s, misses"},
+	{"misses out of range", "misses: 2", "misses: -1"},
+	{"reconnect turned round", "min: 1s", "min: 31s"},
+	{"unknown currency", "[EUR, RUB]", "[EUR, RUR]"},
+	{"certificate not there", "    currencies", "    tls: {ca: none.pem}\n    currencies"},
+	{"merchant without an id", "id: shop", `id: ""`},
+	{"name not printable", "name: SHOP", `name: "SHOP\u0416"`},
+	{"country by letters", `country: "276"`, "country: DE"},
+	{"mcc of three digits", `mcc: "5411"`, `mcc: "541"`},
+	{"unknown zone", "Europe/Berlin", "Europe/Atlantis"},
+	{"no key", "      - {mode: test, key: sk_test_0123456789abcdefgh}\n", ""},
+	{"short key", "sk_test_0123456789abcdefgh", "sk_test_1"},
+	{"live key in clear", "{mode: test, key: sk_test_0123456789abcdefgh}", "{mode: live, key: sk_live_0123456789abcdefgh}"},
+	{"hash too short", "key: sk_test_0123456789abcdefgh", "sha256: abcd"},
+	{"secret file not there", "key: sk_test_0123456789abcdefgh", "key: 'file:none.key'"},
+	{"secret not set", "key: sk_test_0123456789abcdefgh", "key: 'env:NO_SUCH_SECRET'"},
+	{"merchant at an unknown bank", "{bank: alfa,", "{bank: beta,"},
+	{"merchant id too long", "merchant_id: M1", "merchant_id: M234567890123456"},
+	{"no terminal", "terminals: [T1]", "terminals: []"},
+}
+
+// TestConfigMistakes holds what `tranzit config check` says about each mistake
+// to a golden file: one line with file, line and key, and exit status 1.
+func TestConfigMistakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "tranzit.yaml")
+	check := func(text string) string {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		root := rootCommand()
+		root.SetArgs([]string{"config", "check", file})
+		root.SetOut(new(bytes.Buffer))
+		err := root.Execute()
+		if err == nil {
+			return ""
+		}
+		return strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), "")
+	}
+	if said := check(soundConfig); said != "" {
+		t.Fatalf("the sound configuration is refused: %s", said)
+	}
+	var golden strings.Builder
+	for _, m := range mistakes {
+		broken := strings.Replace(soundConfig, m.from, m.to, 1)
+		if broken == soundConfig {
+			t.Fatalf("%s: the mistake was not made", m.name)
+		}
+		said := check(broken)
+		switch {
+		case said == "":
+			t.Errorf("%s: accepted", m.name)
+		case strings.Contains(said, "\n"):
+			t.Errorf("%s: more than one line: %q", m.name, said)
+		case !strings.HasPrefix(said, "tranzit.yaml:"):
+			t.Errorf("%s: no file and line: %s", m.name, said)
+		}
+		golden.WriteString(m.name + "\n    " + said + "\n")
+	}
+	path := filepath.Join("testdata", "config_mistakes.golden")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(golden.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if golden.String() != string(want) {
+		t.Errorf("the messages differ from %s; see them with -update\n%s", path, golden.String())
+	}
+}
+
+// TestConfigMistakeEndsTheProcess: the real commands refuse with exit status 1.
+func TestConfigMistakeEndsTheProcess(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "tranzit.yaml")
+	if err := os.WriteFile(file, []byte(strings.Replace(soundConfig, "data: data", "date: data", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t}
+	for _, line := range [][]string{{"config", "check", file}, {"serve", "--config", file}} {
+		out, err := r.command(line...)
+		if want := "tranzit: " + file + ":3: unknown key \"date\"\n"; err == nil || out != want {
+			t.Errorf("%v: %v, says %q, want %q", line, err, out, want)
+		}
+	}
+}
