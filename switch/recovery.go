@@ -115,6 +115,7 @@ func (s *Switch) recoverReversal(id ID) error {
 	var v iso.Values
 	var m iso.Message
 	h.in.fillValues(&v)
+	v.PAN = standIn // the key of the answer holds no card number, but no request is built without one
 	if err := b.dialect.Build(h.in.operation, &v, &m); err == nil {
 		b.remember(&m, id, s.o.Now())
 	}
