@@ -123,7 +123,12 @@ func (h *host) hurt(e event) {
 	}
 }
 
+// stall holds up every link or, for every other duration, the last one only: what
+// stands in it is then overtaken on the others.
 func stall(conns []*simnet.Conn, d time.Duration) {
+	if d%2 == 1 && len(conns) > 1 {
+		conns = conns[len(conns)-1:]
+	}
 	for _, c := range conns {
 		c.Stall(true)
 	}

@@ -280,6 +280,9 @@ func (p *plan) drawEvents(r *rand.Rand) {
 				p.echo = 3 * time.Second
 			}
 			add(what, 2500*time.Millisecond)
+			if what == "stall_bank" && oneIn(r, 2) {
+				p.events[len(p.events)-1].size += 5*time.Second + 300*time.Millisecond
+			}
 		}
 	}
 	if p.faults&clockSteps != 0 {
