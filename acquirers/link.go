@@ -97,6 +97,7 @@ func (k *link) live(ctx context.Context) (up time.Duration) {
 	}
 	k.epoch++
 	l := newLine(k)
+	l.wire = w
 	if l.transport, err = openTransport(w, conn, l.read); err != nil {
 		w.Close()
 		k.lost("the transport does not start")
@@ -144,6 +145,7 @@ type line struct {
 	bank      *Bank
 	link      *link
 	epoch     uint32
+	wire      *wire
 	transport *transport
 	queue     queue
 

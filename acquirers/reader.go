@@ -28,7 +28,11 @@ func (l *line) read(r io.Reader) (err error) {
 			err = errReaderPanic
 			l.bank.aside.alarm("panic", fmt.Sprintf("link %d: %s", l.link.number, err))
 		}
-		l.fail(readCause(err))
+		cause := readCause(err)
+		if broken := l.wire.broken.Load(); broken != nil {
+			cause = "write: " + causeOf(*broken)
+		}
+		l.fail(cause)
 	}()
 	buf := make([]byte, max(readBuffer, l.bank.dialect.MaxFrame()))
 	var from, to int

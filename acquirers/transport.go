@@ -67,12 +67,14 @@ func (t *transport) close() {
 	t.lib.Close()
 }
 
-// wire is the raw connection under TLS. It gives every write a deadline and
-// counts the bytes the kernel took.
+// wire is the raw connection under TLS. It gives every write a deadline,
+// counts the bytes the kernel took and keeps the first error of a write: the
+// library closes the connection on one, and the reader would blame the read.
 type wire struct {
 	net.Conn
 	timeout time.Duration
 	sent    atomic.Int64
+	broken  atomic.Pointer[error]
 }
 
 func (w *wire) Write(p []byte) (int, error) {
@@ -82,6 +84,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	if n > 0 {
 		w.sent.Add(int64(n))
+	}
+	if err != nil {
+		w.broken.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
