@@ -55,6 +55,7 @@ type rig struct {
 type rigPlan struct {
 	settings string                          // further top-level keys of the configuration
 	timeouts string                          // of both banks; default rigTimeouts
+	links    int                             // to each bank; default 2
 	bank     string                          // further keys of both banks
 	via      func(id, address string) string // what the switch dials instead of the bank
 	eager    bool                            // reversals are tried after rigFirstTry, not after seconds
@@ -72,6 +73,9 @@ func newRigWith(t *testing.T, plan rigPlan) *rig {
 	t.Helper()
 	if plan.timeouts == "" {
 		plan.timeouts = rigTimeouts
+	}
+	if plan.links == 0 {
+		plan.links = 2
 	}
 	r := &rig{t: t, dir: t.TempDir(), banks: map[string]*banksim.Bank{}}
 	r.api, r.admin = freeAddress(t), freeAddress(t)
@@ -98,7 +102,7 @@ func newRigWith(t *testing.T, plan rigPlan) *rig {
 		if plan.eager {
 			dialect = eagerDialect(t, b.dialect)
 		}
-		fmt.Fprintf(&banks, rigBank, b.id, dialect, address, plan.timeouts)
+		fmt.Fprintf(&banks, rigBank, b.id, dialect, address, plan.links, plan.timeouts)
 		banks.WriteString(plan.bank)
 	}
 	r.config = filepath.Join(r.dir, "tranzit.yaml")
@@ -135,7 +139,7 @@ func eagerDialect(t *testing.T, name string) string {
 const rigBank = `  - id: %s
     dialect: %s
     endpoints: ["%s"]
-    links_per_endpoint: 2
+    links_per_endpoint: %d
     timeouts: %s
     reconnect: {min: 20ms, max: 100ms}
     institution: "123456"

@@ -290,23 +290,8 @@ func TestKillAtCall(t *testing.T) {
 	}
 	r.wrap = nil
 	r.start()
-	counts := r.finish(lastLost(all))
+	counts := r.finish(all)
 	reached(t, counts, "captured -> captured", "declined -> declined", "unknown -> reversed")
-}
-
-// lastLost drops the wishes that were lost before the process listened, all
-// but a few: there is nothing to learn from their repeats.
-func lastLost(all []*wish) (some []*wish) {
-	lost := 0
-	for _, w := range all {
-		if w.code == 0 {
-			if lost++; lost%4 != 0 {
-				continue
-			}
-		}
-		some = append(some, w)
-	}
-	return some
 }
 
 // TestSlowSync makes every sync of the journal slow while payments keep
