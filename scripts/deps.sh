@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs beyond Go: a C compiler and the C library's
-# headers, which the race detector links with. Does nothing when they are there.
+# headers, which the race detector links with, and strace, by which tests make
+# system calls fail. Does nothing when they are there. Without strace those tests
+# say that they are skipped.
 set -euo pipefail
 
 have_compiler() {
@@ -13,11 +15,20 @@ have_compiler() {
 int main(void) { return 0; }' | "$cc" -x c -o "$out" - >/dev/null 2>&1
 }
 
-if have_compiler; then
+have_strace() { [ "$(uname -s)" != Linux ] || command -v strace >/dev/null 2>&1; }
+
+if have_compiler && have_strace; then
   exit 0
 fi
 
+# without_strace ends well: only some tests of faults are lost.
+without_strace() {
+  echo "deps: strace is missing and $1; the tests that make system calls fail will be skipped" >&2
+  exit 0
+}
+
 if ! command -v apt-get >/dev/null 2>&1; then
+  if have_compiler; then without_strace "there is no apt-get here"; fi
   echo "deps: the race detector needs a C compiler; install gcc and the C library headers with this system's package tool, then run make test again" >&2
   exit 1
 fi
@@ -25,6 +36,7 @@ fi
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
   if ! sudo -n true >/dev/null 2>&1; then
+    if have_compiler; then without_strace "this user may not install it"; fi
     echo "deps: the race detector needs a C compiler; run as root: apt-get install -y gcc libc6-dev" >&2
     exit 1
   fi
@@ -35,18 +47,26 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 install() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y --no-install-recommends gcc libc6-dev </dev/null >"$log" 2>&1
+    apt-get install -y --no-install-recommends "$@" </dev/null >"$log" 2>&1
 }
-echo "deps: installing gcc and libc6-dev for the race detector" >&2
-if ! install; then
+install_or_update() {
+  echo "deps: installing $*" >&2
+  install "$@" && return 0
   "${as_root[@]}" apt-get update </dev/null >"$log" 2>&1 || true
-  if ! install; then
+  install "$@"
+}
+if ! have_compiler; then
+  if ! install_or_update gcc libc6-dev; then
     tail -n 20 "$log" >&2
     echo "deps: apt-get could not install gcc and libc6-dev" >&2
     exit 1
   fi
+  if ! have_compiler; then
+    echo "deps: gcc is installed and still does not compile a C program" >&2
+    exit 1
+  fi
 fi
-if ! have_compiler; then
-  echo "deps: gcc is installed and still does not compile a C program" >&2
-  exit 1
+if ! have_strace && ! install_or_update strace; then
+  tail -n 5 "$log" >&2
+  without_strace "apt-get could not install it"
 fi
