@@ -1,0 +1,213 @@
+package zoo
+
+// journalBugs sit in storage.
+var journalBugs = []bug{
+	{
+		name: "batch-is-not-synced", file: "storage/pebble.go",
+		old:    "func (b *engineBatch) apply() error { return",
+		new:    "func (b *engineBatch) apply() error {\n	if $zoo {\n		return b.db.Apply(b.b, pebble.NoSync)\n	}\n	return",
+		breaks: "what is acknowledged survives a power cut (I1, I2)",
+		by:     test("storage", "TestPowerCut"),
+	},
+	{
+		name: "callers-wake-before-the-sync", file: "storage/commit.go",
+		old: "		err := g.err\n		if err == nil {\n",
+		new: `		err := g.err
+		if $zoo && err == nil {
+			for _, p := range g.items {
+				p.wake <- struct{}{}
+			}
+			g.items = g.items[:0]
+		}
+		if err == nil {
+`,
+		breaks: "a command returns after it is durable (I1, I2)",
+		by:     test("storage", "TestNothingBeforeTheDisk"),
+	},
+	{
+		name: "duplicate-is-answered-unsynced", file: "storage/commit.go",
+		old:    "func (s *Store) settled(r Result) (Result, error) {\n",
+		new:    "$old	if $zoo {\n		return r, nil\n	}\n",
+		breaks: "no answer from unsynced data, also for the loser of a claim (I8)",
+		by:     test("storage", "TestNothingBeforeTheDisk"),
+	},
+	{
+		name: "unsynced-value-is-read", file: "storage/read.go",
+		old:    "	if err := s.settle(); err != nil {\n		return nil, false, err\n	}\n	return val, ok, nil\n",
+		new:    "	if $zoo {\n		return val, ok, nil\n	}\n$old",
+		breaks: "readers see only what a power cut cannot take back (I8)",
+		by:     test("storage", "TestNothingBeforeTheDisk"),
+	},
+	{
+		name: "watermark-is-one-batch-ahead", file: "storage/commit.go",
+		old:    "	w.durable.Store(seq)\n",
+		new:    "	if $zoo {\n		seq++\n	}\n$old",
+		breaks: "readers see only what a power cut cannot take back (I8)",
+		by:     test("storage", "TestWatermarkOfTheSecondBatch"),
+	},
+	{
+		name: "sync-error-is-ignored", file: "storage/commit.go",
+		old: "		if err == nil {\n			err = s.failed()\n		}\n		if err == nil {\n			err = s.anchor.write",
+		new: "		if $zoo {\n			err = nil\n		} else if err == nil {\n			err = s.failed()\n		}\n		if err == nil {\n			err = s.anchor.write",
+		also: []place{{"storage/store.go", "	s.marks.wakeAll()\n	s.o.OnFatal(err)\n",
+			"	if $zoo {\n		s.failure.Store(nil)\n	}\n$old"}},
+		breaks: "after a failed sync nothing is acknowledged",
+		by:     test("storage", "TestSyncError"),
+		hangs:  true,
+	},
+	{
+		name: "failure-is-forgotten", file: "storage/store.go",
+		old:    "	if p := s.failure.Load(); p != nil {\n",
+		new:    "	if p := s.failure.Load(); p != nil && !$zoo {\n",
+		breaks: "a store that failed stays failed",
+		by:     test("storage", "TestSyncError"),
+		hangs:  true,
+	},
+	{
+		name: "first-log-is-not-rotated", file: "storage/pebble.go",
+		old:    "func (e *engine) rotate() error { return",
+		new:    "func (e *engine) rotate() error {\n	if $zoo {\n		return nil\n	}\n	return",
+		breaks: "rot in the first log is noticed (D2)",
+		by:     test("storage", "TestFlippedLog"),
+	},
+	{
+		name: "log-in-an-old-format", file: "storage/pebble.go",
+		old:    "	po.ApplyCompressionSettings(",
+		new:    "	if $zoo {\n		po.FormatMajorVersion = pebble.FormatFlushableIngest\n	}\n$old",
+		breaks: "rot in a log is noticed (D1)",
+		by:     test("storage", "TestFlippedLog"),
+	},
+	{
+		name: "anchor-is-not-written", file: "storage/anchor.go",
+		old:    "	a.last.seq, a.last.hash = seq, head\n",
+		new:    "$old	if $zoo && seq > 0 {\n		return nil\n	}\n",
+		breaks: "the head of the chain is anchored outside the log (I16)",
+		by:     test("storage", "TestAnchorDamage"),
+	},
+	{
+		name: "anchor-is-not-compared", file: "storage/recover.go",
+		old:    "		if err := s.compareAnchor(&m, &last, seq); err != nil {\n",
+		new:    "		if err := s.compareAnchor(&m, &last, seq); err != nil && !$zoo {\n",
+		breaks: "a journal that lost its tail does not open (I15)",
+		by:     test("storage", "TestTruncatedLog"),
+	},
+	{
+		name: "lost-anchor-is-forgiven", file: "storage/recover.go",
+		old:    "	case found && seq > 0:\n",
+		new:    "	case found && seq > 0 && !$zoo:\n",
+		breaks: "a lost anchor is loud (I15)",
+		by:     test("storage", "TestAnchorDamage"),
+	},
+	{
+		name: "torn-anchor-is-believed", file: "storage/anchor.go",
+		old:    "	if len(b) < anchorSlot || anchorSum(b[:60]) != binary.BigEndian.Uint32(b[60:]) {\n",
+		new:    "	if len(b) < anchorSlot || anchorSum(b[:60]) != binary.BigEndian.Uint32(b[60:]) && !$zoo {\n",
+		breaks: "a torn slot of the anchor is no slot (I15)",
+		by:     test("storage", "TestAnchorDamage|TestAnchorSlot"),
+	},
+	{
+		name: "chain-skips-the-body", file: "storage/chain.go",
+		old:    "	c.digest.Write(body)\n",
+		new:    "	if !$zoo {\n		c.digest.Write(body)\n	}\n",
+		breaks: "the chain covers every byte of a record (I16)",
+		by:     test("storage", "TestTampering"),
+	},
+	{
+		name: "chain-forgets-the-batch-before", file: "storage/chain.go",
+		old:    "	c.digest.Write(c.head[:])\n",
+		new:    "	if !$zoo {\n		c.digest.Write(c.head[:])\n	}\n",
+		breaks: "a batch continues the one before (I16)",
+		by:     test("storage", "TestChainHash"),
+	},
+	{
+		name: "record-outside-the-chain-is-fine", file: "storage/read.go",
+		old:    "	if n != want {\n",
+		new:    "	if n != want && !$zoo {\n",
+		breaks: "no record stands outside the chain (I16)",
+		by:     test("storage", "TestTampering"),
+	},
+	{
+		name: "tail-is-not-proven", file: "storage/recover.go",
+		old:    "		if err := s.proveTail(m.store, seq); err != nil {\n",
+		new:    "		if err := s.proveTail(m.store, seq); err != nil && !$zoo {\n",
+		breaks: "the start proves the tail of the chain (I15)",
+		by:     test("storage", "TestStartProvesTheTail"),
+	},
+	{
+		name: "refused-start-destroys-the-evidence", file: "storage/pebble.go",
+		old:    "	if isLog(name) && w.eng.held.hold(name) {\n",
+		new:    "	if isLog(name) && w.eng.held.hold(name) && !$zoo {\n",
+		breaks: "a refused start leaves the journal as it was",
+		by:     test("storage", "TestFlippedLog"),
+	},
+	{
+		name: "end-of-a-counter-is-not-stored", file: "storage/reserve.go",
+		old:    "	p.cmd.put(key, binary.BigEndian.AppendUint64(nil, first+n))\n",
+		new:    "	if $zoo {\n		p.cmd.put(key, binary.BigEndian.AppendUint64(nil, first))\n	} else {\n		p.cmd.put(key, binary.BigEndian.AppendUint64(nil, first+n))\n	}\n",
+		breaks: "a number is given once, also across crashes (I14)",
+		by:     test("storage", "TestReserveNeverGivesANumberTwice"),
+	},
+	{
+		name: "number-is-given-before-its-end-is-durable", file: "storage/reserve.go",
+		old:    "	<-p.wake\n	return first, p.err\n",
+		new:    "	if $zoo {\n		go func() { <-p.wake }()\n		return first, nil\n	}\n$old",
+		breaks: "a number is given once, also across crashes (I14)",
+		by:     test("storage", "TestReserveWaitsForTheDisk"),
+	},
+	{
+		name: "claim-is-not-checked", file: "storage/commit.go",
+		old:    "		if st.kind != stepClaim && st.kind != stepAppend {\n",
+		new:    "		if st.kind != stepClaim && st.kind != stepAppend || st.kind == stepClaim && $zoo {\n",
+		breaks: "a key is claimed once (I6)",
+		by:     test("storage", "TestCommands"),
+	},
+	{
+		name: "version-is-not-checked", file: "storage/commit.go",
+		old:    "		case found && st.kind == stepAppend:\n",
+		new:    "		case found && st.kind == stepAppend && $zoo:\n$old",
+		breaks: "records are never changed (I10)",
+		by:     test("storage", "TestCommands"),
+	},
+	{
+		name: "claims-race", file: "storage/claims.go",
+		old:    "	for !cs.take(p, wanted) {\n	}\n",
+		new:    "	for !$zoo && !cs.take(p, wanted) {\n	}\n",
+		breaks: "of two that claim one key at once, one wins (I6)",
+		by:     test("storage", "TestClaimRace"),
+	},
+	{
+		name: "epoch-is-not-raised", file: "storage/recover.go",
+		old:    "	s.epoch++\n",
+		new:    "	if !$zoo || s.epoch == 0 {\n		s.epoch++\n	}\n",
+		breaks: "no two lives of a store share an epoch",
+		by:     test("storage", "TestOpenTwice"),
+	},
+	{
+		name: "reserve-of-the-disk-is-ignored", file: "storage/admission.go",
+		old:    "	case s.limits.diskLow.Load():\n",
+		new:    "	case s.limits.diskLow.Load() && !$zoo:\n",
+		breaks: "new work stops while room is left for outcomes",
+		by:     test("storage", "TestAdmission"),
+	},
+	{
+		name: "slow-disk-is-ignored", file: "storage/admission.go",
+		old:    "time.Duration(s.age()-since) > s.o.SlowAfter {\n",
+		new:    "time.Duration(s.age()-since) > s.o.SlowAfter && !$zoo {\n",
+		breaks: "new work stops while the disk does not keep up",
+		by:     test("storage", "TestAdmission"),
+	},
+	{
+		name: "folder-is-not-synced", file: "storage/recover.go",
+		old:    "	if err := s.eng.syncDir(); err != nil {\n",
+		new:    "	if err := error(nil); $zoo {\n	} else if err = s.eng.syncDir(); err != nil {\n",
+		breaks: "a new store survives a power cut",
+		by:     test("storage", "TestPowerCut"),
+	},
+	{
+		name: "anchor-runs-ahead-of-the-log", file: "storage/commit.go",
+		old:    "	for g := range s.pipe {\n",
+		new:    "$old		if $zoo && g.err == nil {\n			_ = s.anchor.write(g.seq, g.head)\n			_ = s.anchor.file.Sync()\n		}\n",
+		breaks: "the anchor never claims what is not durable: a power cut must not end in a refused start",
+		by:     test("storage", "TestPowerCut"),
+	},
+}
