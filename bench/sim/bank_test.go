@@ -20,7 +20,8 @@ type host struct {
 
 	mu    sync.Mutex
 	dice  *rand.Rand
-	conns []*simnet.Conn // the bank's ends
+	conns []*simnet.Conn  // the bank's ends
+	lied  map[string]bool // RRNs whose answer was made not to match
 }
 
 // ear is the bank's listener; it remembers the connections, to hurt them.
@@ -40,7 +41,7 @@ func (e ear) Accept() (net.Conn, error) {
 }
 
 func (w *world) openHost(n int) *host {
-	h := &host{w: w, n: n, address: "bank:910" + strconv.Itoa(n), dice: stream(w.seed, 200+uint64(n))}
+	h := &host{w: w, n: n, lied: map[string]bool{}, address: "bank:910" + strconv.Itoa(n), dice: stream(w.seed, 200+uint64(n))}
 	l, err := w.net.Listen(h.address)
 	if err != nil {
 		panic(err)
@@ -140,6 +141,15 @@ func stall(conns []*simnet.Conn, d time.Duration) {
 
 // script is the bank's bad day: some messages meet a fault.
 func (h *host) script(a *banksim.Ask, p *banksim.Plan) {
+	h.disturb(a, p)
+	if p.Fault == banksim.FaultAmount && a.Message.MTI.Class() != 4 {
+		h.mu.Lock()
+		h.lied[string(a.Message.Get(37))] = true
+		h.mu.Unlock()
+	}
+}
+
+func (h *host) disturb(a *banksim.Ask, p *banksim.Plan) {
 	if h.w.calm.Load() || h.w.faults&scriptFaults == 0 {
 		return
 	}

@@ -24,8 +24,20 @@ type payment struct {
 	payswitch.Payment
 	events []payswitch.TimelineEvent
 	bank   int
+	places []string // where it was asked for: the last bank, and those that never got the request
 	order  *order
 	other  bool
+}
+
+// outcome is the first record that says how the payment stands; before it there
+// may be others that ask another bank.
+func (p *payment) outcome() payswitch.TimelineEvent {
+	for _, e := range p.events {
+		if e.Status != payswitch.StatusInFlight {
+			return e
+		}
+	}
+	return payswitch.TimelineEvent{}
 }
 
 func (p *payment) name() string { return p.ID.Text(payswitch.PaymentPrefix) }
@@ -115,7 +127,12 @@ func (e *evidence) readJournal() bool {
 			p = &payment{bank: slices.Index(bankNames, now.Bank)}
 			e.payments = append(e.payments, p)
 		}
-		p.Payment = now
+		if p.Payment = now; now.RRN != "" { // another bank may have been asked before
+			p.bank = slices.Index(bankNames, now.Bank)
+			if at := place(p.bank, now.RRN); e.byRRN[at] == nil {
+				e.byRRN[at], p.places = p, append(p.places, at)
+			}
+		}
 		p.events = append(p.events, event)
 		return nil
 	})
@@ -124,7 +141,6 @@ func (e *evidence) readJournal() bool {
 		return false
 	}
 	for _, p := range e.payments {
-		e.byRRN[place(p.bank, p.RRN)] = p
 		if first := e.byOrder[p.OrderID]; first != nil {
 			e.broken(6, "order %s has two payments: %s and %s", p.OrderID, first.name(), p.name())
 		}

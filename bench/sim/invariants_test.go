@@ -76,7 +76,7 @@ func (e *evidence) durableBeforeAnswer() {
 		switch {
 		case p == nil || p.name() != r.payment.ID:
 			e.broken(2, "%s was told for %s and the journal does not know it", r.payment.Status, r.payment.ID)
-		case len(p.events) < 2 || p.events[1].Status.String() != r.payment.Status:
+		case p.outcome().Status.String() != r.payment.Status:
 			e.broken(2, "%s was told for %s and the journal says otherwise: %s", r.payment.Status, p.name(), p.story())
 		}
 	}
@@ -151,6 +151,13 @@ func (e *evidence) conservation() {
 }
 
 func (e *evidence) oneCharge() {
+	for _, p := range e.payments {
+		for _, at := range p.places[:len(p.places)-1] {
+			if e.requests[at] != nil || e.entries[at] != nil {
+				e.broken(6, "%s went to another bank although the first got it: %s", p.name(), p.story())
+			}
+		}
+	}
 	for _, o := range e.orders {
 		mine, theirs := e.byOrder[o.id(false)], e.byOrder[o.id(true)]
 		if mine != nil && theirs != nil {
@@ -220,6 +227,9 @@ func (e *evidence) noCrossTalk() {
 		if f != nil && (f.field[4] != fmt.Sprintf("%012d", p.Amount) || f.field[2] != p.order.card.Number || f.field[42] != bankMerchant(p.order.merchant)) {
 			e.broken(9, "%s went to the bank with another amount, card or merchant", p.name())
 		}
+		if p.approved() && e.hosts[p.bank].lied[p.RRN] {
+			e.broken(9, "%s is %s by an answer that does not match its request", p.name(), p.Status)
+		}
 		if p.approved() && (entry == nil || p.ApprovalCode != entry.ApprovalCode || entry.Requests == 0 || entry.Amount != p.Amount) {
 			e.broken(9, "%s carries the approval of another payment", p.name())
 		}
@@ -229,7 +239,7 @@ func (e *evidence) noCrossTalk() {
 // follow lists what may come after a state; it was written from the API's page,
 // not from the switch.
 var follow = map[payswitch.Status][]payswitch.Status{
-	payswitch.StatusInFlight: {payswitch.StatusCaptured, payswitch.StatusAuthorized, payswitch.StatusDeclined, payswitch.StatusFailed, payswitch.StatusUnknown},
+	payswitch.StatusInFlight: {payswitch.StatusInFlight, payswitch.StatusCaptured, payswitch.StatusAuthorized, payswitch.StatusDeclined, payswitch.StatusFailed, payswitch.StatusUnknown},
 	payswitch.StatusUnknown:  {payswitch.StatusUnknown, payswitch.StatusReversed, payswitch.StatusDeclined},
 	payswitch.StatusReversed: {payswitch.StatusReversed},
 }
@@ -245,6 +255,9 @@ func (e *evidence) monotonic() {
 					e.broken(10, "%s begins with %s", p.name(), event.Type)
 				}
 				continue
+			}
+			if event.Status == payswitch.StatusInFlight && event.Type != "rerouted" {
+				e.broken(10, "%s: %s while in flight: %s", p.name(), event.Type, p.story())
 			}
 			if !slices.Contains(follow[p.events[i-1].Status], event.Status) {
 				e.broken(10, "%s: %s follows %s: %s", p.name(), event.Status, p.events[i-1].Status, p.story())

@@ -207,6 +207,9 @@ func (p *plan) drawOrders(r *rand.Rand) {
 		if p.faults&cardFaults != 0 && !oneIn(r, 3) {
 			o.card = cards[r.IntN(len(cards))]
 		}
+		if oneIn(r, 4) {
+			o.bank = "" // the switch chooses
+		}
 		if p.faults&repeats != 0 {
 			if oneIn(r, 3) {
 				o.parallel = 2 + r.IntN(2)

@@ -53,7 +53,12 @@ func (e *evidence) like(p *payment, f *frame) {
 	if p.ManualCapture {
 		mti = "0100"
 	}
-	original := mti + fmt.Sprintf("%06d", uint32(p.STAN)) + p.CreatedAt.Format("0102150405")
+	original := mti + fmt.Sprintf("%06d", uint32(p.STAN))
+	if request := e.requests[place(p.bank, p.RRN)]; request != nil {
+		original += request.field[7]
+	} else if len(p.places) == 1 {
+		original += p.CreatedAt.Format("0102150405")
+	}
 	if got := f.field[90]; len(got) < len(original) || got[:len(original)] != original {
 		e.broken(11, "the reversal of %s names %s as its original, not %s", p.name(), got, original)
 	}

@@ -21,7 +21,7 @@ var required = strings.Fields(`
  crash_by_time crash_by_op crash_by_write crash_by_answer crash_by_start crash_drops crash_keeps crash_keeps_some
  two_crashes three_crashes reversal_repeated_after_crash reversal_repeated reversal_of_a_request_that_never_left
  first_reversal_on_the_wire_is_a_repeat repeat_right_after_recovery repeat_after_restart recovery_tried_twice
- not_sent link_lost_with_frames_queued disk_full disk_full_while_reversal_owed sync_failed sync_failed_while_reversal_owed
+ not_sent rerouted link_lost_with_frames_queued disk_full disk_full_while_reversal_owed sync_failed sync_failed_while_reversal_owed
  key_reused joined_in_flight desk_reached refused_bank_unavailable refused_overloaded
  original_after_its_reversal reversal_of_what_the_bank_never_saw reversal_booked_twice reversal_answered_late
  reversal_retry_code bank_away_while_owed event_vanish event_cut event_stall_bank event_stall_switch
@@ -85,6 +85,8 @@ func (e *evidence) countEvents(p *payment) {
 		switch event.Type {
 		case "unknown":
 			e.hit("unknown_" + reasonOf(event.Detail))
+		case "rerouted":
+			e.hit("rerouted")
 		case "not_sent":
 			e.hit("not_sent")
 			if strings.Contains(event.Detail, "link_lost") {
@@ -107,7 +109,7 @@ func (e *evidence) countEvents(p *payment) {
 		}
 		was = event.Status
 	}
-	if p.has("unknown") && reasonOf(p.events[1].Detail) == "restart" {
+	if p.has("unknown") && reasonOf(p.outcome().Detail) == "restart" {
 		if e.requests[place(p.bank, p.RRN)] == nil {
 			e.hit("crash_between_intent_and_wire")
 		} else {
@@ -154,17 +156,17 @@ func (e *evidence) countReply(r *reply) {
 	}
 	p := e.byOrder[r.order.id(r.other)]
 	switch {
-	case r.lost && r.inst >= 0 && p != nil && reasonOf(p.events[1].Detail) != "restart":
+	case r.lost && r.inst >= 0 && p != nil && reasonOf(p.outcome().Detail) != "restart":
 		e.hit("crash_between_outcome_and_answer")
 	case r.replayed && r.inst > 0:
 		if p != nil && !e.after(p.CreatedAt, e.past[r.inst]) && e.faults&clockSteps == 0 {
 			e.hit("repeat_after_restart")
-			if reasonOf(p.events[1].Detail) == "restart" {
+			if reasonOf(p.outcome().Detail) == "restart" {
 				e.hit("repeat_right_after_recovery")
 			}
 		}
 	}
-	if r.replayed && r.from.Before(r.at) && p != nil && e.faults&clockSteps == 0 && r.from.Before(p.events[1%len(p.events)].At) && r.at.After(p.CreatedAt) {
+	if r.replayed && r.from.Before(r.at) && p != nil && e.faults&clockSteps == 0 && r.from.Before(p.outcome().At) && r.at.After(p.CreatedAt) {
 		e.hit("joined_in_flight")
 	}
 }

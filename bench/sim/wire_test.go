@@ -130,11 +130,12 @@ func (i *instance) strictly(frames []frame) {
 }
 
 // strictlyAnswered compares an answer about to be given with the platter.
-func (i *instance) strictlyAnswered(id payswitch.ID) {
+func (i *instance) strictlyAnswered(p *payswitch.Payment) {
+	id := p.ID
 	if !i.w.strict || i.dead.Load() || id.Time().Add(time.Duration(-i.w.clock.Load())).Before(i.began.Add(-time.Millisecond)) || i.w.faults&clockSteps != 0 {
 		return
 	}
-	key := append(id[:], 0, 0, 0, 2)
+	key := append(id[:], 0, 0, 0, byte(p.Version))
 	if !onPlatter(i.disk.CrashClone(storage.Crash{}), key) && !i.dead.Load() {
 		i.w.broken(2, "payment %s is answered and its outcome is not on the platter", id.Text(payswitch.PaymentPrefix))
 	}
