@@ -15,15 +15,17 @@ import (
 
 // Bank is one acquirer's processing center. All methods are goroutine-safe.
 type Bank struct {
-	cfg     Config
-	dialect *iso.Dialect
-	hooks   Hooks
-	log     *slog.Logger
-	links   []*link
-	pending *pending
-	aside   *aside
-	metrics *metrics
-	flights sync.Pool // *flight; per bank, as its channels must stay inside one test bubble
+	cfg      Config
+	dialect  *iso.Dialect
+	hooks    Hooks
+	log      *slog.Logger
+	links    []*link
+	door     *door // nil: we dial
+	pending  *pending
+	aside    *aside
+	metrics  *metrics
+	warnings warnings
+	flights  sync.Pool // *flight; per bank, as its channels must stay inside one test bubble
 
 	ready   atomic.Pointer[[]*line]
 	unready atomic.Pointer[NotReadyError]
@@ -71,7 +73,7 @@ type NotReadyError struct{ Reason string }
 
 func (e *NotReadyError) Error() string { return "bank is not ready: " + e.Reason }
 
-// New makes a bank. It dials nothing before Start. Errors name the field at fault.
+// New makes a bank. It dials nothing and listens nowhere before Start. Errors name the field at fault.
 func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 	if d == nil {
 		return nil, errors.New("acquirers: a dialect is required")
@@ -83,7 +85,7 @@ func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 	switch {
 	case h.NextSeq == nil:
 		return nil, fmt.Errorf("acquirers: bank %q: the hook NextSeq is required", cfg.ID)
-	case cfg.SignOn && !d.Supports(iso.OpSignOn):
+	case (cfg.SignOn || cfg.AwaitSignOn) && !d.Supports(iso.OpSignOn):
 		return nil, fmt.Errorf("acquirers: bank %q: sign-on is wanted and dialect %s has none", cfg.ID, d.ID())
 	}
 	b := &Bank{cfg: cfg, dialect: d, hooks: h, log: cfg.Logger, pending: newPending(),
@@ -94,10 +96,11 @@ func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 	b.unready.Store(&NotReadyError{"not started"})
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.base, b.stopBase = context.WithCancel(context.Background())
-	for range cfg.LinksPerEndpoint {
-		for _, endpoint := range cfg.Endpoints {
-			b.links = append(b.links, &link{bank: b, number: len(b.links) + 1, endpoint: endpoint, state: stateStopped})
-		}
+	for i := range cfg.linkCount() {
+		b.links = append(b.links, &link{bank: b, number: i + 1, endpoint: cfg.endpoint(i), state: stateStopped})
+	}
+	if cfg.Direction == DirectionListen {
+		b.door = newDoor(b)
 	}
 	b.metrics = newMetrics(b)
 	if err := b.metrics.register(); err != nil {
@@ -106,7 +109,7 @@ func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 	return b, nil
 }
 
-// Start begins dialing. Calling it again, or after Close, does nothing.
+// Start begins dialing, or listening. Calling it again, or after Close, does nothing.
 func (b *Bank) Start() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,6 +121,9 @@ func (b *Bank) Start() {
 	b.workers.Go(b.aside.run)
 	for _, k := range b.links {
 		b.running.Go(func() { k.run(b.ctx) })
+	}
+	if b.door != nil {
+		b.running.Go(func() { b.door.run(b.ctx) })
 	}
 }
 
@@ -157,6 +163,9 @@ func (b *Bank) Close() {
 		}
 	}
 	b.running.Wait()
+	if b.door != nil {
+		b.door.clear()
+	}
 	b.stopBase()
 	b.aside.close()
 	b.workers.Wait()
@@ -220,7 +229,11 @@ func (b *Bank) reason() string {
 		return "draining"
 	}
 	s := b.links[0].status()
-	text := "0 of " + strconv.Itoa(len(b.links)) + " links ready; link 1 to " + s.Endpoint + ": " + s.State
+	way := " to "
+	if b.door != nil {
+		way = " on "
+	}
+	text := "0 of " + strconv.Itoa(len(b.links)) + " links ready; link 1" + way + s.Endpoint + ": " + s.State
 	if s.LastError != "" && s.State != string(stateSignedOff) {
 		text += " (" + s.LastError + ")"
 	}

@@ -7,20 +7,39 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/tranzit/tranzit/iso"
 )
 
+// Direction says who makes the connections of a bank.
+type Direction string
+
+// The directions. Payments are asked by us in both.
+const (
+	DirectionDial   Direction = "dial"   // we dial the bank
+	DirectionListen Direction = "listen" // the bank dials us
+)
+
 // Config says how one bank is reached. Zero values take the default named in
 // the field's comment; EnsureDefaults fills them in.
 type Config struct {
 	ID               string
-	Endpoints        []string // host:port, each gets its own links
-	LinksPerEndpoint int      // default 1
-	Window           int      // exchanges in flight per link, both classes together; default 512
-	ReversalShare    int      // part of Window kept for ClassReversal, in exchanges; default a tenth, at least 1
+	Direction        Direction // default DirectionDial
+	Endpoints        []string  // DirectionDial: host:port, each gets its own links
+	LinksPerEndpoint int       // DirectionDial; default 1
+	Listen           string    // DirectionListen: host:port the bank dials
+	MaxPeers         int       // DirectionListen: connections at a time, each is one link; default 2
+
+	// Peers are the addresses a link may lead to; ParsePeer reads one. Empty
+	// allows all, and is refused for DirectionListen: there, all is said as
+	// 0.0.0.0/0 and ::/0.
+	Peers []netip.Prefix
+
+	Window        int // exchanges in flight per link, both classes together; default 512
+	ReversalShare int // part of Window kept for ClassReversal, in exchanges; default a tenth, at least 1
 
 	ConnectTimeout  time.Duration // TCP and TLS together; default 5s
 	WriteTimeout    time.Duration // one write; passing it ends the link; default 3s
@@ -32,16 +51,19 @@ type Config struct {
 	ReconnectMin    time.Duration // default 500ms
 	ReconnectMax    time.Duration // default 30s
 
-	SignOn      bool   // 0800/001 before traffic, 0800/002 before closing
+	SignOn      bool   // we send 0800/001 before traffic, and 0800/002 before closing
+	AwaitSignOn bool   // the bank sends 0800/001 before traffic, within EchoInterval; not together with SignOn
 	Institution string // ours, for network management messages (DE32, DE33)
 	AnyLink     bool   // take an answer from any link of the bank, not only from the one that carried the request
 
 	Logger     *slog.Logger          // default slog.Default
 	Registerer prometheus.Registerer // nil: no metrics are exported
-	TLS        *tls.Config           // nil: plain TCP; without ServerName the endpoint's host is verified
+	TLS        *tls.Config           // nil: plain TCP; without ServerName a dialed endpoint's host is verified
 
 	// Dial opens the raw connection; default a net.Dialer with keep-alive.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Listener opens the raw listener on Listen; default a net.ListenConfig with keep-alive.
+	Listener func(ctx context.Context, network, addr string) (net.Listener, error)
 }
 
 // Hooks are what a bank tells its owner. They are called from one worker
@@ -75,7 +97,9 @@ func orElse[T comparable](value *T, choices ...T) {
 // EnsureDefaults fills what was left out; times the dialect knows come from it.
 func (c *Config) EnsureDefaults(d *iso.Dialect) {
 	habit := d.Behaviour()
+	orElse(&c.Direction, DirectionDial)
 	orElse(&c.LinksPerEndpoint, 1)
+	orElse(&c.MaxPeers, 2)
 	orElse(&c.Window, 512)
 	orElse(&c.ReversalShare, max(1, c.Window/10))
 	orElse(&c.ConnectTimeout, 5*time.Second)
@@ -92,6 +116,9 @@ func (c *Config) EnsureDefaults(d *iso.Dialect) {
 	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
+	}
+	if c.Listener == nil {
+		c.Listener = (&net.ListenConfig{KeepAlive: 15 * time.Second}).Listen
 	}
 }
 
@@ -110,14 +137,11 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%s is %v: want %v to %v", t.name, t.value, wheelTick, maxTimeout)
 		}
 	}
-	links := len(c.Endpoints) * c.LinksPerEndpoint
 	switch {
 	case c.ID == "":
 		return errors.New("id is required")
-	case len(c.Endpoints) == 0:
-		return errors.New("at least one endpoint is required")
-	case c.LinksPerEndpoint < 1 || links > maxLinks:
-		return fmt.Errorf("%d links per endpoint make %d links: want 1 to %d in all", c.LinksPerEndpoint, links, maxLinks)
+	case c.SignOn && c.AwaitSignOn:
+		return errors.New("sign-on is either ours or theirs")
 	case c.Window < 2 || c.Window > maxWindow:
 		return fmt.Errorf("window is %d: want 2 to %d", c.Window, maxWindow)
 	case c.ReversalShare < 1 || c.ReversalShare >= c.Window:
@@ -132,10 +156,64 @@ func (c *Config) Validate() error {
 	case c.ReconnectMin > c.ReconnectMax:
 		return fmt.Errorf("reconnect min %v must not be longer than reconnect max %v", c.ReconnectMin, c.ReconnectMax)
 	}
+	for i, p := range c.Peers {
+		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() {
+			return fmt.Errorf("peer %d is not an exact address range", i)
+		}
+	}
+	switch c.Direction {
+	case DirectionDial:
+		return c.validateDial()
+	case DirectionListen:
+		return c.validateListen()
+	}
+	return fmt.Errorf("direction %q is not one of dial, listen", c.Direction)
+}
+
+func (c *Config) validateDial() error {
+	links := len(c.Endpoints) * c.LinksPerEndpoint
+	switch {
+	case len(c.Endpoints) == 0:
+		return errors.New("at least one endpoint is required")
+	case c.LinksPerEndpoint < 1 || links > maxLinks:
+		return fmt.Errorf("%d links per endpoint make %d links: want 1 to %d in all", c.LinksPerEndpoint, links, maxLinks)
+	}
 	for i, e := range c.Endpoints {
 		if _, _, err := net.SplitHostPort(e); err != nil {
 			return fmt.Errorf("endpoint %d is not host:port", i)
 		}
 	}
 	return nil
+}
+
+func (c *Config) validateListen() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return errors.New("listen is not host:port")
+	}
+	switch t := c.TLS; {
+	case c.MaxPeers < 1 || c.MaxPeers > maxLinks:
+		return fmt.Errorf("max peers is %d: want 1 to %d", c.MaxPeers, maxLinks)
+	case len(c.Peers) == 0:
+		return errors.New("peers are required when the bank dials in; all addresses are 0.0.0.0/0 and ::/0")
+	case t != nil && len(t.Certificates) == 0 && t.GetCertificate == nil && t.GetConfigForClient == nil:
+		return errors.New("TLS needs a certificate when the bank dials in")
+	}
+	return nil
+}
+
+// linkCount is how many links the bank has. REQUIRES: Validate passed.
+func (c *Config) linkCount() int {
+	if c.Direction == DirectionListen {
+		return c.MaxPeers
+	}
+	return len(c.Endpoints) * c.LinksPerEndpoint
+}
+
+// endpoint is where the i-th link leads: one after the other, so that the first
+// links lead to different endpoints.
+func (c *Config) endpoint(i int) string {
+	if c.Direction == DirectionListen {
+		return c.Listen
+	}
+	return c.Endpoints[i%len(c.Endpoints)]
 }

@@ -2,7 +2,10 @@ package acquirers
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,8 +17,8 @@ import (
 // one line after another.
 type link struct {
 	bank     *Bank
-	number   int // from 1
-	endpoint string
+	number   int                  // from 1
+	endpoint string               // where we dial or listen
 	line     atomic.Pointer[line] // the newest, which may be gone
 	epoch    uint32               // of the newest line; only run touches it
 
@@ -35,6 +38,8 @@ const (
 	stateReady     linkState = "ready"
 	stateSignedOff linkState = "signed_off_by_bank"
 	stateWaiting   linkState = "waiting_to_reconnect"
+	stateAwaiting  linkState = "waiting_for_the_bank"
+	stateAccepting linkState = "accepting"
 )
 
 // note records what the link does now; why, when not empty, is the last error.
@@ -51,12 +56,16 @@ func (k *link) note(state linkState, why string) {
 }
 
 // run keeps the link alive until ctx ends: dial, sign on, echo, and again after
-// a pause with jitter, for ever.
+// a pause with jitter, for ever; or attend when the bank dials.
 func (k *link) run(ctx context.Context) {
 	c := &k.bank.cfg
 	defer k.note(stateStopped, "")
+	if k.bank.door != nil {
+		k.attend(ctx)
+		return
+	}
 	for tries := 0; ; tries++ {
-		up := k.live(ctx)
+		up := k.dial(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -64,11 +73,7 @@ func (k *link) run(ctx context.Context) {
 			tries = 0
 		}
 		k.note(stateWaiting, "")
-		timer := time.NewTimer(pause(c.ReconnectMin, c.ReconnectMax, tries))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !rest(ctx, pause(c.ReconnectMin, c.ReconnectMax, tries)) {
 			return
 		}
 	}
@@ -85,19 +90,29 @@ func pause(low, high time.Duration, tries int) time.Duration {
 	return low + rand.N(max(span-low, 0)+1)
 }
 
-// live dials and keeps one line until it is gone or ctx ends. It returns how
-// long the line was ready.
-func (k *link) live(ctx context.Context) (up time.Duration) {
-	b := k.bank
+// dial makes one connection and keeps it until it is gone or ctx ends. It
+// returns how long the line was ready.
+func (k *link) dial(ctx context.Context) (up time.Duration) {
 	k.note(stateDialing, "")
-	w, conn, err := b.cfg.dial(ctx, k.endpoint)
+	w, conn, err := k.bank.cfg.dial(ctx, k.endpoint)
 	if err != nil {
+		if stranger := (*strangerError)(nil); errors.As(err, &stranger) {
+			k.bank.refuse(refusedStranger, stranger.peer)
+		}
 		k.lost("dial: " + causeOf(err))
 		return 0
 	}
+	return k.live(ctx, w, conn)
+}
+
+// live keeps one line on an open connection until it is gone or ctx ends. It
+// returns how long the line was ready.
+func (k *link) live(ctx context.Context, w *wire, conn net.Conn) (up time.Duration) {
+	b := k.bank
 	k.epoch++
 	l := newLine(k)
 	l.wire = w
+	var err error
 	if l.transport, err = openTransport(w, conn, l.read); err != nil {
 		w.Close()
 		k.lost("the transport does not start")
@@ -121,7 +136,7 @@ func (k *link) live(ctx context.Context) (up time.Duration) {
 		l.fail(err.Error())
 		return 0
 	}
-	b.log.Info("link is ready", "bank", b.cfg.ID, "link", k.number, "endpoint", k.endpoint)
+	b.log.Info("link is ready", "bank", b.cfg.ID, "link", k.number, "endpoint", k.endpoint, "peer", conn.RemoteAddr().String())
 	since := time.Now()
 	l.up.Store(true)
 	k.note(stateReady, "")
@@ -132,9 +147,23 @@ func (k *link) live(ctx context.Context) (up time.Duration) {
 	return time.Since(since)
 }
 
+// doubt makes the link's line prove that it lives, when it leads to the peer
+// and was silent for EchoTimeout: a bank that comes back while its old
+// connection is half-open is not kept out until the next regular echo.
+func (k *link) doubt(peer netip.Addr) {
+	l := k.line.Load()
+	if l != nil && l.wire.peer == peer && time.Since(time.Unix(0, l.lastRead.Load())) >= k.bank.cfg.EchoTimeout {
+		signal(l.doubted)
+	}
+}
+
 // lost records why the link has no line.
 func (k *link) lost(why string) {
-	k.note(stateWaiting, why)
+	state := stateWaiting
+	if k.bank.door != nil {
+		state = stateAwaiting
+	}
+	k.note(state, why)
 	if !k.bank.stopping() {
 		k.bank.log.Warn("link is down", "bank", k.bank.cfg.ID, "link", k.number, "endpoint", k.endpoint, "cause", why)
 	}
@@ -162,6 +191,8 @@ type line struct {
 	writerGone chan struct{}
 	readerGone chan struct{}
 	buried     chan struct{} // every flight has its fate
+	welcomed   chan struct{} // capacity 1: the bank signed on
+	doubted    chan struct{} // capacity 1: an echo is wanted now
 
 	// The reader's own.
 	incoming *iso.Message
@@ -178,7 +209,8 @@ type line struct {
 func newLine(k *link) *line {
 	l := &line{bank: k.bank, link: k, epoch: k.epoch, incoming: new(iso.Message),
 		opened: make(chan struct{}), gone: make(chan struct{}), writerGone: make(chan struct{}),
-		readerGone: make(chan struct{}), buried: make(chan struct{})}
+		readerGone: make(chan struct{}), buried: make(chan struct{}),
+		welcomed: make(chan struct{}, 1), doubted: make(chan struct{}, 1)}
 	l.lastRead.Store(time.Now().UnixNano())
 	l.queue.init(2*k.bank.cfg.Window + maxReplies)
 	k.mu.Lock()
@@ -232,7 +264,7 @@ const signOffTimeout = 2 * time.Second
 // signOff tells the bank that we leave. The message is written before the
 // connection closes; its answer is waited for, but not needed.
 func (l *line) signOff() {
-	if l.isGone() || !l.bank.cfg.SignOn || !l.bank.dialect.Supports(iso.OpSignOff) {
+	if c := &l.bank.cfg; l.isGone() || !c.SignOn && !c.AwaitSignOn || !l.bank.dialect.Supports(iso.OpSignOff) {
 		return
 	}
 	if _, err := l.network(iso.OpSignOff, min(signOffTimeout, l.bank.cfg.EchoTimeout)); err != nil {

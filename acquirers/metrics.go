@@ -20,8 +20,9 @@ type metrics struct {
 	garbled         atomic.Uint64 // frames whose body does not decode
 	lostFraming     atomic.Uint64
 	refusedRequests atomic.Uint64 // requests of the bank's own that are answered as not supported
+	refused         [len(refusals)]atomic.Uint64
 
-	linkUpDesc, inFlightDesc, framesDesc, writesDesc, oddDesc *prometheus.Desc
+	linkUpDesc, inFlightDesc, framesDesc, writesDesc, oddDesc, refusedDesc *prometheus.Desc
 }
 
 var rttBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
@@ -42,6 +43,7 @@ func newMetrics(b *Bank) *metrics {
 		framesDesc:   desc("tranzit_bank_frames_total", "Frames exchanged with the bank.", "direction"),
 		writesDesc:   desc("tranzit_bank_writes_total", "Write calls; frames out divided by it is the batch size."),
 		oddDesc:      desc("tranzit_bank_odd_frames_total", "Frames that did not end an exchange as they should.", "kind"),
+		refusedDesc:  desc("tranzit_bank_refused_peers_total", "Connections closed because of who made or took them.", "kind"),
 	}
 }
 
@@ -61,7 +63,7 @@ func (m *metrics) unregister() {
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.rtt.Describe(ch)
-	for _, d := range []*prometheus.Desc{m.linkUpDesc, m.inFlightDesc, m.framesDesc, m.writesDesc, m.oddDesc} {
+	for _, d := range []*prometheus.Desc{m.linkUpDesc, m.inFlightDesc, m.framesDesc, m.writesDesc, m.oddDesc, m.refusedDesc} {
 		ch <- d
 	}
 }
@@ -97,5 +99,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		{"lost_framing", m.lostFraming.Load()}, {"refused_request", m.refusedRequests.Load()}, {"late_dropped", b.aside.lateLost.Load()},
 	} {
 		count(m.oddDesc, odd.value, odd.kind)
+	}
+	for i, kind := range refusals {
+		count(m.refusedDesc, m.refused[i].Load(), kind)
 	}
 }

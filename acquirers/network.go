@@ -25,13 +25,20 @@ const (
 	codeUnsupported = "40"
 )
 
-func nothing() {}
+// effect is what a request of the bank's own changes here.
+type effect struct {
+	before func() // done before its answer is queued
+	after  func() // done when its answer is queued
+}
+
+var nothing effect
 
 // decide chooses the answer to a request of the bank's own and what happens
-// once it is built. Only what this side really does is answered as done: it
+// once it is built: a bank that signs off gets nothing behind the answer, one
+// that signs on gets nothing before it. Only what this side really does is answered as done: it
 // holds no keys, so a key change is refused, and no business request of a bank
 // is served.
-func (l *line) decide(m *iso.Message) (code string, after func()) {
+func (l *line) decide(m *iso.Message) (code string, do effect) {
 	b := l.bank
 	if m.MTI.Class() == classNetwork {
 		op, known := b.dialect.NetworkOperation(m)
@@ -39,12 +46,12 @@ func (l *line) decide(m *iso.Message) (code string, after func()) {
 		case known && op == iso.OpEcho:
 			return codeDone, nothing
 		case known && op == iso.OpSignOn:
-			return codeDone, func() { l.bankSigned(true) }
+			return codeDone, effect{after: func() { l.bankSigned(true) }}
 		case known && op == iso.OpSignOff:
-			return codeDone, func() { l.bankSigned(false) }
+			return codeDone, effect{before: func() { l.bankSigned(false) }}
 		}
 		if c := string(m.Get(fieldNetworkCode)); c == networkCutoverStart || c == networkCutoverDone {
-			return codeDone, func() { b.log.Info("bank cut-over", "bank", b.cfg.ID, "link", l.link.number) }
+			return codeDone, effect{before: func() { b.log.Info("bank cut-over", "bank", b.cfg.ID, "link", l.link.number) }}
 		}
 	}
 	b.metrics.refusedRequests.Add(1)
@@ -55,7 +62,9 @@ func (l *line) decide(m *iso.Message) (code string, after func()) {
 // bankSigned follows the bank's own sign-on and sign-off.
 func (l *line) bankSigned(on bool) {
 	l.signedOff.Store(!on)
-	if !on {
+	if on {
+		signal(l.welcomed)
+	} else {
 		l.bank.aside.alarm("bank_signed_off", fmt.Sprintf("link %d", l.link.number))
 	}
 	l.bank.refresh()
@@ -109,13 +118,19 @@ func printable(code string) string {
 	return code
 }
 
-// signOn makes the line ready for traffic: sign-on when configured, then one
+// signOn makes the line ready for traffic: sign-on as configured, then one
 // echo, because a host may accept a sign-on and not work.
 func (l *line) signOn() error {
 	b := l.bank
-	if b.cfg.SignOn {
+	switch {
+	case b.cfg.SignOn:
 		l.link.note(stateSigningOn, "")
 		if _, err := l.network(iso.OpSignOn, b.cfg.EchoTimeout); err != nil {
+			return err
+		}
+	case b.cfg.AwaitSignOn:
+		l.link.note(stateSigningOn, "")
+		if err := l.awaitSignOn(); err != nil {
 			return err
 		}
 	}
@@ -125,6 +140,22 @@ func (l *line) signOn() error {
 	return nil
 }
 
+// awaitSignOn waits for the bank's sign-on, which the reader answers.
+func (l *line) awaitSignOn() error {
+	timer := time.NewTimer(l.bank.cfg.EchoInterval)
+	defer timer.Stop()
+	select {
+	case <-l.welcomed:
+		return nil
+	case <-l.gone:
+		return errNoSignOn
+	case <-timer.C:
+		return errNoSignOn
+	}
+}
+
+var errNoSignOn = errors.New("the bank did not sign on")
+
 func (l *line) echo() error {
 	answered, err := l.network(iso.OpEcho, l.bank.cfg.EchoTimeout)
 	if answered {
@@ -133,23 +164,25 @@ func (l *line) echo() error {
 	return err
 }
 
-// watch echoes whenever the bank was silent for EchoInterval and returns when
+// watch echoes whenever the bank was silent for EchoInterval, or is doubted, and returns when
 // the line is gone, or ctx ends, or EchoMisses echoes in a row met nothing but
 // silence.
 func (l *line) watch(ctx context.Context) {
 	c := &l.bank.cfg
 	timer := time.NewTimer(c.EchoInterval)
 	defer timer.Stop()
-	for misses := 0; ; {
+	for misses, asked := 0, false; ; {
 		select {
 		case <-l.gone:
 			return
 		case <-ctx.Done():
 			return
+		case <-l.doubted:
+			asked = true
 		case <-timer.C:
 		}
 		silent := time.Since(time.Unix(0, l.lastRead.Load()))
-		if silent < c.EchoInterval {
+		if silent < c.EchoInterval && !asked {
 			misses = 0
 			timer.Reset(c.EchoInterval - silent)
 			continue
@@ -161,10 +194,11 @@ func (l *line) watch(ctx context.Context) {
 		}
 		switch {
 		case errors.Is(err, errNoTrace), l.lastRead.Load() != heard:
-			misses = 0
+			misses, asked = 0, false
 			timer.Reset(c.EchoInterval)
 			continue
 		case errors.Is(err, errNoEcho):
+			asked = false
 			timer.Reset(c.EchoInterval)
 			continue
 		}

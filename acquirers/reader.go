@@ -140,7 +140,7 @@ func (l *line) serve(m *iso.Message) error {
 		b.aside.alarm("unknown_message", fmt.Sprintf("link %d: type %s", l.link.number, m.MTI))
 		return nil
 	}
-	code, after := l.decide(m)
+	code, do := l.decide(m)
 	l.values = iso.Values{ResponseCode: code, SentAt: l.readAt.UTC(), LocalAt: l.readAt, Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
 	err := b.dialect.Answer(m, &l.values, &l.reply)
 	if err == nil {
@@ -151,9 +151,17 @@ func (l *line) serve(m *iso.Message) error {
 		b.aside.alarm("unanswerable_request", fmt.Sprintf("link %d: type %s", l.link.number, m.MTI))
 		return nil
 	}
-	after()
-	if !l.enqueue(l.outgoing, nil, 0) && !l.isGone() {
-		return errBankFlooding
+	if do.before != nil {
+		do.before()
+	}
+	if !l.enqueue(l.outgoing, nil, 0) {
+		if !l.isGone() {
+			return errBankFlooding
+		}
+		return nil
+	}
+	if do.after != nil {
+		do.after()
 	}
 	return nil
 }

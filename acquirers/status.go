@@ -13,6 +13,7 @@ type Status struct {
 	Payment  WindowStatus `json:"payment"`
 	Reversal WindowStatus `json:"reversal"`
 	Links    []LinkStatus `json:"links"`
+	Refused  uint64       `json:"refused_peers,omitempty"` // connections closed because of who made or took them
 }
 
 // WindowStatus is one class's part of the window.
@@ -24,8 +25,9 @@ type WindowStatus struct {
 // LinkStatus is one link. Times are zero when the event has not happened.
 type LinkStatus struct {
 	Number    int           `json:"number"`
-	Endpoint  string        `json:"endpoint"`
-	State     string        `json:"state"` // stopped, dialing, signing_on, ready, signed_off_by_bank, waiting_to_reconnect
+	Endpoint  string        `json:"endpoint"` // where we dial or listen
+	Peer      string        `json:"peer,omitempty"`
+	State     string        `json:"state"` // stopped, dialing or accepting, signing_on, ready, signed_off_by_bank, waiting_to_reconnect or waiting_for_the_bank
 	Since     time.Time     `json:"since,omitzero"`
 	Opened    uint64        `json:"opened"` // connections made so far
 	InFlight  int           `json:"in_flight"`
@@ -50,6 +52,9 @@ func (b *Bank) Status() Status {
 	for _, k := range b.links {
 		s.Links = append(s.Links, k.status())
 	}
+	for i := range refusals {
+		s.Refused += b.metrics.refused[i].Load()
+	}
 	return s
 }
 
@@ -66,6 +71,7 @@ func (k *link) status() LinkStatus {
 	if s.State == string(stateReady) && l.signedOff.Load() {
 		s.State = string(stateSignedOff)
 	}
+	s.Peer = l.wire.RemoteAddr().String()
 	s.InFlight, s.Queued, s.RTT = int(l.inFlight.Load()), l.queue.len(), time.Duration(l.rtt.Load())
 	s.LastRead = time.Unix(0, l.lastRead.Load()).UTC()
 	if at := l.lastEcho.Load(); at != 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -73,6 +74,7 @@ func (t *transport) close() {
 type wire struct {
 	net.Conn
 	timeout time.Duration
+	peer    netip.Addr // zero when it is no IP address
 	sent    atomic.Int64
 	broken  atomic.Pointer[error]
 }
@@ -100,7 +102,11 @@ func (c *Config) dial(ctx context.Context, endpoint string) (*wire, net.Conn, er
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &wire{Conn: raw, timeout: c.WriteTimeout}
+	w := &wire{Conn: raw, timeout: c.WriteTimeout, peer: peerOf(raw)}
+	if !c.admits(w.peer) {
+		raw.Close()
+		return nil, nil, &strangerError{w.peer}
+	}
 	if c.TLS == nil {
 		return w, w, nil
 	}
@@ -117,12 +123,28 @@ func (c *Config) dial(ctx context.Context, endpoint string) (*wire, net.Conn, er
 	return w, secure, nil
 }
 
+// welcome makes an accepted connection ready for messages: TLS over it when
+// configured, within ConnectTimeout.
+func (c *Config) welcome(ctx context.Context, w *wire) (net.Conn, error) {
+	if c.TLS == nil {
+		return w, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.ConnectTimeout)
+	defer cancel()
+	secure := tls.Server(w, c.TLS)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return secure, nil
+}
+
 // causeOf words a failure without quoting it: texts of errors may carry bytes
 // of the peer.
 func causeOf(err error) string {
 	var timeout net.Error
 	var unverified *tls.CertificateVerificationError
 	var op *net.OpError
+	var stranger *strangerError
 	switch {
 	case err == nil:
 		return "no reason given"
@@ -130,6 +152,8 @@ func causeOf(err error) string {
 		return "closed by the bank"
 	case errors.Is(err, net.ErrClosed), errors.Is(err, connection.ErrConnectionClosed):
 		return "connection closed"
+	case errors.As(err, &stranger):
+		return stranger.Error()
 	case errors.As(err, &unverified):
 		return "the bank's certificate is not trusted"
 	case errors.As(err, &timeout) && timeout.Timeout():

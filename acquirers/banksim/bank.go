@@ -22,14 +22,15 @@ type Bank struct {
 	stats counters
 	stan  atomic.Uint32 // of messages the bank starts
 
-	mu       sync.Mutex
-	started  bool
-	closed   bool
-	listener net.Listener
-	web      *http.Server
-	webAddr  string
-	links    []*link
-	lastID   int
+	mu          sync.Mutex
+	started     bool
+	closed      bool
+	listener    net.Listener // nil: the bank dials
+	stopDialing context.CancelFunc
+	web         *http.Server
+	webAddr     string
+	links       []*link
+	lastID      int
 
 	work sync.WaitGroup
 }
@@ -56,39 +57,60 @@ func New(cfg Config) (*Bank, error) {
 }
 
 // Start opens the ports and serves until Close. It returns when both ports
-// accept connections. Call it once.
+// accept connections; with Connect it returns before the first link is made.
+// Call it once.
 func (b *Bank) Start() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.started || b.closed {
 		return errors.New("banksim: Start may be called once")
 	}
-	ln := b.cfg.Listener
-	if ln == nil {
-		var err error
-		if ln, err = net.Listen("tcp", b.cfg.Listen); err != nil {
-			return fmt.Errorf("banksim: %w", err)
-		}
+	ln, err := b.listen()
+	if err != nil {
+		return fmt.Errorf("banksim: %w", err)
 	}
 	web := b.cfg.BooksListener
 	if web == nil && b.cfg.BooksListen != "" {
-		var err error
 		if web, err = net.Listen("tcp", b.cfg.BooksListen); err != nil {
-			return errors.Join(fmt.Errorf("banksim: books: %w", err), ln.Close())
+			if ln != nil {
+				err = errors.Join(err, ln.Close())
+			}
+			return fmt.Errorf("banksim: books: %w", err)
+		}
+	}
+	b.started, b.listener = true, ln
+	ctx, stop := context.WithCancel(context.Background())
+	b.stopDialing = stop
+	b.mode.Store(&mode{name: ModeNormal, delay: b.cfg.Delay, jitter: b.cfg.Jitter, changed: make(chan struct{})})
+	b.clock = newClock(b.books, b.cfg.Seed)
+	b.spawn(b.clock.run)
+	if ln != nil {
+		b.spawn(func() { b.accept(ln) })
+	} else {
+		for range b.cfg.ConnectLinks {
+			b.spawn(func() { b.keepConnected(ctx) })
+		}
+	}
+	if web != nil {
+		b.serveBooks(web)
+	}
+	return nil
+}
+
+// listen opens the ISO 8583 port; with Connect there is none.
+func (b *Bank) listen() (ln net.Listener, err error) {
+	if b.cfg.Connect != "" {
+		return nil, nil
+	}
+	if ln = b.cfg.Listener; ln == nil {
+		if ln, err = net.Listen("tcp", b.cfg.Listen); err != nil {
+			return nil, err
 		}
 	}
 	if b.cfg.TLS != nil {
 		ln = tls.NewListener(ln, b.cfg.TLS)
 	}
-	b.started, b.listener = true, ln
-	b.mode.Store(&mode{name: ModeNormal, delay: b.cfg.Delay, jitter: b.cfg.Jitter, changed: make(chan struct{})})
-	b.clock = newClock(b.books, b.cfg.Seed)
-	b.spawn(b.clock.run)
-	b.spawn(func() { b.accept(ln) })
-	if web != nil {
-		b.serveBooks(web)
-	}
-	return nil
+	return ln, nil
 }
 
 // Run starts the bank and serves until ctx ends.
@@ -113,9 +135,12 @@ func (b *Bank) Close() error {
 	b.closed = true
 	web, links := b.web, slices.Clone(b.links)
 	b.mu.Unlock()
-	err := b.listener.Close()
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
+	b.stopDialing()
+	var err error
+	if b.listener != nil {
+		if err = b.listener.Close(); errors.Is(err, net.ErrClosed) {
+			err = nil
+		}
 	}
 	if web != nil {
 		err = errors.Join(err, web.Close())
@@ -128,8 +153,14 @@ func (b *Bank) Close() error {
 	return err
 }
 
-// Addr is the address of the ISO 8583 port. REQUIRES: Start succeeded.
-func (b *Bank) Addr() string { return b.listener.Addr().String() }
+// Addr is the address of the ISO 8583 port; "" = none, as the bank dials.
+// REQUIRES: Start succeeded.
+func (b *Bank) Addr() string {
+	if b.listener == nil {
+		return ""
+	}
+	return b.listener.Addr().String()
+}
 
 // BooksAddr is the address of the books' HTTP port; "" = none.
 func (b *Bank) BooksAddr() string { return b.webAddr }
@@ -168,7 +199,8 @@ func (b *Bank) isClosed() bool {
 	return b.closed
 }
 
-func (b *Bank) admit(conn net.Conn) {
+// admit makes a connection a link. Nil: the bank takes none, and it was closed.
+func (b *Bank) admit(conn net.Conn) *link {
 	b.mu.Lock()
 	if b.closed || b.mode.Load().name == ModeRefuse || len(b.links) >= b.cfg.MaxLinks {
 		b.mu.Unlock()
@@ -176,7 +208,7 @@ func (b *Bank) admit(conn net.Conn) {
 		if err := conn.Close(); err != nil {
 			b.cfg.Logger.Debug("closing a refused link")
 		}
-		return
+		return nil
 	}
 	b.lastID++
 	l := newLink(b, b.lastID, conn)
@@ -192,6 +224,7 @@ func (b *Bank) admit(conn net.Conn) {
 	if b.cfg.EchoInterval > 0 {
 		b.clock.after(b.cfg.EchoInterval, true, due{link: l, act: actEcho})
 	}
+	return l
 }
 
 func (b *Bank) forget(l *link) {

@@ -1,6 +1,7 @@
 package banksim
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -32,9 +33,19 @@ type Config struct {
 
 	Listen        string       // host:port of the ISO 8583 port; default 127.0.0.1:0
 	Listener      net.Listener // used instead of Listen when given; the bank closes it
-	TLS           *tls.Config  // nil: plain TCP
+	TLS           *tls.Config  // nil: plain TCP; the bank is the server, or the client with Connect
 	BooksListen   string       // host:port of the books' HTTP port; "" = none
 	BooksListener net.Listener // used instead of BooksListen when given; the bank closes it
+
+	// Connect is the switch's host:port: the bank dials it and listens nowhere.
+	// A link that ends is dialed again after ReconnectMin, and after up to
+	// ReconnectMax while that fails.
+	Connect                    string
+	ConnectLinks               int           // links kept; default 1
+	ReconnectMin, ReconnectMax time.Duration // default 100ms and 5s
+	SignsOn                    bool          // the bank sends the sign-on of each link it dialed
+	// Dial opens the raw connection; default a net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	Delay  time.Duration // how long the bank thinks before every answer; 0..1h
 	Jitter time.Duration // added to Delay, uniform in [0, Jitter); 0..1h
@@ -81,6 +92,18 @@ func (c *Config) EnsureDefaults() {
 	if c.WriteTimeout == 0 {
 		c.WriteTimeout = 10 * time.Second
 	}
+	if c.ConnectLinks == 0 {
+		c.ConnectLinks = 1
+	}
+	if c.ReconnectMin == 0 {
+		c.ReconnectMin = 100 * time.Millisecond
+	}
+	if c.ReconnectMax == 0 {
+		c.ReconnectMax = max(5*time.Second, c.ReconnectMin)
+	}
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
+	}
 	if c.PieceGap == 0 {
 		c.PieceGap = 5 * time.Millisecond
 	}
@@ -121,6 +144,8 @@ func (c *Config) Validate() error {
 		{"EchoInterval", c.EchoInterval, 0, 24 * time.Hour},
 		{"WriteTimeout", c.WriteTimeout, time.Millisecond, time.Hour},
 		{"PieceGap", c.PieceGap, time.Microsecond, time.Minute},
+		{"ReconnectMin", c.ReconnectMin, time.Millisecond, time.Hour},
+		{"ReconnectMax", c.ReconnectMax, c.ReconnectMin, time.Hour},
 	} {
 		if d.d < d.min || d.d > d.max {
 			return fmt.Errorf("banksim: %s is %v; it must be within %v..%v", d.name, d.d, d.min, d.max)
@@ -128,6 +153,18 @@ func (c *Config) Validate() error {
 	}
 	if c.EchoInterval != 0 && c.EchoInterval < 10*time.Millisecond {
 		return fmt.Errorf("banksim: EchoInterval is %v; it must be 0 or at least 10ms", c.EchoInterval)
+	}
+	if c.Connect != "" {
+		switch _, _, err := net.SplitHostPort(c.Connect); {
+		case err != nil:
+			return fmt.Errorf("banksim: Connect %q is not host:port", c.Connect)
+		case c.Listener != nil:
+			return errors.New("banksim: Connect and Listener exclude each other")
+		case c.ConnectLinks < 1 || c.ConnectLinks > c.MaxLinks:
+			return fmt.Errorf("banksim: ConnectLinks is %d; it must be within 1..%d", c.ConnectLinks, c.MaxLinks)
+		case c.SignsOn && !c.Dialect.Supports(iso.OpSignOn):
+			return fmt.Errorf("banksim: SignsOn: dialect %s has no sign-on", c.Dialect.ID())
+		}
 	}
 	if c.MaxLinks < 1 || c.MaxLinks > 65535 {
 		return fmt.Errorf("banksim: MaxLinks is %d; it must be within 1..65535", c.MaxLinks)

@@ -1,6 +1,6 @@
-// Package banksim is a bank's host: it listens for a switch over TCP, answers
-// ISO 8583 messages of any dialect, keeps books of its own, and misbehaves on
-// request.
+// Package banksim is a bank's host: it listens for a switch over TCP, or dials
+// one, answers ISO 8583 messages of any dialect, keeps books of its own, and
+// misbehaves on request.
 //
 // It is written from what a bank does and knows nothing of how a switch decides
 // outcomes: it imports package iso for the dialect, and nothing else of the

@@ -25,6 +25,7 @@ type link struct {
 	wake chan struct{} // the writer has something to do
 
 	signedOn atomic.Bool
+	heard    atomic.Bool // the switch sent something
 
 	// Of the reader alone.
 	req, ans  iso.Message
@@ -77,6 +78,7 @@ func (l *link) run() {
 		n, err := l.conn.Read(buf[w:])
 		w += n
 		if n > 0 {
+			l.heard.Store(true)
 			if !l.mayRead() {
 				return
 			}

@@ -49,7 +49,18 @@ func (n *Net) Listen(addr string) (*Listener, error) {
 
 // Dial connects to a listener, after one latency. It has the signature of
 // net.Dialer.DialContext.
-func (n *Net) Dial(ctx context.Context, _, addr string) (net.Conn, error) {
+func (n *Net) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return n.DialFrom("near")(ctx, network, addr)
+}
+
+// DialFrom is Dial for one whose own address the listener is to see.
+func (n *Net) DialFrom(local string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return n.dial(ctx, address(local), addr)
+	}
+}
+
+func (n *Net) dial(ctx context.Context, local address, addr string) (net.Conn, error) {
 	n.mu.Lock()
 	l, o := n.listeners[addr], n.options
 	n.mu.Unlock()
@@ -66,6 +77,7 @@ func (n *Net) Dial(ctx context.Context, _, addr string) (net.Conn, error) {
 		return nil, opError("dial", syscall.ECONNREFUSED)
 	}
 	near, far := Pipe(o)
+	near.local, far.remote = local, local
 	near.remote, far.local = l.addr, l.addr
 	select {
 	case l.backlog <- far:
