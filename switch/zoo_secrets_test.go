@@ -1,0 +1,131 @@
+package payswitch
+
+import (
+	"bytes"
+	"encoding/hex"
+	"log/slog"
+	"reflect"
+	"testing"
+
+	"github.com/tranzit/tranzit/acquirers"
+	"github.com/tranzit/tranzit/acquirers/banksim"
+	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
+)
+
+// secretsOf are the forms in which a request's card data could stand somewhere.
+func secretsOf(q *PayRequest) map[string][]byte {
+	pan := q.PAN.Append(nil)
+	packed, _ := hex.DecodeString(string(pan))
+	return map[string][]byte{"the card number": pan, "the packed card number": packed, "the card number in hex": []byte(hex.EncodeToString(pan)),
+		"the verification code": q.CVC.Append(nil), "the authentication value": []byte(q.ThreeDS.CAVV)}
+}
+
+// TestNoSecretsAtRest: neither a record nor a log line holds card data, also
+// when a payment goes wrong.
+func TestNoSecretsAtRest(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		var log bytes.Buffer
+		r.core.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		a := r.account("one")
+		var paid []*PayRequest
+		for _, does := range []banksim.Behaviour{banksim.Approve, banksim.Decline51, banksim.ChargedWithoutAnswer, banksim.WrongAmount, banksim.LateAnswer} {
+			q := r.request("key "+string(does), cardOf(does), 100)
+			q.CVC, _ = iso.ParseCVC([]byte("7391"))
+			q.ThreeDS = ThreeDS{ECI: "05", CAVV: "AAABBWFlmQAAAABjRWWZEEFgFz+="}
+			r.wants(a, q, "alfa", "")
+			paid = append(paid, q)
+		}
+		r.pass(3 * rigResponse)
+		var records bytes.Buffer
+		if err := r.store.AllRecords(func(_ storage.ID, _ uint32, body []byte) bool {
+			records.Write(body)
+			records.WriteByte(0xff)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r.stop()
+		for _, q := range paid {
+			for what, secret := range secretsOf(q) {
+				if bytes.Contains(records.Bytes(), secret) {
+					t.Errorf("%s stands in a record of %s", what, q.IdempotencyKey)
+				}
+				if bytes.Contains(log.Bytes(), secret) {
+					t.Errorf("%s of %s stands in the log", what, q.IdempotencyKey)
+				}
+			}
+		}
+		if records.Len() < 1000 || log.Len() == 0 {
+			t.Errorf("%d bytes of records and %d of log: nothing was looked at", records.Len(), log.Len())
+		}
+	})
+}
+
+// TestAnswersAreMasked: what a bank sends back of a card is masked before it is
+// recorded.
+func TestAnswersAreMasked(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		w, b := newWork(), r.core.order[0]
+		card := cardOf(banksim.Approve)
+		for _, fate := range []acquirers.Fate{acquirers.Answered, acquirers.Refuted} {
+			m := new(iso.Message)
+			m.MTI = iso.MTIFinancialAnswer
+			m.SetString(fieldPAN, card)
+			m.SetString(fieldResponseCode, "00")
+			m.SetString(48, "920037391")
+			w.exchange.Answer = m
+			outcome := r.core.outcome(b, w, fate)
+			if body := outcome.encode(nil); bytes.Contains(body, []byte(card)) || bytes.Contains(body, []byte("7391")) {
+				t.Errorf("%s: the answer is recorded as it came: %q", fate, body)
+			}
+		}
+	})
+}
+
+// TestSealIsBound: a sealed card number opens under its own payment only.
+func TestSealIsBound(t *testing.T) {
+	keys := newRig(t).keys
+	pan, err := iso.ParsePAN([]byte(cardOf(banksim.Approve)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := keys.seal(nil, pan, ID{1})
+	if got, err := keys.open(sealed, ID{1}); err != nil || got != pan {
+		t.Errorf("its own payment: %v", err)
+	}
+	if _, err := keys.open(sealed, ID{2}); err == nil {
+		t.Error("another payment opened it")
+	}
+	sealed[len(sealed)-1] ^= 1
+	if _, err := keys.open(sealed, ID{1}); err == nil {
+		t.Error("a changed seal opened")
+	}
+}
+
+// TestWorkIsWiped: after a payment its scratch memory holds nothing of the card.
+func TestWorkIsWiped(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		q, w := r.request("key", cardOf(banksim.Approve), 100), newWork()
+		q.CVC, _ = iso.ParseCVC([]byte("7391"))
+		way, err := r.core.dir.Load().route("mer_one", "alfa").take(r.core.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.wish = q
+		in := intent{way: way, operation: iso.OpPurchase, mcc: "5411", nameLocation: "X", country: "276", amount: 100, currency: q.Currency,
+			localAt: r.core.now(), card: Card{Expiry: q.Expiry}}
+		if err := w.build(r.core.order[0], &in); err != nil {
+			t.Fatal(err)
+		}
+		arena := reflect.ValueOf(&w.request).Elem().FieldByName("arena")
+		all := arena.Slice(0, arena.Cap()).Bytes()
+		if !bytes.Contains(all, q.CVC.Append(nil)) {
+			t.Fatal("the message holds no verification code: the test looks at nothing")
+		}
+		w.reset()
+		if len(bytes.Trim(all, "\x00")) != 0 || !w.values.PAN.IsZero() || !w.values.CVC.IsZero() || w.wish != nil {
+			t.Error("the scratch memory still holds the payment")
+		}
+	})
+}
