@@ -129,8 +129,13 @@ func (e *evidence) readJournal() bool {
 		}
 		if p.Payment = now; now.RRN != "" { // another bank may have been asked before
 			p.bank = slices.Index(bankNames, now.Bank)
-			if at := place(p.bank, now.RRN); e.byRRN[at] == nil {
+			at := place(p.bank, now.RRN)
+			switch e.byRRN[at] {
+			case nil:
 				e.byRRN[at], p.places = p, append(p.places, at)
+			case p:
+			default:
+				e.broken(14, "RRN %s of bank %d was given to %s and to %s", now.RRN, p.bank, e.byRRN[at].name(), p.name())
 			}
 		}
 		p.events = append(p.events, event)

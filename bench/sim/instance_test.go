@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -90,13 +91,15 @@ type instance struct {
 	guests  sync.WaitGroup
 
 	mu    sync.Mutex
+	dice  *rand.Rand
 	conns []*tap
 	shops []net.Conn
 	timer *time.Timer
 }
 
 func newInstance(w *world, n int) *instance {
-	i := &instance{w: w, n: n, disk: w.disk, died: make(chan struct{}), served: make(chan error, 1), began: time.Now()}
+	i := &instance{w: w, n: n, disk: w.disk, died: make(chan struct{}), served: make(chan error, 1), began: time.Now(),
+		dice: stream(w.seed, 500+uint64(n))}
 	if n < len(w.deaths) && (!w.calm.Load() || w.stubborn) {
 		i.death = w.deaths[n]
 		i.doomed.Store(true)

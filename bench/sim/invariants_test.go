@@ -152,7 +152,7 @@ func (e *evidence) conservation() {
 
 func (e *evidence) oneCharge() {
 	for _, p := range e.payments {
-		for _, at := range p.places[:len(p.places)-1] {
+		for _, at := range p.places[:max(1, len(p.places))-1] {
 			if e.requests[at] != nil || e.entries[at] != nil {
 				e.broken(6, "%s went to another bank although the first got it: %s", p.name(), p.story())
 			}

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"bytes"
+	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers/simnet"
@@ -36,6 +38,10 @@ func (t *tap) Write(p []byte) (int, error) {
 	if i.dead.Load() {
 		return 0, errUnplugged
 	}
+	if i.refuses() {
+		_ = t.Conn.Close()
+		return 0, errRefused
+	}
 	frames := t.decode(p)
 	i.strictly(frames)
 	last := false
@@ -61,6 +67,19 @@ func (t *tap) Write(p []byte) (int, error) {
 		w.note("wire %d -> %s: %s stan %s rrn %s amount %s", i.n, bankNames[t.bank], f.mti, f.field[11], f.field[37], f.field[4])
 	}
 	return n, err
+}
+
+var errRefused = &net.OpError{Op: "write", Net: "sim", Err: syscall.ECONNRESET}
+
+// refuses: now and then the network takes no byte of a write, so that what was
+// in it provably never left.
+func (i *instance) refuses() bool {
+	if i.w.faults&linkFaults == 0 || i.w.calm.Load() {
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return oneIn(i.dice, 12)
 }
 
 // dieAtWrite is die, but spares the connection of t until its bytes have left.
