@@ -17,11 +17,12 @@ func bankCommand() *cobra.Command {
 	var dialect string
 	cfg := banksim.Config{}
 	c := &cobra.Command{
-		Use:   "bank --dialect NAME --listen ADDR",
+		Use:   "bank --dialect NAME (--listen ADDR | --connect ADDR)",
 		Short: "Run a simulated bank host with books of its own",
 		Long: `Bank answers ISO 8583 requests in one dialect, as a bank's host would. It keeps
 its own books, readable as JSON, and misbehaves on demand: by card, by amount,
-or by a call to its control port.
+or by a call to its control port. With --connect it dials the switch instead of
+waiting for it, and dials again whenever a link ends.
 
 Test cards:
 
@@ -40,7 +41,11 @@ Test cards:
 			if err := sim.Start(); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "bank %s listens on %s", d.ID(), sim.Addr())
+			where := "listens on " + sim.Addr()
+			if cfg.Connect != "" {
+				where = "dials " + cfg.Connect
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "bank %s %s", d.ID(), where)
 			if books := sim.BooksAddr(); books != "" {
 				fmt.Fprintf(cmd.OutOrStdout(), ", books on http://%s/books", books)
 			}
@@ -51,6 +56,10 @@ Test cards:
 	}
 	c.Flags().StringVar(&dialect, "dialect", "ascii87", "built-in dialect or dialect file")
 	c.Flags().StringVar(&cfg.Listen, "listen", "127.0.0.1:9101", "address for the switch")
+	c.Flags().StringVar(&cfg.Connect, "connect", "", "host:port of a switch to dial; nothing is listened on")
+	c.Flags().IntVar(&cfg.ConnectLinks, "links", 1, "with --connect: links to keep")
+	c.Flags().BoolVar(&cfg.SignsOn, "sign-on", false, "with --connect: the bank sends the sign-on")
+	c.MarkFlagsMutuallyExclusive("connect", "listen")
 	c.Flags().StringVar(&cfg.BooksListen, "books", "", "address for the books and the control port; empty: none")
 	c.Flags().DurationVar(&cfg.Delay, "delay", 0, "think time before every answer")
 	c.Flags().DurationVar(&cfg.LateBy, "late-by", 20*time.Second, "how late the late-answer cards answer")

@@ -65,6 +65,9 @@ type BankConfig struct {
 	Mode             string   `yaml:"mode"`
 	Endpoints        []string `yaml:"endpoints"`
 	Direction        string   `yaml:"direction"`
+	Listen           string   `yaml:"listen"`
+	Peers            []string `yaml:"peers"`
+	MaxPeers         int      `yaml:"max_peers"`
 	LinksPerEndpoint int      `yaml:"links_per_endpoint"`
 	Window           int      `yaml:"window"`
 	ReversalShare    int      `yaml:"reversal_share"`
@@ -83,7 +86,7 @@ type BankConfig struct {
 		Min time.Duration `yaml:"min"`
 		Max time.Duration `yaml:"max"`
 	} `yaml:"reconnect"`
-	SignOn      *bool    `yaml:"sign_on"`
+	SignOn      signOn   `yaml:"sign_on"`
 	Institution string   `yaml:"institution"`
 	Forwarder   string   `yaml:"forwarder"`
 	Currencies  []string `yaml:"currencies"`
@@ -93,6 +96,30 @@ type BankConfig struct {
 		Key        string `yaml:"key"`
 		ServerName string `yaml:"server_name"`
 	} `yaml:"tls"`
+}
+
+// signOn says who signs a link on.
+type signOn string
+
+const (
+	signOnOurs   signOn = "ours"
+	signOnTheirs signOn = "theirs"
+	signOnNone   signOn = "none"
+)
+
+// UnmarshalYAML implements yaml.Unmarshaler. true stands for ours, false for
+// none.
+func (s *signOn) UnmarshalYAML(n *yaml.Node) error {
+	var yes bool
+	switch {
+	case n.Decode(&yes) != nil:
+		*s = signOn(n.Value)
+	case yes:
+		*s = signOnOurs
+	default:
+		*s = signOnNone
+	}
+	return nil
 }
 
 // MerchantConfig is one merchant of the configuration.
@@ -272,10 +299,7 @@ func (c *Config) ensureDefaults() {
 		b := &c.Banks[i]
 		setDefault(&b.Mode, "test")
 		setDefault(&b.Direction, "dial")
-		if b.SignOn == nil {
-			yes := true
-			b.SignOn = &yes
-		}
+		setDefault(&b.SignOn, signOnOurs)
 	}
 	for i := range c.Merchants {
 		setDefault(&c.Merchants[i].TimeZone, "UTC")

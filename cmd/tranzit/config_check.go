@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -40,8 +41,13 @@ func (c *Config) validate() error {
 		return c.fault("merchants", "at least one merchant is needed")
 	}
 	seen := map[string]bool{}
+	ports := map[string]string{c.Listen: "listen", c.Admin: "admin"}
 	for i := range c.Banks {
 		b := &c.Banks[i]
+		if where, taken := ports[b.Listen]; taken && b.Listen != "" {
+			return c.fault(fmt.Sprintf("banks[%d].listen", i), "%q is taken by %s", b.Listen, where)
+		}
+		ports[b.Listen] = fmt.Sprintf("banks[%d].listen", i)
 		if seen[b.ID] {
 			return c.fault(fmt.Sprintf("banks[%d].id", i), "%q is used twice", b.ID)
 		}
@@ -109,17 +115,14 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 		return none, c.fault(at("id"), "%q must be 1 to 32 of a-z, 0-9, - and _", b.ID)
 	case b.Mode != "test" && b.Mode != "live":
 		return none, c.fault(at("mode"), "%q is not one of test, live", b.Mode)
-	case b.Direction != "dial":
-		return none, c.fault(at("direction"), "%q is not supported yet: only dial", b.Direction)
-	case len(b.Endpoints) == 0:
-		return none, c.fault(at("endpoints"), "at least one host:port is needed")
+	case !slices.Contains([]signOn{signOnOurs, signOnTheirs, signOnNone}, b.SignOn):
+		return none, c.fault(at("sign_on"), "%q is not one of true, false, ours, theirs, none", b.SignOn)
 	case b.Dialect == "":
 		return none, c.fault(at("dialect"), "a dialect is needed; built in are %s", strings.Join(iso.Builtins(), ", "))
 	}
-	for j, e := range b.Endpoints {
-		if _, _, err := net.SplitHostPort(e); err != nil {
-			return none, c.fault(fmt.Sprintf("banks[%d].endpoints[%d]", i, j), "%q is not host:port", e)
-		}
+	peers, err := c.bankWay(i)
+	if err != nil {
+		return none, err
 	}
 	for j, code := range b.Currencies {
 		if _, err := iso.ParseCurrency(code); err != nil {
@@ -131,10 +134,12 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 		return none, c.fault(at("dialect"), "%v", err)
 	}
 	link := acquirers.Config{
-		ID: b.ID, Endpoints: b.Endpoints, LinksPerEndpoint: b.LinksPerEndpoint, Window: b.Window, ReversalShare: b.ReversalShare,
+		ID: b.ID, Direction: acquirers.Direction(b.Direction), Endpoints: b.Endpoints, LinksPerEndpoint: b.LinksPerEndpoint,
+		Listen: b.Listen, Peers: peers, MaxPeers: b.MaxPeers, Window: b.Window, ReversalShare: b.ReversalShare,
 		ConnectTimeout: b.Timeouts.Connect, WriteTimeout: b.Timeouts.Write, ResponseTimeout: b.Timeouts.Response,
 		ReversalTimeout: b.Timeouts.Reversal, EchoInterval: b.Echo.Interval, EchoTimeout: b.Echo.Timeout, EchoMisses: b.Echo.Misses,
-		ReconnectMin: b.Reconnect.Min, ReconnectMax: b.Reconnect.Max, SignOn: *b.SignOn, Institution: b.Institution,
+		ReconnectMin: b.Reconnect.Min, ReconnectMax: b.Reconnect.Max, Institution: b.Institution,
+		SignOn: b.SignOn == signOnOurs, AwaitSignOn: b.SignOn == signOnTheirs,
 	}
 	if link.TLS, err = c.bankTLS(i); err != nil {
 		return none, err
@@ -148,11 +153,54 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 		Acquirer: b.Institution, Forwarder: b.Forwarder}, nil
 }
 
+// bankWay checks how the bank is reached, keys that belong to the other
+// direction included, and reads its peers.
+func (c *Config) bankWay(i int) (peers []netip.Prefix, err error) {
+	b := &c.Banks[i]
+	at := func(key string) string { return fmt.Sprintf("banks[%d].%s", i, key) }
+	_, _, listenErr := net.SplitHostPort(b.Listen)
+	dials := b.Direction == "dial"
+	switch {
+	case !dials && b.Direction != "listen":
+		return nil, c.fault(at("direction"), "%q is not one of dial, listen", b.Direction)
+	case dials && len(b.Endpoints) == 0:
+		return nil, c.fault(at("endpoints"), "at least one host:port is needed")
+	case dials && b.Listen != "":
+		return nil, c.fault(at("listen"), "needs direction: listen")
+	case dials && b.MaxPeers != 0:
+		return nil, c.fault(at("max_peers"), "needs direction: listen")
+	case !dials && len(b.Endpoints) != 0:
+		return nil, c.fault(at("endpoints"), "are dialed: with direction: listen the bank dials us")
+	case !dials && b.LinksPerEndpoint != 0:
+		return nil, c.fault(at("links_per_endpoint"), "is of dialed links: with direction: listen it is max_peers")
+	case !dials && listenErr != nil:
+		return nil, c.fault(at("listen"), "%q is not host:port", b.Listen)
+	case !dials && len(b.Peers) == 0:
+		return nil, c.fault(at("peers"), "the addresses the bank dials from are needed; all are 0.0.0.0/0 and ::/0")
+	case b.MaxPeers < 0:
+		return nil, c.fault(at("max_peers"), "must not be negative")
+	}
+	for j, e := range b.Endpoints {
+		if _, _, err := net.SplitHostPort(e); err != nil {
+			return nil, c.fault(fmt.Sprintf("banks[%d].endpoints[%d]", i, j), "%q is not host:port", e)
+		}
+	}
+	for j, text := range b.Peers {
+		p, err := acquirers.ParsePeer(text)
+		if err != nil {
+			return nil, c.fault(fmt.Sprintf("banks[%d].peers[%d]", i, j), "%q: %v", text, err)
+		}
+		peers = append(peers, p)
+	}
+	return peers, nil
+}
+
 func (c *Config) bankTLS(i int) (*tls.Config, error) {
 	t := c.Banks[i].TLS
 	if t == nil {
 		return nil, nil
 	}
+	listens := c.Banks[i].Direction == "listen"
 	at := func(key string) string { return fmt.Sprintf("banks[%d].tls.%s", i, key) }
 	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.CA != "" {
@@ -160,9 +208,12 @@ func (c *Config) bankTLS(i int) (*tls.Config, error) {
 		if err != nil {
 			return nil, c.fault(at("ca"), "%v", err)
 		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
 			return nil, c.fault(at("ca"), "%s holds no certificate", t.CA)
+		}
+		if out.RootCAs = pool; listens {
+			out.RootCAs, out.ClientCAs, out.ClientAuth = nil, pool, tls.RequireAndVerifyClientCert
 		}
 	}
 	if t.Cert != "" || t.Key != "" {
@@ -171,6 +222,18 @@ func (c *Config) bankTLS(i int) (*tls.Config, error) {
 			return nil, c.fault(at("cert"), "%v", err)
 		}
 		out.Certificates = []tls.Certificate{pair}
+	}
+	if !listens {
+		return out, nil
+	}
+	switch {
+	case len(out.Certificates) == 0:
+		return nil, c.fault(at("cert"), "cert and key are needed with direction: listen")
+	case t.ServerName != "" && t.CA == "":
+		return nil, c.fault(at("server_name"), "needs ca: without it no certificate of the bank is asked for")
+	case t.ServerName != "":
+		out.ServerName = ""
+		out.VerifyConnection = func(s tls.ConnectionState) error { return s.PeerCertificates[0].VerifyHostname(t.ServerName) }
 	}
 	return out, nil
 }

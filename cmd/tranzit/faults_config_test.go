@@ -70,7 +70,7 @@ var mistakes = []struct{ name, from, to string }{
 	{"no merchants", soundConfig[strings.Index(soundConfig, "merchants:\n"):], ""},
 	{"bank id with spaces", "id: alfa", "id: Alfa Bank"},
 	{"unknown mode", "mode: test\n", "mode: prod\n"},
-	{"direction not there", "mode: test\n", "direction: listen\n"},
+	{"direction not there", "mode: test\n", "direction: both\n"},
 	{"no dialect", "    dialect: ascii87\n", ""},
 	{"unknown dialect", "dialect: ascii87", "dialect: ascii88"},
 	{"no endpoints", `endpoints: ["127.0.0.1:9101"]`, "endpoints: []"},
