@@ -52,11 +52,18 @@ func (p *payment) onDesk() (desk bool) {
 		switch e.Type {
 		case "desk":
 			desk = true
-		case "reversed", "late_answer":
+		case "reversed":
 			desk = false
+		case "late_answer":
+			desk = desk && !approval(e)
 		}
 	}
 	return desk
+}
+
+// approval: the late answer was one.
+func approval(e payswitch.TimelineEvent) bool {
+	return strings.Contains(e.Detail, "code 00") || strings.Contains(e.Detail, "code 10")
 }
 
 func (p *payment) has(event string) bool {

@@ -119,7 +119,7 @@ func (e *evidence) countEvents(p *payment) {
 }
 
 func (e *evidence) countLate(event payswitch.TimelineEvent, was payswitch.Status, attempts int) {
-	approved := strings.Contains(event.Detail, "code 00") || strings.Contains(event.Detail, "code 10")
+	approved := approval(event)
 	switch {
 	case approved && was == payswitch.StatusReversed:
 		e.hit("late_approval_after_reversed")
