@@ -83,7 +83,7 @@ func (h *host) misbehave(e event) {
 		}
 		i.guests.Done()
 	}
-	time.Sleep(e.size)
+	pass(e.size)
 	switch e.what {
 	case banksim.ActSignOff:
 		h.control(banksim.Control{Mode: banksim.ActSignOn})
@@ -133,7 +133,7 @@ func stall(conns []*simnet.Conn, d time.Duration) {
 	for _, c := range conns {
 		c.Stall(true)
 	}
-	time.Sleep(d)
+	pass(d)
 	for _, c := range conns {
 		c.Stall(false)
 	}

@@ -49,19 +49,19 @@ func (r *reply) sure() bool {
 
 // serve lives one order of a merchant.
 func (w *world) serve(o *order) {
-	time.Sleep(o.at)
+	pass(o.at)
 	var other sync.WaitGroup
 	if o.reuse > 0 {
-		other.Go(func() { time.Sleep(o.reuse); w.ask(o, true) })
+		other.Go(func() { pass(o.reuse); w.ask(o, true) })
 	}
 	for try := 0; ; try++ {
 		if w.askAll(o, try) || try >= o.patience {
 			break
 		}
-		time.Sleep(30*time.Millisecond<<try + time.Duration(o.n)*time.Microsecond)
+		pass(30*time.Millisecond<<try + time.Duration(o.n)*time.Microsecond)
 	}
 	for _, pause := range o.repeats {
-		time.Sleep(pause)
+		pass(pause)
 		w.ask(o, false)
 	}
 	other.Wait()

@@ -313,3 +313,6 @@ func (w *world) close() {
 		time.Sleep(30 * time.Second) // the HTTP library notices its end late
 	}
 }
+
+// pass lets the bubble's time pass.
+func pass(d time.Duration) { time.Sleep(d) }
