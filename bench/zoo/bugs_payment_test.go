@@ -172,7 +172,7 @@ var paymentBugs = []bug{
 		old:    "	if !allowed(recordLateAnswer, h.Status) {\n",
 		new:    "	if !allowed(recordLateAnswer, h.Status) || h.Status == StatusReversed && $zoo {\n",
 		breaks: "an approval after the reversal's acknowledgement is reversed again (I12)",
-		by:     lives(400),
+		by:     test("switch", "TestApprovalAfterTheAcknowledgement"),
 	},
 	{
 		name: "late-decline-stands-down-a-sent-reversal", file: "switch/fold.go",

@@ -109,14 +109,14 @@ var reversalBugs = []bug{
 		old:    "	if _, ok := q.present[id]; !ok {\n",
 		new:    "	if _, ok := q.present[id]; !ok || $zoo {\n",
 		breaks: "reversals of one payment go one after the other",
-		by:     lives(400),
+		by:     test("switch", "TestReversalQueue"),
 	},
 	{
 		name: "late-acknowledgement-frees-a-running-reversal", file: "switch/late.go",
 		old:    "	if verdict != iso.ReversalDone || b.saf.sending(id) {\n",
 		new:    "	if verdict != iso.ReversalDone || b.saf.sending(id) && !$zoo {\n",
 		breaks: "reversals of one payment go one after the other",
-		by:     lives(400),
+		by:     test("switch", "TestAcknowledgementDuringARepeat"),
 	},
 	{
 		name: "late-acknowledgement-is-any-code", file: "switch/late.go",
@@ -130,7 +130,7 @@ var reversalBugs = []bug{
 		old:    "		if b.link.Ready() != nil {\n",
 		new:    "		if b.link.Ready() != nil && !$zoo {\n",
 		breaks: "reversals pause while the bank is away: an attempt that cannot leave is none",
-		by:     script("bank_mute_for_an_hour"),
+		by:     test("switch", "TestReversalsWaitForTheBank"),
 	},
 	{
 		name: "operator-settles-what-is-not-on-the-desk", file: "switch/control.go",
@@ -205,7 +205,7 @@ var recoveryBugs = []bug{
 			`	"github.com/tranzit/tranzit/acquirers"` + "\n$old" + "// $zoo\n",
 		}},
 		breaks: "recovery resolves, it never pays again (I13)",
-		by:     lives(200),
+		by:     test("switch", "TestRecoveryPaysNothing"),
 	},
 	{
 		name: "late-answers-are-unknown-after-restart", file: "switch/recovery.go",

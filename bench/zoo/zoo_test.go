@@ -43,7 +43,7 @@ type killer struct {
 
 const (
 	patience      = 100 * time.Second // for a killer
-	hangPatience  = 10 * time.Second  // for one that is expected to stand still
+	hangPatience  = 6 * time.Second   // for one that is expected to stand still
 	buildPatience = 8 * time.Minute   // on a machine that has built nothing yet
 )
 
