@@ -83,13 +83,17 @@ func (h *host) accept(l net.Listener) {
 			return
 		}
 		hc := &hostConn{host: h, Conn: c}
-		hc.sim, _ = c.(*simnet.Conn)
-		h.mu.Lock()
-		h.conns = append(h.conns, hc)
-		hc.number = len(h.conns)
-		h.mu.Unlock()
+		h.take(hc)
 		go hc.loop()
 	}
+}
+
+func (h *host) take(c *hostConn) {
+	c.sim, _ = c.Conn.(*simnet.Conn)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.conns = append(h.conns, c)
+	c.number = len(h.conns)
 }
 
 // conn is the n-th connection the host took, from 1.
@@ -204,9 +208,10 @@ func (c *hostConn) request(code string) {
 
 // side collects what a bank tells its owner.
 type side struct {
-	mu     sync.Mutex
-	alarms []string
-	late   []string
+	mu      sync.Mutex
+	alarms  []string
+	details []string // of the alarms
+	late    []string
 }
 
 func (s *side) count(kind string) (n int) {
@@ -255,7 +260,7 @@ func newRig(t testing.TB, h *host, change func(*Config)) *rig {
 		Alarm: func(kind, detail string) {
 			r.side.mu.Lock()
 			defer r.side.mu.Unlock()
-			r.alarms = append(r.alarms, kind)
+			r.alarms, r.details = append(r.alarms, kind), append(r.details, detail)
 		},
 	})
 	if err != nil {

@@ -94,9 +94,8 @@ func TestWriteThatFailsWithoutAByte(t *testing.T) {
 // everybody is told long before the answer timeout. What was still queued was
 // provably not sent.
 func TestBankThatNeverReads(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHost(t, simnet.Options{Buffer: 1000})
-		r := newRig(t, h, nil)
+	bothWays(t, simnet.Options{Buffer: 1000}, func(t *testing.T, h *host, open func(func(*Config)) *rig) {
+		r := open(nil)
 		r.await(true)
 		h.conn(1).sim.Stall(true)
 		out := r.start(1, 40)
@@ -186,8 +185,7 @@ func TestHostileBytes(t *testing.T) {
 		{"length that is no number", func(good []byte) []byte { return append([]byte("-001"), good...) }, CauseLinkLost, "lost_framing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				h := newHost(t, simnet.Options{})
+			bothWays(t, simnet.Options{}, func(t *testing.T, h *host, open func(func(*Config)) *rig) {
 				var waiting []*iso.Message
 				h.serve = func(hc *hostConn, m *iso.Message) bool {
 					switch {
@@ -203,7 +201,7 @@ func TestHostileBytes(t *testing.T) {
 					}
 					return true
 				}
-				r := newRig(t, h, nil)
+				r := open(nil)
 				r.await(true)
 				others := r.start(100, 20)
 				synctest.Wait()

@@ -14,26 +14,50 @@ import (
 	"github.com/tranzit/tranzit/iso"
 )
 
-// A network that drops every packet without a word is found within EchoMisses
-// echo periods.
+// A peer that is not heard any more is found within two echo periods, idle or
+// under load, whoever dialed and whichever way the bytes are lost.
 func TestSilentPeerIsFound(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHost(t, simnet.Options{})
-		r := newRig(t, h, nil)
-		r.await(true)
-		h.conn(1).sim.Vanish()
-		from := time.Now()
-		r.await(false)
-		if d := time.Since(from); d > 2*30*time.Second || d < 30*time.Second {
-			t.Fatalf("found after %v, want within 60s", d)
+	for name, silence := range map[string]func(c *hostConn){
+		"both ways lost":     func(c *hostConn) { c.sim.Vanish() },
+		"requests lost":      func(c *hostConn) { c.sim.Stall(true) },
+		"reads, but is mute": func(c *hostConn) { c.host.serve = func(*hostConn, *iso.Message) bool { return true } },
+	} {
+		for _, busy := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, busy=%v", name, busy), func(t *testing.T) {
+				bothWays(t, simnet.Options{}, func(t *testing.T, h *host, open func(func(*Config)) *rig) {
+					r := open(nil)
+					r.await(true)
+					synctest.Wait()
+					h.mu.Lock()
+					silence(h.conns[0])
+					h.mu.Unlock()
+					from := time.Now()
+					n := 0
+					if busy {
+						n = 5
+					}
+					out := r.start(100, n)
+					r.await(false)
+					if d := time.Since(from); d > 2*30*time.Second || d < 30*time.Second {
+						t.Fatalf("found after %v, want within 60s", d)
+					}
+					for _, res := range collect(out, n) {
+						res.want(t, Unanswered, CauseTimeout)
+					}
+					synctest.Wait()
+					if r.count("echo_missed") != 1 {
+						t.Fatalf("alarms %v", r.alarms)
+					}
+					h.mu.Lock()
+					h.serve = nil
+					h.mu.Unlock()
+					h.conn(1).Close() // a bank that dials finds out, too
+					r.await(true)
+					r.pay(r.purchase(7), 0).want(t, Answered, CauseNone)
+				})
+			})
 		}
-		synctest.Wait()
-		if r.count("echo_missed") != 1 {
-			t.Fatalf("alarms %v", r.alarms)
-		}
-		r.await(true)
-		r.pay(r.purchase(7), 0).want(t, Answered, CauseNone)
-	})
+	}
 }
 
 func TestEchoOnIdleOnly(t *testing.T) {
