@@ -100,8 +100,19 @@ func (f *traffic) wish(worker, n int) *wish {
 	return w
 }
 
-// load pays until stop is closed or the process is gone. A refused or lost
-// wish is not repeated.
+// pauseAfter keeps a load from spinning while nobody answers.
+func pauseAfter(code int) time.Duration {
+	switch code {
+	case 0:
+		return 50 * time.Millisecond
+	case 503:
+		return 5 * time.Millisecond
+	}
+	return 0
+}
+
+// load pays until stop is closed or the process is gone. A lost wish is
+// repeated until then, a refused one is not.
 func (r *rig) load(f traffic, stop <-chan struct{}) []*wish {
 	var mu sync.Mutex
 	var all []*wish
@@ -112,23 +123,26 @@ func (r *rig) load(f traffic, stop <-chan struct{}) []*wish {
 			defer wg.Done()
 			for n := 0; ; n++ {
 				w := f.wish(worker, n)
-				w.code, w.body, _ = r.pay(w)
 				mu.Lock()
 				all = append(all, w)
 				mu.Unlock()
-				pause := time.Duration(0)
-				switch w.code {
-				case 0:
-					pause = 50 * time.Millisecond
-				case 503:
-					pause = 5 * time.Millisecond
-				}
-				select {
-				case <-stop:
-					return
-				case <-r.exited:
-					return
-				case <-time.After(pause):
+				for lost := true; lost; lost = w.code == 0 {
+					w.code, w.body, _ = r.pay(w)
+					pause := time.After(pauseAfter(w.code))
+					select {
+					case <-stop:
+						return
+					case <-r.exited:
+						return
+					default:
+					}
+					select {
+					case <-stop:
+						return
+					case <-r.exited:
+						return
+					case <-pause:
+					}
 				}
 			}
 		}()
