@@ -47,6 +47,13 @@ func loopback(t testing.TB, conf *tls.Config) (*host, string) {
 }
 
 func dialLoopback(t testing.TB, h *host, addr string, change func(*Config)) *rig {
+	r := makeLoopback(t, h, addr, change)
+	r.await(true)
+	return r
+}
+
+// makeLoopback starts a bank and does not wait for it.
+func makeLoopback(t testing.TB, h *host, addr string, change func(*Config)) *rig {
 	r := &rig{t: t, host: h, side: &side{}}
 	cfg := Config{ID: "loop", Endpoints: []string{addr}, SignOn: true, Institution: "123456", Window: 2048,
 		ReconnectMin: 20 * time.Millisecond, ReconnectMax: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
@@ -57,7 +64,7 @@ func dialLoopback(t testing.TB, h *host, addr string, change func(*Config)) *rig
 		Alarm: func(kind, detail string) {
 			r.side.mu.Lock()
 			defer r.side.mu.Unlock()
-			r.alarms = append(r.alarms, kind)
+			r.alarms, r.details = append(r.alarms, kind), append(r.details, detail)
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +72,6 @@ func dialLoopback(t testing.TB, h *host, addr string, change func(*Config)) *rig
 	r.Bank = b
 	b.Start()
 	t.Cleanup(b.Close)
-	r.await(true)
 	return r
 }
 

@@ -506,6 +506,7 @@ func TestNothingComesBetweenPieces(t *testing.T) {
 		for _, card := range []string{"4000000001110008", approveCard, "4000000001110008", approveCard} {
 			request, _ := c.purchase(card, 100)
 			c.send(request)
+			synctest.Wait() // the first piece is being written: the pipe holds nothing, and the test reads later
 		}
 		began := time.Now()
 		for n := range 4 {
