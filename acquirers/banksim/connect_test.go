@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,38 +75,39 @@ func drain(calls chan net.Conn) {
 func TestConnectBacksOff(t *testing.T) {
 	d := dialect(t, "ascii87")
 	synctest.Test(t, func(t *testing.T) {
-		tries, dead := 0, false
+		var tries atomic.Int64
+		var dead atomic.Bool
 		b := start(t, Config{Dialect: d, Connect: "switch.example:9201", ReconnectMin: time.Second, ReconnectMax: 8 * time.Second,
 			Dial: func(context.Context, string, string) (net.Conn, error) {
-				if tries++; dead {
+				if tries.Add(1); dead.Load() {
 					return nil, errors.New("refused")
 				}
 				near, far := net.Pipe()
 				return near, far.Close()
 			}})
 		for range 2 {
-			tries = 0
+			tries.Store(0)
 			time.Sleep(time.Minute)
-			if tries < 7 || tries > 11 {
-				t.Errorf("%d tries in a minute with pauses of 1s to 8s", tries)
+			if n := tries.Load(); n < 7 || n > 11 {
+				t.Errorf("%d tries in a minute with pauses of 1s to 8s", n)
 			}
-			dead = true
+			dead.Store(true)
 		}
 		if err := b.Control(Control{Mode: ModeRefuse}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(8 * time.Second)
-		tries = 0
+		tries.Store(0)
 		time.Sleep(time.Hour)
-		if tries != 0 {
-			t.Errorf("%d tries while the bank refuses links", tries)
+		if n := tries.Load(); n != 0 {
+			t.Errorf("%d tries while the bank refuses links", n)
 		}
 		if err := b.Control(Control{Mode: ModeNormal}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if tries != 1 {
-			t.Errorf("%d tries after that", tries)
+		if n := tries.Load(); n != 1 {
+			t.Errorf("%d tries after that", n)
 		}
 	})
 }
