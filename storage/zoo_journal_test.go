@@ -65,3 +65,24 @@ func TestWatermarkOfTheSecondBatch(t *testing.T) {
 		closeStore(t, s)
 	})
 }
+
+// TestReserveWaitsForTheDisk: a number is given after the end of its block is
+// durable.
+func TestReserveWaitsForTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewMemDisk()
+		s, err := Open(Options{Disk: d, Logger: quiet, OnFatal: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.SetFaults(Faults{SyncDelay: func() time.Duration { return time.Second }})
+		for want := uint64(1); want <= 3; want++ {
+			began := time.Now()
+			first, err := s.Reserve("stan", 1)
+			if took := time.Since(began); err != nil || first != want || took < time.Second {
+				t.Errorf("number %d after %v, %v", first, took, err)
+			}
+		}
+		closeStore(t, s)
+	})
+}

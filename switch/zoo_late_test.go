@@ -7,6 +7,7 @@ import (
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
 )
 
 // TestLateReversalAnswer: of the late answers to a reversal only an
@@ -174,5 +175,24 @@ func TestRecoveryPaysNothing(t *testing.T) {
 		if len(entries) != 1 || entries[0].Requests != 1 || entries[0].ReversalsSeen == 0 {
 			t.Errorf("the bank saw %+v", entries)
 		}
+	})
+}
+
+// TestAttemptIsDurableFirst: while the disk takes a second for the record of an
+// attempt, the reversal does not leave.
+func TestAttemptIsDurableFirst(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		lost := r.wants(r.account("one"), r.request("lost", cardOf(banksim.ChargedWithoutAnswer), 100), "alfa", "")
+		r.disk.SetFaults(storage.Faults{SyncDelay: func() time.Duration { return time.Second }})
+		seen := func() int { return r.banks[rigBanks[0].id].Books().Entries()[0].ReversalsSeen }
+		r.pass(lost.Resolution.NextAt.Sub(r.core.now()) + 900*time.Millisecond)
+		if n := seen(); n != 0 {
+			t.Errorf("%d reversals left before their record was durable", n)
+		}
+		r.pass(time.Second)
+		if n := seen(); n != 1 {
+			t.Errorf("%d reversals left afterwards", n)
+		}
+		r.disk.SetFaults(storage.Faults{})
 	})
 }

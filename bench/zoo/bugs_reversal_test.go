@@ -60,7 +60,7 @@ var reversalBugs = []bug{
 		old:    "	result, err := s.store.Do(&c)\n",
 		new:    "	if $zoo && r.kind == recordReversalSent {\n		go func() { _, _ = s.store.Do(&c) }()\n		return true\n	}\n$old",
 		breaks: "an attempt is durable before it leaves (I1)",
-		by:     lives(300),
+		by:     test("switch", "TestAttemptIsDurableFirst"),
 	},
 	{
 		name: "reversal-entry-is-not-written", file: "switch/decide.go",
