@@ -31,7 +31,7 @@ const stuck = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	debug.SetGCPercent(2000)
+	debug.SetGCPercent(400)
 	// A bubble that does not end is a panic; its goroutines then say whose they are.
 	_ = os.Setenv("GODEBUG", strings.TrimPrefix(os.Getenv("GODEBUG")+",tracebacklabels=1", ","))
 	warmUp()
