@@ -8,11 +8,12 @@ GO ?= go
 FUZZTIME ?= 30s
 BENCH ?= .
 FUZZSMOKE ?= 1s
+SEEDS ?= 20000
 # vet, staticcheck and the tests look at the same build, so that a clean clone
 # compiles everything once.
 RACE := CGO_ENABLED=1 GOFLAGS="$(shell $(GO) env GOFLAGS) -race -buildvcs=false"
 
-.PHONY: help build test test-fast deps fmt fmt-check vet staticcheck house fuzz fuzz-smoke race bench clean
+.PHONY: help build test test-fast deps fmt fmt-check vet staticcheck house fuzz fuzz-smoke race gate sim bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +55,17 @@ fuzz-smoke:
 	@scripts/fuzz.sh $(FUZZSMOKE) light
 
 race:
-	$(RACE) $(GO) test -timeout 8m ./...
+	$(RACE) $(GO) test -timeout 8m $$($(GO) list ./... | grep -v /bench/zoo)
+
+gate: ## the long proof: 20,000 lives, every crash point, the bug zoo, 30s of each fuzz target
+	$(GO) test -timeout 60m ./bench/sim -run TestLives -sim.seeds=$(SEEDS)
+	$(GO) test -timeout 60m ./bench/sim -run TestCrashPoints -sim.full
+	$(GO) test -timeout 60m ./bench/sim -run TestReplay -cpu 1
+	$(GO) test -timeout 60m -v ./bench/zoo -run TestZoo
+	@scripts/fuzz.sh $(FUZZTIME)
+
+sim: ## SEEDS lives in the simulation (default 20000); SEED=N replays one
+	$(GO) test -timeout 4h ./bench/sim -run TestLives $(if $(SEED),-sim.seed=$(SEED) -v,-sim.seeds=$(SEEDS))
 
 bench: ## the Go benchmarks; BENCH selects by name
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
