@@ -31,7 +31,9 @@ const stuck = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	debug.SetGCPercent(400)
+	// A bound, because a starved collector lets a large target grow without one.
+	debug.SetGCPercent(200)
+	debug.SetMemoryLimit(768 << 20)
 	// A bubble that does not end is a panic; its goroutines then say whose they are.
 	_ = os.Setenv("GODEBUG", strings.TrimPrefix(os.Getenv("GODEBUG")+",tracebacklabels=1", ","))
 	warmUp()
