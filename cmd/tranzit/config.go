@@ -293,7 +293,7 @@ func (c *Config) ensureDefaults() {
 	setDefault(&c.KeyFile, filepath.Join(c.Data, "vault.key"))
 	setDefault(&c.Log.Level, "info")
 	setDefault(&c.Log.Format, "json")
-	setDefault(&c.Runtime.GCPercent, 200)
+	setDefault(&c.Runtime.GCPercent, 100)
 	setDefault(&c.DrainTimeout, 40*time.Second)
 	for i := range c.Banks {
 		b := &c.Banks[i]
