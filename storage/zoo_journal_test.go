@@ -86,3 +86,37 @@ func TestReserveWaitsForTheDisk(t *testing.T) {
 		closeStore(t, s)
 	})
 }
+
+// TestRivalsInTheQueue: while the disk is slow and the pipe is full, a command
+// is neither applied nor durable. A rival for its key waits for it all the same.
+func TestRivalsInTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewMemDisk()
+		s, err := Open(Options{Disk: d, Logger: quiet, OnFatal: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.SetFaults(Faults{SyncDelay: func() time.Duration { return time.Second }})
+		for i := range pipeDepth + 2 {
+			go must(t, s, func(c *Command) { c.Append(id(i), 1, nil) })
+			synctest.Wait()
+		}
+		results := make(chan ResultKind, 3)
+		for range cap(results) {
+			go func() {
+				var c Command
+				c.Claim('k', []byte("key"), nil)
+				r, err := s.Do(&c)
+				if err != nil {
+					t.Error(err)
+				}
+				results <- r.Kind
+			}()
+			synctest.Wait()
+		}
+		if applied, exists, again := <-results, <-results, <-results; applied != Applied || exists != Exists || again != Exists {
+			t.Errorf("%s, %s, %s: want one winner, told first", applied, exists, again)
+		}
+		closeStore(t, s)
+	})
+}

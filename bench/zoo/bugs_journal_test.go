@@ -177,7 +177,7 @@ var journalBugs = []bug{
 		old:    "	for !cs.take(p, wanted) {\n	}\n",
 		new:    "	for !$zoo && !cs.take(p, wanted) {\n	}\n",
 		breaks: "of two that claim one key at once, one wins (I6)",
-		by:     test("storage", "TestClaimRace"),
+		by:     test("storage", "TestRivalsInTheQueue"),
 	},
 	{
 		name: "epoch-is-not-raised", file: "storage/recover.go",
