@@ -97,7 +97,8 @@ func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.base, b.stopBase = context.WithCancel(context.Background())
 	for i := range cfg.linkCount() {
-		b.links = append(b.links, &link{bank: b, number: i + 1, endpoint: cfg.endpoint(i), state: stateStopped})
+		b.links = append(b.links, &link{bank: b, number: i + 1, endpoint: cfg.endpoint(i), state: stateStopped,
+			out: recorder{ring: make([]recorded, cfg.Recorded)}, in: recorder{ring: make([]recorded, cfg.Recorded)}})
 	}
 	if cfg.Direction == DirectionListen {
 		b.door = newDoor(b)

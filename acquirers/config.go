@@ -56,6 +56,8 @@ type Config struct {
 	Institution string // ours, for network management messages (DE32, DE33)
 	AnyLink     bool   // take an answer from any link of the bank, not only from the one that carried the request
 
+	Recorded int // frames the flight recorder keeps of each link and direction; default 64
+
 	Logger     *slog.Logger          // default slog.Default
 	Registerer prometheus.Registerer // nil: no metrics are exported
 	TLS        *tls.Config           // nil: plain TCP; without ServerName a dialed endpoint's host is verified
@@ -77,6 +79,7 @@ type Hooks struct {
 const (
 	maxLinks         = 64
 	maxWindow        = 1 << 16
+	maxRecorded      = 1 << 12
 	maxTimeout       = 24 * time.Hour
 	defaultResponse  = 30 * time.Second
 	defaultReversal  = 40 * time.Second
@@ -100,6 +103,7 @@ func (c *Config) EnsureDefaults(d *iso.Dialect) {
 	orElse(&c.Direction, DirectionDial)
 	orElse(&c.LinksPerEndpoint, 1)
 	orElse(&c.MaxPeers, 2)
+	orElse(&c.Recorded, 64)
 	orElse(&c.Window, 512)
 	orElse(&c.ReversalShare, max(1, c.Window/10))
 	orElse(&c.ConnectTimeout, 5*time.Second)
@@ -146,6 +150,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("window is %d: want 2 to %d", c.Window, maxWindow)
 	case c.ReversalShare < 1 || c.ReversalShare >= c.Window:
 		return fmt.Errorf("reversal share is %d: want at least 1 and less than the window of %d", c.ReversalShare, c.Window)
+	case c.Recorded < 1 || c.Recorded > maxRecorded:
+		return fmt.Errorf("recorded frames are %d: want 1 to %d", c.Recorded, maxRecorded)
 	case c.EchoMisses < 1 || c.EchoMisses > 100:
 		return fmt.Errorf("echo misses is %d: want 1 to 100", c.EchoMisses)
 	case c.WriteTimeout >= c.ResponseTimeout || c.WriteTimeout >= c.ReversalTimeout:

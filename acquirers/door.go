@@ -141,11 +141,11 @@ func (k *link) receive(ctx context.Context, w *wire) (up time.Duration) {
 	k.note(stateAccepting, "")
 	conn, err := k.bank.cfg.welcome(ctx, w)
 	if err != nil {
-		w.Close()
-		k.lost("handshake: " + causeOf(err))
 		if ctx.Err() == nil {
 			k.bank.refuse(refusedHandshake, w.peer)
 		}
+		w.Close()
+		k.lost("handshake: " + causeOf(err))
 		return 0
 	}
 	return k.live(ctx, w, conn)

@@ -221,7 +221,9 @@ func (b *Bank) launch(x *Exchange, f *flight, l *line, timeout time.Duration) bo
 		b.aside.alarm("duplicate_key", "a request was refused because one with the same key is in flight")
 		return false
 	}
-	if l.enqueue(f.frame, f, word) {
+	e := queued{flight: f, word: word}
+	e.label.read(x.Request)
+	if l.enqueue(f.frame, &e) {
 		return true
 	}
 	if !b.pending.remove(f) {

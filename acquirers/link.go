@@ -21,6 +21,7 @@ type link struct {
 	endpoint string               // where we dial or listen
 	line     atomic.Pointer[line] // the newest, which may be gone
 	epoch    uint32               // of the newest line; only run touches it
+	out, in  recorder
 
 	mu        sync.Mutex
 	state     linkState
@@ -202,7 +203,7 @@ type line struct {
 	outgoing []byte
 	readAt   time.Time
 
-	handed []queued // the writer's own: the batch being written
+	handed []handed // the writer's own: the batch being written
 	own    Exchange // the link's own: sign-on, echo, sign-off
 }
 
@@ -219,11 +220,10 @@ func newLine(k *link) *line {
 	return l
 }
 
-// enqueue hands a frame to the writer; f is nil for an answer to the bank's own
-// request. False: the line is gone or its queue full, and nothing will be sent.
-func (l *line) enqueue(frame []byte, f *flight, word uint64) bool {
-	return l.queue.put(frame, f, word)
-}
+// enqueue hands a frame to the writer; e has no flight for an answer to the
+// bank's own request. False: the line is gone or its queue full, and nothing
+// will be sent.
+func (l *line) enqueue(frame []byte, e *queued) bool { return l.queue.put(frame, e) }
 
 func (l *line) isGone() bool {
 	select {

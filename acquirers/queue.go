@@ -3,6 +3,7 @@ package acquirers
 import (
 	"runtime"
 	"sync"
+	"time"
 )
 
 const (
@@ -11,10 +12,17 @@ const (
 	maxReplies     = 1024 // answers to the bank's own requests waiting for the writer; a bank that asks and never reads
 )
 
-// queued is one frame in a queue's buffer: where it ends, and whose it is. An
-// answer to the bank's own request has no flight.
+// queued is one frame in a queue's buffer: where it ends, whose it is, and how
+// the recorder names it. An answer to the bank's own request has no flight.
 type queued struct {
+	label  label
 	end    int
+	flight *flight
+	word   uint64
+}
+
+// handed is one frame of the batch being written; flight is nil as in queued.
+type handed struct {
 	flight *flight
 	word   uint64
 }
@@ -36,15 +44,16 @@ func (q *queue) init(limit int) { q.cond.L, q.limit = &q.mu, limit }
 
 // put appends one frame and wakes the writer. False: the queue is closed or
 // full, and nothing was kept.
-func (q *queue) put(frame []byte, f *flight, word uint64) bool {
+func (q *queue) put(frame []byte, e *queued) bool {
 	q.mu.Lock()
-	if q.closed || len(q.entries) >= q.limit || f == nil && q.replies >= maxReplies {
+	if q.closed || len(q.entries) >= q.limit || e.flight == nil && q.replies >= maxReplies {
 		q.mu.Unlock()
 		return false
 	}
 	q.frames = append(q.frames, frame...)
-	q.entries = append(q.entries, queued{end: len(q.frames), flight: f, word: word})
-	if f == nil {
+	e.end = len(q.frames)
+	q.entries = append(q.entries, *e)
+	if e.flight == nil {
 		q.replies++
 	}
 	wake := q.waiting
@@ -94,6 +103,9 @@ func (q *queue) len() int {
 func (l *line) batch(frames []byte, start int, entries []queued) (packed []byte, passed int) {
 	write, read := start, start
 	l.handed = l.handed[:0]
+	at, out := time.Now().UnixNano(), &l.link.out
+	out.mu.Lock()
+	defer out.mu.Unlock()
 	for i := range entries {
 		e := &entries[i]
 		size := e.end - read
@@ -106,7 +118,8 @@ func (l *line) batch(frames []byte, start int, entries []queued) (packed []byte,
 				copy(frames[write:], frames[read:e.end])
 			}
 			write += size
-			l.handed = append(l.handed, *e)
+			l.handed = append(l.handed, handed{e.flight, e.word})
+			out.slot(at, size).label = e.label
 		}
 		read = e.end
 	}

@@ -103,10 +103,12 @@ func (l *line) frames(buf []byte) (used int, err error) {
 func (l *line) receive(body []byte) error {
 	b, m := l.bank, l.incoming
 	if err := b.dialect.Decode(body, m); err != nil {
+		l.link.in.read(nil, l.readAt, len(body))
 		b.metrics.garbled.Add(1)
 		b.aside.alarm("garbled", fmt.Sprintf("link %d: %s", l.link.number, err))
 		return nil
 	}
+	l.link.in.read(m, l.readAt, len(body))
 	if !b.dialect.AnswerKey(m, &l.key) {
 		return l.serve(m)
 	}
@@ -154,7 +156,9 @@ func (l *line) serve(m *iso.Message) error {
 	if do.before != nil {
 		do.before()
 	}
-	if !l.enqueue(l.outgoing, nil, 0) {
+	var e queued
+	e.label.read(&l.reply)
+	if !l.enqueue(l.outgoing, &e) {
 		if !l.isGone() {
 			return errBankFlooding
 		}

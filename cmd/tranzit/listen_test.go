@@ -180,6 +180,13 @@ func TestBankConnectCommand(t *testing.T) {
 	if code, body, _ := r.pay(w); code != http.StatusCreated {
 		t.Errorf("%d %s", code, body)
 	}
+	out, err := r.command("bank-link", "frames", "alfa", "--admin", r.admin)
+	if err != nil || !strings.Contains(out, "0200") || !strings.Contains(out, "0210") || strings.Contains(out, w.card) {
+		t.Errorf("frames: %v\n%s", err, out)
+	}
+	if out, err := r.command("bank-link", "frames", "beta", "--admin", r.admin); err == nil || !strings.Contains(out, `There is no bank "beta"`) {
+		t.Errorf("frames of no bank: %v %s", err, out)
+	}
 	bank.signal(syscall.SIGTERM)
 	r.await("two links", 20*time.Second, func() bool { return r.linksUp() == 2 })
 	said, err := os.ReadFile(bank.logPath)

@@ -101,7 +101,7 @@ func bankLinkCommand() *cobra.Command {
 		},
 	}
 	addAdminFlags(list, &address, &asJSON)
-	c.AddCommand(list,
+	c.AddCommand(list, framesCommand(),
 		actCommand(actSpec{use: "drain BANK", short: "Send no new payments to a bank; its reversals go on", path: "/admin/v1/banks/%s/drain"}),
 		actCommand(actSpec{use: "resume BANK", short: "Let new payments go to a drained bank again", path: "/admin/v1/banks/%s/resume"}),
 		actCommand(actSpec{use: "pin MERCHANT", short: "Bind a merchant's new payments to --bank", path: "/admin/v1/merchants/%s/pin", bank: true}),

@@ -45,6 +45,7 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /admin/v1/banks", s.banks)
+	mux.HandleFunc("GET /admin/v1/banks/{id}/frames", s.frames)
 	mux.HandleFunc("GET /admin/v1/saf", s.saf)
 	mux.HandleFunc("GET /admin/v1/journal/stats", s.stats)
 	mux.HandleFunc("GET /admin/v1/journal/verify", s.verify)
@@ -94,6 +95,15 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) banks(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{"data": s.o.Switch.BankStatuses()})
+}
+
+func (s *Server) frames(w http.ResponseWriter, r *http.Request) {
+	frames, err := s.o.Switch.BankFrames(r.PathValue("id"))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, http.StatusOK, map[string]any{"data": frames})
 }
 
 // OwedReversal is one line of /admin/v1/saf.
