@@ -22,7 +22,6 @@ import (
 
 // Cards of the fault tests, by what the merchant is told.
 var (
-	cardSilent  = faultCard(banksim.NoAnswer)             // unknown; the bank has nothing
 	cardCharged = faultCard(banksim.ChargedWithoutAnswer) // unknown; the bank has charged
 )
 
