@@ -162,6 +162,10 @@ func TestDialInWithoutCertificate(t *testing.T) {
 		_, err = c.Read(make([]byte, 64))
 	}
 	c.Close()
+	failed := &r.metrics.refused[slotOf(t, refusedHandshake)]
+	for limit := time.Now().Add(10 * time.Second); failed.Load() < 3 && time.Now().Before(limit); {
+		<-time.After(time.Millisecond) // the client may know before the switch has counted
+	}
 	sim := simulated(t, banksim.Config{Dialect: r.host.d, Connect: address, TLS: &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool},
 		ReconnectMin: 10 * time.Millisecond})
 	r.await(true)
@@ -169,10 +173,6 @@ func TestDialInWithoutCertificate(t *testing.T) {
 	r.await(false)
 	if err := r.Ready(); !strings.Contains(err.Error(), "waiting_for_the_bank") {
 		t.Error(err)
-	}
-	failed := &r.metrics.refused[slotOf(t, refusedHandshake)]
-	for limit := time.Now().Add(10 * time.Second); failed.Load() < 3 && time.Now().Before(limit); {
-		<-time.After(time.Millisecond) // the client may know before the switch has counted
 	}
 	r.Close()
 	if n := failed.Load(); n != 3 || r.count(refusedHandshake) != 1 {

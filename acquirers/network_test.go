@@ -140,6 +140,33 @@ func TestSignOnRefused(t *testing.T) {
 	}
 }
 
+// What follows the bank's sign-on is queued behind our answer to it, and
+// nothing is queued behind our answer to its sign-off.
+func TestSignOnIsAnsweredFirst(t *testing.T) {
+	b, err := New(Config{ID: "x", Endpoints: []string{hostAddr}}, builtin(t), Hooks{NextSeq: func() (uint64, error) { return 1, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLine(b.links[0])
+	l.up.Store(true)
+	for code, ready := range map[string]bool{"001": true, "002": false} {
+		m := new(iso.Message)
+		v := iso.Values{STAN: 777, SentAt: time.Now().UTC(), LocalAt: time.Now()}
+		if err := b.dialect.Build(iso.OpEcho, &v, m); err != nil {
+			t.Fatal(err)
+		}
+		m.SetString(fieldNetworkCode, code)
+		l.signedOff.Store(ready)
+		_, do := l.decide(m)
+		if before, after := do.before != nil, do.after != nil; before == ready || after != ready {
+			t.Errorf("%s: done before the answer %v, after it %v", code, before, after)
+		}
+		if l.signedOff.Load() != ready {
+			t.Errorf("%s: done while it was decided", code)
+		}
+	}
+}
+
 func TestBankSignsOffAndReturns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHost(t, simnet.Options{})
