@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tranzit/tranzit/bench"
+	"github.com/tranzit/tranzit/bench/bare"
 )
 
 // benchFlags are the flags of `tranzit bench run` that are not bench.Options.
@@ -19,6 +20,7 @@ type benchFlags struct {
 	delay   string
 	json    bool
 	keep    bool
+	bare    bool
 }
 
 func benchCommand() *cobra.Command {
@@ -77,7 +79,52 @@ whatever the switch does, and latency counts from the moment they were due.
 	flags.StringVar(&f.delay, "bank-delay", "0s", "think time of the simulated bank")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.BoolVar(&f.keep, "keep", false, "keep the data directory")
-	c.AddCommand(run)
+	flags.BoolVar(&f.bare, "bare", false, "load the bare path instead of the switch: the floor that its cost is divided by")
+	c.AddCommand(run, bareCommand(), echoCommand())
+	return c
+}
+
+// bareCommand is the process that `bench run --bare` loads.
+func bareCommand() *cobra.Command {
+	var o bare.Options
+	c := &cobra.Command{
+		Use:    "bare",
+		Short:  "Serve the bare path: HTTP, two durable records, a framed echo, nothing else",
+		Hidden: true,
+		Args:   args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := bare.Start(o)
+			if err != nil {
+				return err
+			}
+			<-cmd.Context().Done()
+			return s.Close()
+		},
+	}
+	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:0", "HTTP address")
+	c.Flags().StringVar(&o.Dir, "dir", "", "folder of the journal")
+	c.Flags().StringVar(&o.Echo, "echo", "", "address of an echo")
+	return c
+}
+
+// echoCommand is the bank of the bare path.
+func echoCommand() *cobra.Command {
+	var listen string
+	c := &cobra.Command{
+		Use:    "echo",
+		Short:  "Send every frame back",
+		Hidden: true,
+		Args:   args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			e, err := bare.StartEcho(listen)
+			if err != nil {
+				return err
+			}
+			<-cmd.Context().Done()
+			return e.Close()
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "TCP address")
 	return c
 }
 
@@ -120,6 +167,13 @@ func prepareBench(o *bench.Options, f benchFlags) (cleanup func(), err error) {
 	}
 	o.BankArgs = []string{"bank", "--dialect", f.dialect, "--listen", host, "--books", books, "--delay", f.delay}
 	o.ServeArgs = []string{"serve", "--config", config}
+	if f.bare {
+		o.Keys, o.SkipMoney, o.BankAddr = []string{benchKey}, true, host
+		o.BankArgs = []string{"bench", "echo", "--listen", host}
+		o.ServeArgs = []string{"bench", "bare", "--listen", api, "--dir", filepath.Join(dir, "bare"), "--echo", host}
+		o.Target, o.Admin = "http://"+api, "http://"+api
+		return cleanup, nil
+	}
 	o.Target, o.Admin, o.Books, o.Keys = "http://"+api, "http://"+control, []string{"http://" + books}, []string{benchKey}
 	if f.keep {
 		fmt.Fprintf(os.Stderr, "data in %s\n", dir)
