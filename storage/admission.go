@@ -84,6 +84,12 @@ func (s *Store) housekeeping() {
 		case <-tick.C:
 		}
 		s.checkDisk()
+		if s.failed() != nil {
+			continue
+		}
+		if err := s.eng.catchUp(); err != nil {
+			s.fail(fmt.Errorf("housekeeping: %w", err))
+		}
 		if time.Since(synced) >= time.Second && s.failed() == nil {
 			synced = time.Now()
 			if err := s.anchor.sync(); err != nil {

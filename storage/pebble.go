@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -20,6 +23,10 @@ import (
 )
 
 // This file is the only one that knows the engine.
+
+// retryPause keeps the engine from repeating a flush or a compaction on a full
+// disk as fast as it can. No lock is held where a table is begun.
+const retryPause = 100 * time.Millisecond
 
 const anchorCategory = vfs.DiskWriteCategory("tranzit-anchor")
 
@@ -31,8 +38,15 @@ type engine struct {
 	dir   string
 	lock  *pebble.Lock
 	syncs atomic.Uint64 // fsyncs of logs
-	held  heldLogs
-	dead  atomic.Bool // the engine met an error after which its own locks cannot be trusted
+	held  heldFiles
+	led   *ledger
+	// reading is the file that the engine read last while it opened: its own
+	// errors do not name logs.
+	reading string
+	settled atomic.Bool // the journal is proven
+	compact patient
+	trouble atomic.Bool // a flush or a compaction failed since the last table was begun
+	dead    atomic.Bool // the engine met an error after which its own locks cannot be trusted
 }
 
 // openEngine locks the folder and opens or creates the store in it. fatal is
@@ -59,16 +73,27 @@ func openEngine(o *Options, fatal func(error)) (*engine, error) {
 		}
 		return nil, fmt.Errorf("storage: locking %s: %w", o.Dir, err)
 	}
+	if err := e.inspect(o); err != nil {
+		_ = e.lock.Close()
+		return nil, err
+	}
 	po := engineOptions(o)
 	po.FS, po.Lock = e.fs, e.lock
+	e.compact = patient{pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest(), e}
+	po.Experimental.CompactionScheduler = e.compact
 	log := &engineLog{log: o.Logger, eng: e, fatal: fatal}
 	po.Logger = log
 	// The engine repeats a failed flush for ever. While it opens nobody could see
 	// that, or make room: the start would hang.
 	var opened atomic.Bool
 	po.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
+		e.trouble.Store(true)
 		if log.Errorf("background error: %v", err); !opened.Load() {
 			log.Fatalf("opening %s: %v", o.Dir, err)
+		}
+	}, DataCorruption: func(c pebble.DataCorruptionInfo) {
+		if log.Errorf("file %s is damaged: %v", c.Path, c.Details); !o.ReadOnly {
+			fatal(fmt.Errorf("%w: file %s: %w", ErrCorrupt, c.Path, c.Details))
 		}
 	}}
 	defer opened.Store(true)
@@ -77,12 +102,58 @@ func openEngine(o *Options, fatal func(error)) (*engine, error) {
 		if errors.Is(err, pebble.ErrDBDoesNotExist) {
 			return nil, fmt.Errorf("%w: %s", ErrNotFound, o.Dir)
 		}
-		if isCorruption(err) {
-			return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		if isCorruption(err) || errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%w: reading file %s: %w", ErrCorrupt, e.reading, err)
 		}
 		return nil, fmt.Errorf("storage: opening %s: %w", o.Dir, err)
 	}
 	return e, nil
+}
+
+// patient lets no compaction run before the journal is proven. It would read
+// damage that the start is about to name, try again for ever, and hold up the start.
+// None runs on a disk that was too full for the ledger either: what room there
+// is belongs to outcomes, and a MANIFEST that cannot grow is the engine's end.
+// The engine's periodic granter is for limits that change; ours is always one.
+type patient struct {
+	pebble.CompactionScheduler
+	eng *engine
+}
+
+// begin lets compactions run, also one that waits already: giving a permission
+// back hands it to whoever waits.
+func (p patient) begin() {
+	p.eng.settled.Store(true)
+	if ok, permission := p.TrySchedule(); ok {
+		permission.Done()
+	}
+}
+
+// catchUp writes the ledger after the disk was full, and lets compactions run again.
+func (e *engine) catchUp() error {
+	done, err := e.led.catchUp()
+	if done {
+		e.compact.begin()
+	}
+	return err
+}
+
+// Register implements pebble.CompactionScheduler.
+func (p patient) Register(goroutines int, db pebble.DBForCompaction) {
+	p.CompactionScheduler.Register(goroutines, patientDB{db, p.eng})
+}
+
+type patientDB struct {
+	pebble.DBForCompaction
+	eng *engine
+}
+
+// GetAllowedWithoutPermission implements pebble.DBForCompaction.
+func (d patientDB) GetAllowedWithoutPermission() int {
+	if !d.eng.settled.Load() || d.eng.led.behind.Load() {
+		return 0
+	}
+	return d.DBForCompaction.GetAllowedWithoutPermission()
 }
 
 // memtables is how many of them may wait for their flush before writes stall.
@@ -103,9 +174,9 @@ func engineOptions(o *Options) *pebble.Options {
 		BytesPerSync:                1 << 20,
 		WALBytesPerSync:             512 << 10,
 		MaxOpenFiles:                1000,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		ReadOnly:                    o.ReadOnly,
 		ErrorIfNotExists:            o.ReadOnly,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 	}
 	po.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	for i := range po.Levels {
@@ -307,8 +378,10 @@ func (e *engine) diskFree() (int64, error) {
 	return int64(min(u.AvailBytes, 1<<62)), err
 }
 
-// engineLog sends the engine's chatter to the debug level. Its Fatalf never
-// returns: it ends the goroutine that met the error.
+// engineLog sends the engine's chatter to the debug level. Its Fatalf ends the
+// goroutine that met the error. It returns only for a MANIFEST that found no
+// room: the flush or compaction fails then, no lock stays held, and every later
+// write of that MANIFEST fails as well, so that the failed store can be closed.
 type engineLog struct {
 	log   *slog.Logger
 	eng   *engine
@@ -329,20 +402,43 @@ func (l *engineLog) Errorf(format string, args ...any) {
 
 // Fatalf implements pebble.Logger.
 func (l *engineLog) Fatalf(format string, args ...any) {
+	err := fmt.Errorf("engine: "+format, args...)
+	for _, arg := range args {
+		if cause, ok := arg.(error); ok {
+			err = engineError{err.Error(), cause}
+		}
+	}
+	if strings.HasPrefix(err.Error(), "engine: MANIFEST flush failed") && errors.Is(err, syscall.ENOSPC) {
+		l.fatal(err)
+		return
+	}
 	l.eng.dead.Store(true)
-	l.fatal(fmt.Errorf("engine: "+format, args...))
+	l.fatal(err)
 	runtime.Goexit()
 }
 
-// heldLogs are logs that the engine has replayed and would remove. They stay
-// until the journal is proven: a refused start must not destroy the evidence.
-type heldLogs struct {
+// engineError keeps the cause of a fatal error, which the engine only prints.
+type engineError struct {
+	text  string
+	cause error
+}
+
+// Error implements error.
+func (e engineError) Error() string { return e.text }
+
+// Unwrap returns the cause.
+func (e engineError) Unwrap() error { return e.cause }
+
+// heldFiles are files that the engine has no more use for and would remove.
+// They stay until the journal is proven: a refused start must not destroy the
+// evidence.
+type heldFiles struct {
 	mu     sync.Mutex
 	proven bool
 	names  []string
 }
 
-func (h *heldLogs) hold(name string) bool {
+func (h *heldFiles) hold(name string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.proven {
@@ -351,10 +447,22 @@ func (h *heldLogs) hold(name string) bool {
 	return !h.proven
 }
 
-// proven lets the engine remove its old logs from now on.
-func (e *engine) proven() error {
+// proven lets the engine remove its old files from now on. The folder is
+// synced; the batches from now on are announced in applying.
+func (e *engine) proven(applying *atomic.Uint64) error {
 	e.held.mu.Lock()
 	defer e.held.mu.Unlock()
+	names, err := e.list()
+	if err != nil {
+		return err
+	}
+	var held []string
+	for _, name := range e.held.names {
+		held = append(held, e.disk.PathBase(name))
+	}
+	if err := e.led.proven(applying, names, held); err != nil {
+		return err
+	}
 	e.held.proven = true
 	var errs error
 	for _, name := range e.held.names {
@@ -363,22 +471,93 @@ func (e *engine) proven() error {
 		}
 	}
 	e.held.names = nil
+	e.compact.begin()
 	return errs
 }
 
-// watchedFS counts the fsyncs of logs and holds back their removal.
+// inspect checks the files against the ledger, before the engine sees them: of
+// a small store every byte, of a large one all but the inside of its tables.
+func (e *engine) inspect(o *Options) error {
+	e.led = &ledger{dir: e, quiet: o.ReadOnly, files: map[string]fileEntry{}, logs: map[string]uint64{}}
+	tables, total, err := e.led.load()
+	if err != nil || total > o.CheckAtOpen {
+		return err
+	}
+	for _, name := range tables {
+		if err := e.led.check(name, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *engine) list() ([]string, error) { return e.disk.List(e.dir) }
+
+// open implements folder.
+func (e *engine) open(name string) (anchorFile, int64, error) {
+	f, err := e.disk.Open(e.disk.PathJoin(e.dir, name), vfs.SequentialReadsOption)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+// replace implements folder.
+func (e *engine) replace(name string, content []byte) error {
+	target := e.disk.PathJoin(e.dir, name)
+	f, err := e.disk.Create(target+".new", anchorCategory)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(content); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := e.disk.Rename(target+".new", target); err != nil {
+		return err
+	}
+	return e.syncDir()
+}
+
+// tables returns the tables of the moment and their bytes in all.
+func (e *engine) tables() (names []string, total int64, err error) {
+	levels, err := e.db.SSTables()
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, level := range levels {
+		for _, t := range level {
+			names, total = append(names, fmt.Sprintf("%s.sst", t.BackingSSTNum)), total+int64(t.Size)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), total, nil
+}
+
+// watchedFS counts the fsyncs of logs, keeps the ledger, and holds removals back.
 type watchedFS struct {
 	vfs.FS
 	eng *engine
 }
 
-func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
-
 func (w watchedFS) watch(name string, f vfs.File, err error) (vfs.File, error) {
-	if err != nil || !isLog(name) {
+	base := w.PathBase(name)
+	switch {
+	case err != nil:
 		return f, err
+	case isLog(base):
+		w.eng.led.begun(base)
+		return countedFile{File: f, syncs: &w.eng.syncs}, nil
+	case isTable(base) || isManifest(base) || strings.HasSuffix(base, ".dbtmp"):
+		return &summedFile{File: f, led: w.eng.led, name: base}, nil
 	}
-	return countedFile{File: f, syncs: &w.eng.syncs}, nil
+	return f, nil
 }
 
 // settle makes the names of the folder durable before a marker, which says by
@@ -386,15 +565,25 @@ func (w watchedFS) watch(name string, f vfs.File, err error) (vfs.File, error) {
 // names reaching the disk in order, and file systems do not promise that: a
 // marker could outlive a power cut that its file did not, or both markers be gone.
 func (w watchedFS) settle(name string) error {
-	if !strings.HasPrefix(w.PathBase(name), "marker.") {
+	if !isMarker(w.PathBase(name)) {
 		return nil
 	}
 	return w.eng.syncDir()
 }
 
+func (w watchedFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	if base := w.PathBase(name); !w.eng.settled.Load() && (isLog(base) || isManifest(base)) {
+		w.eng.reading = base
+	}
+	return w.FS.Open(name, opts...)
+}
+
 func (w watchedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if err := w.settle(name); err != nil {
 		return nil, err
+	}
+	if isTable(name) && w.eng.trouble.Swap(false) {
+		time.Sleep(retryPause)
 	}
 	f, err := w.FS.Create(name, category)
 	return w.watch(name, f, err)
@@ -402,17 +591,92 @@ func (w watchedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File
 
 func (w watchedFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := w.FS.ReuseForWrite(oldname, newname, category)
+	if err == nil {
+		err = w.eng.led.gone(w.PathBase(oldname))
+	}
 	return w.watch(newname, f, err)
+}
+
+func (w watchedFS) Rename(oldname, newname string) error {
+	err := w.FS.Rename(oldname, newname)
+	if err == nil {
+		w.eng.led.renamed(w.PathBase(oldname), w.PathBase(newname))
+	}
+	return err
 }
 
 func (w watchedFS) Remove(name string) error {
 	if isLog(name) && w.eng.held.hold(name) {
 		return nil
 	}
+	base := w.PathBase(name)
+	if (isTable(base) || isManifest(base) || isOptions(base)) && w.eng.held.hold(name) {
+		return nil
+	}
 	if err := w.settle(name); err != nil {
 		return err
 	}
+	if err := w.forget(base); err != nil {
+		return err
+	}
 	return w.FS.Remove(name)
+}
+
+// forget tells the ledger of a removal before it happens. The old marker is
+// removed when the new one is durable.
+func (w watchedFS) forget(base string) error {
+	if !isMarker(base) {
+		return w.eng.led.gone(base)
+	}
+	w.eng.held.mu.Lock()
+	proven := w.eng.held.proven
+	w.eng.held.mu.Unlock()
+	if !proven {
+		return nil
+	}
+	names, err := w.eng.list()
+	if err != nil {
+		return err
+	}
+	return w.eng.led.marked(names)
+}
+
+// summedFile computes the checksum of what is written to it, from the beginning
+// to the end, and tells the ledger.
+type summedFile struct {
+	vfs.File
+	led  *ledger
+	name string
+	got  fileEntry
+}
+
+// Write implements io.Writer.
+func (f *summedFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.got.size += int64(n)
+	f.got.sum = crc32.Update(f.got.sum, castagnoli, p[:n])
+	return n, err
+}
+
+// Sync implements vfs.File.
+func (f *summedFile) Sync() error { return f.enter(f.File.Sync()) }
+
+// SyncData implements vfs.File.
+func (f *summedFile) SyncData() error { return f.enter(f.File.SyncData()) }
+
+func (f *summedFile) enter(err error) error {
+	if err == nil && isManifest(f.name) {
+		err = f.led.synced(f.name, f.got)
+	}
+	return err
+}
+
+// Close implements io.Closer.
+func (f *summedFile) Close() error {
+	if !isManifest(f.name) {
+		f.led.written(f.name, f.got)
+	}
+	return f.File.Close()
 }
 
 func (w watchedFS) Unwrap() vfs.FS { return w.FS }

@@ -79,6 +79,9 @@ func (s *Store) recover() error {
 		if err := s.proveTail(m.store, seq); err != nil {
 			return err
 		}
+		if err := s.proveNoGap(max(1, s.eng.led.floor), seq); err != nil {
+			return err
+		}
 	}
 	s.identity, s.epoch, s.opened = m.store, m.epoch, head
 	s.marks.applying.Store(seq)
@@ -143,7 +146,7 @@ func (s *Store) raiseEpoch(found bool) error {
 	if err := s.eng.syncDir(); err != nil {
 		return fmt.Errorf("storage: syncing the folder: %w", err)
 	}
-	if err := s.eng.proven(); err != nil {
+	if err := s.eng.proven(&s.marks.applying); err != nil {
 		return fmt.Errorf("storage: removing old logs: %w", err)
 	}
 	return nil
@@ -247,6 +250,40 @@ func (s *Store) proveTail(id storeID, seq uint64) error {
 		return fmt.Errorf("%w: batch 1 does not continue the genesis of this store", ErrCorrupt)
 	}
 	if want > 0 && seq-want < tailBatches && records < tailRecords {
+		return fmt.Errorf("%w: batch %d is missing", ErrCorrupt, want)
+	}
+	return nil
+}
+
+// proveNoGap: every batch that was not yet in a table when the ledger was
+// written is there and continues the one before. A log that is lost in the
+// middle takes claims and indexes with it as well; each group of them has a
+// batch. The bytes of the logs bound the work.
+func (s *Store) proveNoGap(from, seq uint64) error {
+	c, err := s.eng.cursor(bounds{lower: appendBatchKey(nil, from), upper: []byte{prefixBatch + 1}})
+	if err != nil {
+		return s.readError(err)
+	}
+	defer c.close()
+	var last chainHash
+	want := from
+	for ok := c.first(); ok; ok = c.next() {
+		at, rec, err := batchAt(c)
+		switch {
+		case err != nil:
+			return err
+		case at != want:
+			return fmt.Errorf("%w: batch %d is missing", ErrCorrupt, want)
+		case want > from && rec.prev != last:
+			return fmt.Errorf("%w: batch %d does not continue batch %d", ErrCorrupt, at, at-1)
+		}
+		last = rec.hash
+		want++
+	}
+	if err := c.err(); err != nil {
+		return s.readError(err)
+	}
+	if want <= seq {
 		return fmt.Errorf("%w: batch %d is missing", ErrCorrupt, want)
 	}
 	return nil

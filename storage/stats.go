@@ -23,6 +23,8 @@ type Stats struct {
 	Head          [32]byte
 	Epoch         uint64
 	DiskFree      int64 // bytes, -1: unknown
+	ScrubDone     int64 // bytes of the start's tables that were compared with the ledger
+	ScrubTotal    int64 // bytes of the start's tables
 }
 
 // meter counts what the syncer did.
@@ -75,6 +77,7 @@ func (s *Store) Stats() Stats {
 	st.Queue = int(s.queue.length.Load())
 	st.DurableSeq, st.AppliedSeq = s.marks.durable.Load(), s.marks.applying.Load()
 	st.Epoch, st.DiskFree = s.epoch, s.limits.diskFree.Load()
+	st.ScrubDone, st.ScrubTotal = s.scrub.done.Load(), s.scrub.total.Load()
 	return st
 }
 
@@ -88,6 +91,8 @@ var (
 	descSeq      = prometheus.NewDesc("tranzit_journal_durable_batch", "Number of the last durable batch.", nil, nil)
 	descEpoch    = prometheus.NewDesc("tranzit_journal_epoch", "Number of times the journal was opened for writing.", nil, nil)
 	descFree     = prometheus.NewDesc("tranzit_journal_disk_free_bytes", "Free disk space at the last check.", nil, nil)
+	descScrub    = prometheus.NewDesc("tranzit_journal_scrub_done_bytes", "Bytes of the start's tables that were compared with the ledger.", nil, nil)
+	descScrubAll = prometheus.NewDesc("tranzit_journal_scrub_bytes", "Bytes of the tables at the start.", nil, nil)
 )
 
 // collector shows a store to prometheus.
@@ -95,7 +100,7 @@ type collector struct{ s *Store }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descCommands, descRecords, descBytes, descSyncs, descQueue, descOldest, descSeq, descEpoch, descFree} {
+	for _, d := range []*prometheus.Desc{descCommands, descRecords, descBytes, descSyncs, descQueue, descOldest, descSeq, descEpoch, descFree, descScrub, descScrubAll} {
 		ch <- d
 	}
 	c.s.meter.commit.Describe(ch)
@@ -123,6 +128,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		{descSeq, prometheus.GaugeValue, float64(st.DurableSeq)},
 		{descEpoch, prometheus.GaugeValue, float64(st.Epoch)},
 		{descFree, prometheus.GaugeValue, float64(st.DiskFree)},
+		{descScrub, prometheus.GaugeValue, float64(st.ScrubDone)},
+		{descScrubAll, prometheus.GaugeValue, float64(st.ScrubTotal)},
 	} {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value)
 	}

@@ -58,6 +58,8 @@ const (
 	DefaultMemtableBytes = 16 << 20
 	DefaultSlowAfter     = 2 * time.Second
 	DefaultDiskCheck     = 250 * time.Millisecond
+	DefaultCheckAtOpen   = 64 << 20
+	DefaultScrubRate     = 64 << 20
 
 	// A Disk in memory holds small stores, and a simulation opens thousands of them.
 	SimulationMemtableBytes = 256 << 10
@@ -77,6 +79,8 @@ type Options struct {
 	SlowAfter     time.Duration         // age of the oldest waiting command at which Accepting refuses; default 2 s
 	DiskCheck     time.Duration         // period of the disk space check; default 250 ms
 	DiskFree      func() (int64, error) // free bytes; default: asks the file system of Dir
+	CheckAtOpen   int64                 // tables of up to so many bytes in all are read whole at Open; default 64 MiB, negative: none
+	ScrubRate     int64                 // bytes a second at which larger ones are read after Open; default 64 MiB, negative: they are not
 	ReadOnly      bool                  // for tools, while no other process has the store open
 }
 
@@ -116,6 +120,12 @@ func (o *Options) EnsureDefaults() {
 	if o.DiskCheck == 0 {
 		o.DiskCheck = DefaultDiskCheck
 	}
+	if o.CheckAtOpen == 0 {
+		o.CheckAtOpen = DefaultCheckAtOpen
+	}
+	if o.ScrubRate == 0 {
+		o.ScrubRate = DefaultScrubRate
+	}
 }
 
 // Validate checks bounds; the error names the field.
@@ -147,6 +157,7 @@ type Store struct {
 	count   counters
 	limits  admission
 	meter   meter
+	scrub   scrub
 
 	identity storeID
 	epoch    uint64
@@ -165,8 +176,11 @@ type Store struct {
 }
 
 // Open opens the store in o.Dir, or makes a new one there. It proves the tail
-// of the hash chain and compares the chain's head with the anchor: a journal
-// that lost or changed acknowledged records is refused with ErrCorrupt.
+// of the hash chain and compares the chain's head with the anchor, and the files
+// with the ledger: a journal that lost or changed acknowledged records, claims
+// or indexes is refused with ErrCorrupt, which names the file or the batch. Of a
+// store with more than Options.CheckAtOpen bytes of tables, their inside is
+// checked after Open: damage found then fails the store.
 // Unless ReadOnly, the store's epoch is raised durably before Open returns.
 func Open(o Options) (*Store, error) {
 	o.EnsureDefaults()
@@ -193,6 +207,9 @@ func Open(o Options) (*Store, error) {
 		return s, nil
 	}
 	if err := s.meter.register(o.Registerer, s); err != nil {
+		return nil, errors.Join(err, s.anchor.close(), eng.close())
+	}
+	if err := s.startScrub(); err != nil {
 		return nil, errors.Join(err, s.anchor.close(), eng.close())
 	}
 	s.checkDisk()
