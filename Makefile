@@ -55,7 +55,7 @@ fuzz-smoke:
 	@scripts/fuzz.sh $(FUZZSMOKE) light
 
 race:
-	$(RACE) $(GO) test -timeout 8m $$($(GO) list ./... | grep -v /bench/zoo)
+	$(RACE) $(GO) test -timeout 20m $$($(GO) list ./... | grep -v /bench/zoo)
 
 gate: ## the long proof: 20,000 lives, every crash point, the bug zoo, 30s of each fuzz target
 	$(GO) test -timeout 60m ./bench/sim -run TestLives -sim.seeds=$(SEEDS)
