@@ -60,6 +60,7 @@ func (s *Store) checkDisk() {
 			s.o.Logger.Warn("free disk space is below the reserve; new work is refused", "free", free, "reserve", s.o.ReserveBytes)
 		} else {
 			s.o.Logger.Info("free disk space is back above the reserve", "free", free, "reserve", s.o.ReserveBytes)
+			s.eng.compact.begin()
 		}
 	}
 }

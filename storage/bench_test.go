@@ -193,3 +193,85 @@ func BenchmarkReopen(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSize: what grows with a store, on a real disk. Opening must not
+// (its tables are scrubbed behind it); Verify is told in records a second.
+func BenchmarkSize(b *testing.B) {
+	for _, records := range []uint64{1e4, 1e5, 1e6} {
+		b.Run(fmt.Sprint(records), func(b *testing.B) {
+			o := Options{Dir: b.TempDir(), ReserveBytes: -1, Logger: quiet}
+			fillStore(b, o, records/2)
+			var opening, verifying time.Duration
+			var rep Report
+			for range b.N {
+				began := time.Now()
+				s, err := Open(o)
+				if err != nil {
+					b.Fatal(err)
+				}
+				opening += time.Since(began)
+				began = time.Now()
+				if rep, err = s.Verify(b.Context(), nil); err != nil || rep.Records != records {
+					b.Fatal(rep, err)
+				}
+				verifying += time.Since(began)
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(opening.Milliseconds())/float64(b.N), "open-ms")
+			b.ReportMetric(float64(rep.Records)*float64(b.N)/verifying.Seconds(), "verified/s")
+			b.ReportMetric(float64(rep.TableBytes)/(1<<20), "table-MiB")
+			b.ReportMetric(float64(rep.Batches), "batches")
+		})
+	}
+}
+
+// fillStore writes payments with 256 callers.
+func fillStore(b *testing.B, o Options, payments uint64) {
+	s, err := Open(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var next atomic.Uint64
+	var wg sync.WaitGroup
+	for range 256 {
+		wg.Go(func() {
+			var p payment
+			for n := next.Add(1); n <= payments; n = next.Add(1) {
+				p.fill(n)
+				for _, c := range []*Command{&p.intent, &p.outcome} {
+					if r, err := s.Do(c); err != nil || r.Kind != Applied {
+						b.Error(r, err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkClash is the look for present keys of one payment, intent and outcome.
+func BenchmarkClash(b *testing.B) {
+	o := Options{Dir: b.TempDir(), ReserveBytes: -1, Logger: quiet}
+	const there = 200_000
+	fillStore(b, o, there)
+	s, err := Open(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	var p payment
+	b.ReportAllocs()
+	for n := uint64(there + 1); b.Loop(); n++ {
+		p.fill(n)
+		for _, c := range []*Command{&p.intent, &p.outcome} {
+			if r, err := s.clash(c); err != nil || r.Kind != 0 {
+				b.Fatal(r, err)
+			}
+		}
+	}
+}

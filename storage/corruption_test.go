@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -338,26 +339,32 @@ func (dm *damage) live(o Options, fatal *atomic.Pointer[error]) fate {
 	return fate{class: intact}
 }
 
-// injections is how many damages each mode gets.
-const injections = 2000
+var (
+	injections = flag.Int("storage.injections", 2000, "how many damages TestCorruption makes to a small store")
+	damageSeed = flag.Uint64("storage.seed", 1, "seed of TestCorruption")
+)
 
 // TestCorruption: damage anywhere in the files of a store is loud. A small store
 // does not start at all; no damage is silent in any mode.
 func TestCorruption(t *testing.T) {
 	all := victims(t)
+	n := *injections
+	if raced || testing.Short() {
+		n /= 10
+	}
 	for _, mode := range []struct {
 		name string
 		n    int
 		o    Options
 	}{
-		{"small store", injections, Options{}},
-		{"small store, for reading", injections / 4, Options{ReadOnly: true}},
-		{"large store, scrubbed behind", injections / 2, Options{CheckAtOpen: -1, ScrubRate: 1 << 40}},
-		{"large store, reads before the scrub", injections / 4, Options{CheckAtOpen: -1, ScrubRate: -1}},
+		{"small store", n, Options{}},
+		{"small store, for reading", n / 4, Options{ReadOnly: true}},
+		{"large store, scrubbed behind", n / 2, Options{CheckAtOpen: -1, ScrubRate: 1 << 40}},
+		{"large store, reads before the scrub", n / 4, Options{CheckAtOpen: -1, ScrubRate: -1}},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
 			counts := map[string]int{}
-			rng := rand.New(rand.NewPCG(1, uint64(len(mode.name))))
+			rng := rand.New(rand.NewPCG(*damageSeed, uint64(len(mode.name))))
 			for n := 0; n < mode.n; {
 				dm := injure(rng, all)
 				if dm == nil {
@@ -419,4 +426,58 @@ func (v *victim) current() (names []string) {
 		names = append(names, m, value)
 	}
 	return append(names, options)
+}
+
+// TestStaleParts: a part of the files is put back to an earlier moment, with
+// all that belongs to it. What the anchor has seen is missed.
+func TestStaleParts(t *testing.T) {
+	classes := map[string]int{}
+	for _, v := range victims(t) {
+		for n, old := range v.stale {
+			for _, part := range []struct {
+				name string
+				is   func(base string) bool
+			}{
+				{"all but the anchor", func(b string) bool { return b != anchorName }},
+				{"logs", isLog},
+				{"all but logs and anchor", func(b string) bool { return b != anchorName && !isLog(b) }},
+				{"MANIFEST and markers", func(b string) bool { return isManifest(b) || isMarker(b) }},
+				{"MANIFEST, markers and ledger", func(b string) bool { return isManifest(b) || isMarker(b) || b == ledgerName }},
+				{"ledger", func(b string) bool { return b == ledgerName }},
+				{"anchor", func(b string) bool { return b == anchorName }},
+			} {
+				dm := &damage{victim: v, file: part.name, what: "stale", disk: v.disk.CrashClone(Crash{Unsynced: KeepUnsynced})}
+				for _, d := range []*Disk{dm.disk, old} {
+					for _, name := range d.Files() {
+						if part.is(path.Base(name)) {
+							dm.disk.WriteFile(name, old.ReadFile(name))
+						}
+					}
+				}
+				f := dm.outcome(Options{})
+				classes[part.name+": "+f.class]++
+				if f.class == lost || f.class == reported || f.class == refused && !errors.Is(f.detail, ErrCorrupt) {
+					t.Errorf("%s of %q back at moment %d: %s, %v", part.name, v.name, n, f.class, f.detail)
+				}
+			}
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(classes)) {
+		t.Logf("%4d %s", classes[k], k)
+	}
+}
+
+// TestWholeStaleFolder fixes what no store can know by itself: a folder that
+// was put back as a whole, anchor and all, is an earlier state of the same
+// store and opens as that. Its epoch, batch and head tell an outside witness.
+func TestWholeStaleFolder(t *testing.T) {
+	v := victims(t)[0]
+	before := openOn(t, v.disk.CrashClone(Crash{Unsynced: KeepUnsynced}))
+	after := openOn(t, v.stale[3].CrashClone(Crash{Unsynced: KeepUnsynced}))
+	if a, b := after.Stats(), before.Stats(); a.DurableSeq >= b.DurableSeq || a.Epoch >= b.Epoch || a.Head == b.Head {
+		t.Errorf("the earlier state %+v cannot be told from %+v", a, b)
+	}
+	if _, err := after.Verify(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
 }

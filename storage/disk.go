@@ -35,6 +35,8 @@ type Disk struct {
 // Faults of a Disk. The zero value is a disk without faults.
 type Faults struct {
 	FailSync  uint64                          // the n-th sync of a log from now on, and all after it, fail with EIO; 0: none
+	Fail      func(op, name string) error     // asked before each write and sync of any file; its error is what the caller gets; must not use the Disk; nil: none
+	Capacity  int64                           // bytes that all files may hold together; above: ENOSPC; 0: no limit
 	Space     int64                           // after so many bytes written from now on: ENOSPC; 0: no limit
 	SyncDelay func() time.Duration            // how long a sync of a log takes; nil: no time
 	Free      int64                           // free space to report; 0: plenty
@@ -403,10 +405,35 @@ func (d *Disk) list(name string) ([]string, error) {
 func (d *Disk) space() (free, used uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.faults.Free > 0 {
+	switch {
+	case d.faults.Free > 0:
 		return uint64(d.faults.Free), uint64(d.used)
+	case d.faults.Capacity > 0:
+		used := d.held()
+		return uint64(max(0, d.faults.Capacity-used)), uint64(used)
 	}
 	return 1 << 40, uint64(d.used)
+}
+
+// held is what all files hold together. REQUIRES: mu.
+func (d *Disk) held() (sum int64) {
+	for _, dir := range d.dirs {
+		for _, n := range dir.files {
+			sum += int64(len(n.data))
+		}
+	}
+	return sum
+}
+
+// fault asks Faults.Fail.
+func (d *Disk) fault(op, name string) error {
+	d.mu.Lock()
+	fail := d.faults.Fail
+	d.mu.Unlock()
+	if fail == nil {
+		return nil
+	}
+	return fail(op, name)
 }
 
 type diskLock struct {

@@ -64,14 +64,23 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 		return 0, errIsDir
 	}
 	f.disk.begin("write", f.name)
+	err := f.disk.fault("write", f.name)
+	if err != nil {
+		return 0, err
+	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	var err error
 	if d := f.disk; d.faults.Space > 0 {
 		if int64(len(p)) > d.room {
 			p, err = p[:d.room], syscall.ENOSPC
 		}
 		d.room -= int64(len(p))
+	}
+	if d := f.disk; d.faults.Capacity > 0 {
+		room := max(0, d.faults.Capacity-d.held()+max(0, int64(len(f.node.data))-off))
+		if int64(len(p)) > room {
+			p, err = p[:room], syscall.ENOSPC
+		}
 	}
 	f.node.write(p, int(off))
 	f.disk.used += int64(len(p))
@@ -81,6 +90,9 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 // Sync makes the content of a file, or the names of a folder, survive a crash.
 func (f *diskFile) Sync() error {
 	f.disk.begin("sync", f.name)
+	if err := f.disk.fault("sync", f.name); err != nil {
+		return err
+	}
 	if strings.HasSuffix(f.name, ".log") {
 		if err := f.syncLog(); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ import (
 // disk as fast as it can. No lock is held where a table is begun.
 const retryPause = 100 * time.Millisecond
 
+// compactionCategory is what the engine calls the tables of a compaction.
+const compactionCategory = vfs.DiskWriteCategory("pebble-compaction")
+
 const anchorCategory = vfs.DiskWriteCategory("tranzit-anchor")
 
 // engine is an open Pebble store and the lock of its folder.
@@ -45,8 +49,9 @@ type engine struct {
 	reading string
 	settled atomic.Bool // the journal is proven
 	compact patient
-	trouble atomic.Bool // a flush or a compaction failed since the last table was begun
-	dead    atomic.Bool // the engine met an error after which its own locks cannot be trusted
+	low     *atomic.Bool // free space is below the reserve; set by the store before the journal is proven
+	trouble atomic.Bool  // a flush or a compaction failed since the last table was begun
+	dead    atomic.Bool  // the engine met an error after which its own locks cannot be trusted
 }
 
 // openEngine locks the folder and opens or creates the store in it. fatal is
@@ -88,8 +93,11 @@ func openEngine(o *Options, fatal func(error)) (*engine, error) {
 	var opened atomic.Bool
 	po.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
 		e.trouble.Store(true)
-		if log.Errorf("background error: %v", err); !opened.Load() {
+		switch log.Errorf("background error: %v", err); {
+		case !opened.Load():
 			log.Fatalf("opening %s: %v", o.Dir, err)
+		case errors.Is(err, syscall.EIO) || isCorruption(err):
+			fatal(fmt.Errorf("engine: %w", err)) // only a full disk is waited for
 		}
 	}, DataCorruption: func(c pebble.DataCorruptionInfo) {
 		if log.Errorf("file %s is damaged: %v", c.Path, c.Details); !o.ReadOnly {
@@ -112,8 +120,9 @@ func openEngine(o *Options, fatal func(error)) (*engine, error) {
 
 // patient lets no compaction run before the journal is proven. It would read
 // damage that the start is about to name, try again for ever, and hold up the start.
-// None runs on a disk that was too full for the ledger either: what room there
-// is belongs to outcomes, and a MANIFEST that cannot grow is the engine's end.
+// None runs below the reserve or on a disk that was too full for the ledger
+// either: what room there is belongs to outcomes, and a MANIFEST that cannot
+// grow is the engine's end.
 // The engine's periodic granter is for limits that change; ours is always one.
 type patient struct {
 	pebble.CompactionScheduler
@@ -127,6 +136,25 @@ func (p patient) begin() {
 	if ok, permission := p.TrySchedule(); ok {
 		permission.Done()
 	}
+}
+
+// short says that free space is below the reserve.
+func (e *engine) short() bool { return e.low != nil && e.low.Load() }
+
+// sparingFile is a table that a compaction writes. A compaction needs room for
+// its whole output; the reserve is not for it. It fails, gives its room back,
+// and is tried again when there is more.
+type sparingFile struct {
+	vfs.File
+	eng *engine
+}
+
+// Write implements io.Writer.
+func (f sparingFile) Write(p []byte) (int, error) {
+	if f.eng.short() {
+		return 0, syscall.ENOSPC
+	}
+	return f.File.Write(p)
 }
 
 // catchUp writes the ledger after the disk was full, and lets compactions run again.
@@ -150,7 +178,7 @@ type patientDB struct {
 
 // GetAllowedWithoutPermission implements pebble.DBForCompaction.
 func (d patientDB) GetAllowedWithoutPermission() int {
-	if !d.eng.settled.Load() || d.eng.led.behind.Load() {
+	if !d.eng.settled.Load() || d.eng.led.behind.Load() || d.eng.short() {
 		return 0
 	}
 	return d.DBForCompaction.GetAllowedWithoutPermission()
@@ -161,7 +189,8 @@ const memtables = 3
 
 // engineOptions: the engine counts memtables against its cache, so the cache is
 // made larger by the one that fills and the one that is flushed; else it would
-// hold no blocks under load.
+// hold no blocks under load. Below the reserve no compaction runs: writes must
+// not stall for one before the reserve is used up.
 func engineOptions(o *Options) *pebble.Options {
 	po := &pebble.Options{
 		FormatMajorVersion:          pebble.FormatNewest,
@@ -169,7 +198,7 @@ func engineOptions(o *Options) *pebble.Options {
 		MemTableSize:                uint64(o.MemtableBytes),
 		MemTableStopWritesThreshold: memtables,
 		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       24,
+		L0StopWritesThreshold:       24 + int(min(max(0, 2*o.ReserveBytes/o.MemtableBytes), 200)),
 		LBaseMaxBytes:               64 << 20,
 		BytesPerSync:                1 << 20,
 		WALBytesPerSync:             512 << 10,
@@ -336,6 +365,22 @@ func (c *cursor) next() bool {
 		return c.it.Prev()
 	}
 	return c.it.Next()
+}
+
+// seek goes to the first key that is not before key.
+func (c *cursor) seek(key []byte) bool { return c.it.SeekGE(key) }
+
+// reach goes on to the first key that is not before key, which lies ahead.
+func (c *cursor) reach(key []byte) bool {
+	for range windowSteps {
+		if !c.it.Next() {
+			return false
+		}
+		if bytes.Compare(c.it.Key(), key) >= 0 {
+			return true
+		}
+	}
+	return c.it.SeekGE(key)
 }
 
 func (c *cursor) key() []byte            { return c.it.Key() }
@@ -586,7 +631,11 @@ func (w watchedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File
 		time.Sleep(retryPause)
 	}
 	f, err := w.FS.Create(name, category)
-	return w.watch(name, f, err)
+	f, err = w.watch(name, f, err)
+	if err == nil && category == compactionCategory {
+		f = sparingFile{f, w.eng}
+	}
+	return f, err
 }
 
 func (w watchedFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,12 +177,27 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total uint64)) (
 	if err := s.settle(); err != nil {
 		return Report{}, err
 	}
+	stored := make(chan error, 1)
+	var n uint64
+	counting, cancel := context.WithCancel(ctx)
+	go func() {
+		var err error
+		n, err = s.countRecords(counting, snap)
+		stored <- err
+	}()
 	rep, err := s.verifyChain(ctx, snap, progress)
 	if err != nil {
+		cancel()
+	}
+	counted := <-stored
+	cancel()
+	if err := cmp.Or(err, counted); err != nil {
 		return rep, err
 	}
-	if err := s.countRecords(ctx, snap, rep.Records); err != nil {
-		return rep, err
+	// As each of the listed records is present once, none stands outside.
+	want := rep.Records
+	if n != want {
+		return rep, fmt.Errorf("%w: %d records are stored, the chain lists %d", ErrCorrupt, n, want)
 	}
 	err = s.verifyTables(ctx, &rep)
 	return rep, err
@@ -195,7 +211,8 @@ func (s *Store) verifyChain(ctx context.Context, snap *snapshot, progress func(d
 		return rep, s.readError(err)
 	}
 	defer c.close()
-	v := verifier{get: snap.get}
+	v := verifier{from: snap}
+	defer v.close()
 	for ok := c.first(); ok; ok = c.next() {
 		seq, rec, err := batchAt(c)
 		switch {
@@ -206,10 +223,10 @@ func (s *Store) verifyChain(ctx context.Context, snap *snapshot, progress func(d
 		case rec.prev != rep.Head:
 			return rep, fmt.Errorf("%w: batch %d does not continue batch %d", ErrCorrupt, seq, rep.Batches)
 		}
-		if err := v.batch(seq, &rec); err != nil {
+		if err := v.add(seq, &rec); err != nil {
 			return rep, err
 		}
-		rep.Batches, rep.Records, rep.Head = seq, v.records, rec.hash
+		rep.Batches, rep.Records, rep.Head = seq, rep.Records+uint64(rec.count()), rec.hash
 		if seq%1024 == 0 {
 			if err := ctx.Err(); err != nil {
 				return rep, err
@@ -217,29 +234,24 @@ func (s *Store) verifyChain(ctx context.Context, snap *snapshot, progress func(d
 			progress(seq, max(total, seq))
 		}
 	}
+	if err := errors.Join(s.readError(c.err()), v.flush()); err != nil {
+		return rep, err
+	}
 	progress(rep.Batches, rep.Batches)
-	return rep, s.readError(c.err())
+	return rep, nil
 }
 
-// countRecords: as many records are stored as the chain lists. As each of the
-// listed ones is present once, none stands outside.
-func (s *Store) countRecords(ctx context.Context, snap *snapshot, want uint64) error {
+// countRecords returns how many records are stored.
+func (s *Store) countRecords(ctx context.Context, snap *snapshot) (n uint64, err error) {
 	c, err := snap.cursor(recordBounds)
 	if err != nil {
-		return s.readError(err)
+		return 0, s.readError(err)
 	}
 	defer c.close()
-	var n uint64
 	for ok := c.first(); ok; ok = c.next() {
 		if n++; n%65536 == 0 && ctx.Err() != nil {
-			return ctx.Err()
+			return n, ctx.Err()
 		}
 	}
-	if err := c.err(); err != nil {
-		return s.readError(err)
-	}
-	if n != want {
-		return fmt.Errorf("%w: %d records are stored, the chain lists %d", ErrCorrupt, n, want)
-	}
-	return nil
+	return n, s.readError(c.err())
 }

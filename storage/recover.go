@@ -2,7 +2,6 @@ package storage
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -222,7 +221,8 @@ func (s *Store) proveTail(id storeID, seq uint64) error {
 		return s.readError(err)
 	}
 	defer c.close()
-	v := verifier{get: s.eng.get}
+	v := verifier{from: s.eng}
+	defer v.close()
 	var link chainHash // what the batch before must end with
 	records := 0
 	want := seq
@@ -237,11 +237,14 @@ func (s *Store) proveTail(id storeID, seq uint64) error {
 		if want < seq && rec.hash != link {
 			return fmt.Errorf("%w: batch %d does not continue batch %d", ErrCorrupt, want+1, want)
 		}
-		if err := v.batch(at, &rec); err != nil {
+		if err := v.add(at, &rec); err != nil {
 			return err
 		}
 		link, records = rec.prev, records+rec.count()
 		want--
+	}
+	if err := v.flush(); err != nil {
+		return err
 	}
 	if err := c.err(); err != nil {
 		return s.readError(err)
@@ -285,43 +288,6 @@ func (s *Store) proveNoGap(from, seq uint64) error {
 	}
 	if want <= seq {
 		return fmt.Errorf("%w: batch %d is missing", ErrCorrupt, want)
-	}
-	return nil
-}
-
-// verifier computes hashes of stored batches.
-type verifier struct {
-	get     func(key, dst []byte) ([]byte, bool, error)
-	chain   chain
-	key     []byte
-	body    []byte
-	records uint64
-}
-
-// batch proves that the records listed under seq are present and unchanged.
-func (v *verifier) batch(seq uint64, rec *batchRecord) error {
-	if v.chain.digest == nil {
-		v.chain.digest = sha256.New()
-	}
-	v.chain.seq, v.chain.head = seq-1, rec.prev
-	v.chain.begin()
-	for i := range rec.count() {
-		e := rec.entry(i)
-		v.key = appendRecordKey(v.key[:0], e.ID, e.Version)
-		body, found, err := v.get(v.key, v.body)
-		if err != nil {
-			return fmt.Errorf("%w: batch %d, record %x version %d: %w", ErrCorrupt, seq, e.ID, e.Version, err)
-		}
-		if !found {
-			return fmt.Errorf("%w: batch %d: record %x version %d is missing", ErrCorrupt, seq, e.ID, e.Version)
-		}
-		v.body = body
-		v.chain.add(v.key, body)
-		v.records++
-	}
-	v.chain.finish()
-	if v.chain.head != rec.hash {
-		return fmt.Errorf("%w: batch %d: its records do not give its hash", ErrCorrupt, seq)
 	}
 	return nil
 }

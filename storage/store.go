@@ -56,7 +56,7 @@ const (
 	DefaultReserveBytes  = 256 << 20
 	DefaultCacheBytes    = 32 << 20
 	DefaultMemtableBytes = 16 << 20
-	DefaultSlowAfter     = 2 * time.Second
+	DefaultSlowAfter     = 750 * time.Millisecond
 	DefaultDiskCheck     = 250 * time.Millisecond
 	DefaultCheckAtOpen   = 64 << 20
 	DefaultScrubRate     = 64 << 20
@@ -76,7 +76,7 @@ type Options struct {
 	ReserveBytes  int64                 // free space under which Accepting refuses; default 256 MiB, negative: no reserve
 	CacheBytes    int64                 // block cache; default 32 MiB, on a Disk 1 MiB
 	MemtableBytes int64                 // one memtable; default 16 MiB, on a Disk 256 KiB
-	SlowAfter     time.Duration         // age of the oldest waiting command at which Accepting refuses; default 2 s
+	SlowAfter     time.Duration         // age of the oldest waiting command at which Accepting refuses; default 750 ms
 	DiskCheck     time.Duration         // period of the disk space check; default 250 ms
 	DiskFree      func() (int64, error) // free bytes; default: asks the file system of Dir
 	CheckAtOpen   int64                 // tables of up to so many bytes in all are read whole at Open; default 64 MiB, negative: none
@@ -197,6 +197,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s.eng = eng
+	eng.low = &s.limits.diskLow
 	if err := s.recover(); err != nil {
 		if s.anchor != nil {
 			err = errors.Join(err, s.anchor.close())

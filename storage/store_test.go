@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if childMain() {
+	if childMain() || faultChild() {
 		return
 	}
 	goleak.VerifyTestMain(m)
