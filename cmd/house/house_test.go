@@ -52,6 +52,7 @@ var good = map[string]string{
 	"acquirers/transport.go": "// Package acquirers is fine.\npackage acquirers\n\nimport _ \"github.com/moov-io/iso8583-connection\"\n",
 	"acquirers/a_test.go":    "package acquirers\n\nimport _ \"" + module + "/acquirers/banksim\"\n",
 	"storage/pebble.go":      "// Package storage is fine.\npackage storage\n\nimport (\n_ \"github.com/cockroachdb/pebble/v2\"\n_ \"github.com/cockroachdb/pebble/v2/vfs\"\n)\n",
+	"storage/pebblefs.go":    "package storage\n\nimport _ \"github.com/cockroachdb/pebble/v2/vfs\"\n",
 	"switch/pay.go":          "// Package payswitch is fine.\npackage payswitch\n\nfunc pay() {" + strings.Repeat("\n", 150) + "}\n",
 	"frontend/f.go":          "// Package frontend is fine.\npackage frontend\n\nimport _ \"github.com/valyala/fasthttp\"\n",
 	"switch/a_test.go":       "package payswitch\n\nimport (\n\"testing/synctest\"\n\"time\"\n)\n\nvar _ = synctest.Wait\nfunc nap() { time.Sleep(1) }\n",
