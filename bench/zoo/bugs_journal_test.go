@@ -136,7 +136,7 @@ var journalBugs = []bug{
 		by:     test("storage", "TestStartProvesTheTail"),
 	},
 	{
-		name: "refused-start-destroys-the-evidence", file: "storage/pebble.go",
+		name: "refused-start-destroys-the-evidence", file: "storage/pebblefs.go",
 		old:    "	if isLog(name) && w.eng.held.hold(name) {\n",
 		new:    "	if isLog(name) && w.eng.held.hold(name) && !$zoo {\n",
 		breaks: "a refused start leaves the journal as it was",
