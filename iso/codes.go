@@ -57,3 +57,8 @@ func (d *Dialect) Code(rc string) CodeMeaning {
 // ReversalAnswer says what a response code means for a reversal. A code the
 // dialect does not list means: send the reversal again.
 func (d *Dialect) ReversalAnswer(rc string) ReversalVerdict { return d.verdicts[rc] }
+
+// AdviceAnswer says what a response code means for a capture, a void, or a
+// refund that is sent as an advice: done, refused for good (ReversalManual), or
+// send it again. A code the dialect does not list means: send it again.
+func (d *Dialect) AdviceAnswer(rc string) ReversalVerdict { return d.advices[rc] }

@@ -29,17 +29,21 @@ type Dialect struct {
 	names     [maxDialectField + 1]string
 	private   tagForm
 
-	requests  [opCount]program
-	answers   []answerClass
-	network   [opCount]string
-	reasons   [reasonCount]string
-	rrn       []rrnPart
-	codes     map[string]CodeMeaning
-	unknown   CodeMeaning
-	verdicts  map[string]ReversalVerdict
-	behaviour Behaviour
-	golden    []goldenVector
-	spec      moovForm
+	requests [opCount]program
+	answers  []answerClass
+	network  [opCount]string
+
+	processing [opCount]string // DE3 of a request, where it is a constant
+	parts      bool            // a void can name what stays
+	advices    map[string]ReversalVerdict
+	reasons    [reasonCount]string
+	rrn        []rrnPart
+	codes      map[string]CodeMeaning
+	unknown    CodeMeaning
+	verdicts   map[string]ReversalVerdict
+	behaviour  Behaviour
+	golden     []goldenVector
+	spec       moovForm
 }
 
 // Behaviour is what the bank expects in time and order. Read only.
@@ -157,6 +161,9 @@ func (d *Dialect) MTI(op Operation) MTI {
 	}
 	return d.requests[op].mti
 }
+
+// PartialVoid reports whether a void can undo a part.
+func (d *Dialect) PartialVoid() bool { return d.parts }
 
 // BuildRepeat marks m as a repeat: 0420 becomes 0421, the rest stays.
 func (d *Dialect) BuildRepeat(m *Message) { m.MTI = m.MTI.Repeat() }

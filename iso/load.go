@@ -328,16 +328,12 @@ func (l *loader) behaviour(s *section) {
 	reversal := s.sub("reversal")
 	b.ReversalNewSTAN = reversal.oneOf("stan", []string{"original", "new"}) == 1
 	b.ReversalMTI = l.d.requests[OpReversal].mti
-	l.d.verdicts = map[string]ReversalVerdict{}
-	for verdict, key := range map[ReversalVerdict]string{ReversalDone: "done", ReversalManual: "manual"} {
-		for _, item := range l.list(reversal.need(key, `["00", "25"]`), reversal.pathOf(key)) {
-			if _, twice := l.d.verdicts[item.Value]; twice {
-				l.fail(item.Line, "behaviour.reversal: code %q is listed twice; remove one", item.Value)
-			}
-			l.d.verdicts[item.Value] = verdict
-		}
-	}
+	l.d.verdicts = l.verdicts(reversal, "manual")
 	reversal.done()
+	if advice := s.optional("advice"); advice != nil {
+		l.d.advices = l.verdicts(advice, "refused")
+		advice.done()
+	}
 	saf := s.sub("saf")
 	b.SAF = SAFSchedule{First: saf.duration("first"), Cap: saf.duration("cap"), Expiry: saf.duration("expiry"),
 		Factor: float64(saf.number("factor", 1, 100)), MaxAttempts: saf.number("max_attempts", 0, 1<<20)}
@@ -346,6 +342,21 @@ func (l *loader) behaviour(s *section) {
 	}
 	saf.done()
 	s.done()
+}
+
+// verdicts reads the codes that end a repeated message: those of done, and
+// those under the second key, after which it is not sent again.
+func (l *loader) verdicts(s *section, second string) map[string]ReversalVerdict {
+	out := map[string]ReversalVerdict{}
+	for verdict, key := range map[ReversalVerdict]string{ReversalDone: "done", ReversalManual: second} {
+		for _, item := range l.list(s.need(key, `["00", "25"]`), s.pathOf(key)) {
+			if _, twice := out[item.Value]; twice {
+				l.fail(item.Line, "%s: code %q is listed twice; remove one", s.path, item.Value)
+			}
+			out[item.Value] = verdict
+		}
+	}
+	return out
 }
 
 func (s *section) pathOf(key string) string {

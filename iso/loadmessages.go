@@ -28,8 +28,33 @@ func (l *loader) request(s *section, op Operation) program {
 		l.fail(s.lineOf("mti"), "%s.mti must be a request or an advice and no repeat, like 0200 or 0420", s.path)
 	}
 	p.steps = l.steps(s.sub("fields"), op)
+	for _, st := range p.steps {
+		if st.field == 3 && st.source == srcConst {
+			l.d.processing[op] = st.constant
+		}
+		l.d.parts = l.d.parts || st.source == srcReplacement
+	}
+	if p.mti != 0 {
+		l.followUp(s, op, p.mti)
+	}
 	s.done()
 	return p
+}
+
+// followUp holds the operations after a payment to the types that the switch
+// repeats and resolves them by.
+func (l *loader) followUp(s *section, op Operation, mti MTI) {
+	line := s.lineOf("mti")
+	switch {
+	case op == OpCapture && (mti.Class() != 2 || mti.Function() != 2):
+		l.fail(line, "%s.mti must be a financial advice, like 0220: a capture is repeated until it is acknowledged", s.path)
+	case op == OpVoid && mti.Class() != 4:
+		l.fail(line, "%s.mti must be a reversal, like 0400 or 0420", s.path)
+	case op == OpRefund && mti.Class() != 2:
+		l.fail(line, "%s.mti must be a financial message, like 0200 or 0220", s.path)
+	case op == OpRefund && !strings.HasPrefix(l.d.processing[op], "2"):
+		s.fail("%s needs field 3 with a constant from 200000 to 299999: money to the cardholder", s.path)
+	}
 }
 
 func (l *loader) mti(s *section) MTI {
@@ -112,8 +137,12 @@ func (l *loader) source(s *section, op Operation) source {
 	}
 	network := op >= OpSignOn && op <= OpEcho
 	switch {
-	case (src == srcCVC || src == srcCAVV) && (op == OpReversal || op == 0):
-		s.fail("%s: a card's verification data belongs in no reversal and no answer; remove the field", s.path)
+	case (src == srcCVC || src == srcCAVV) && op != OpPurchase && op != OpAuthorization:
+		s.fail("%s: a card's verification data belongs in a purchase and an authorization only; remove the field", s.path)
+	case src == srcProcessingCode && op != OpReversal && op != OpVoid:
+		s.fail("%s: processing_code is that of a message that is undone; write a constant", s.path)
+	case src == srcReplacement && op != OpVoid:
+		s.fail("%s: replacement belongs in a void", s.path)
 	case src == srcNetworkCode && !network:
 		s.fail("%s: network_code belongs in sign_on, sign_off and echo", s.path)
 	case src == srcNetworkCode && l.d.network[op] == "":
@@ -209,6 +238,7 @@ func (l *loader) matching(match, verify *section) {
 // crossChecks holds the blocks against each other, once each is right by itself.
 func (l *loader) crossChecks(top *section) {
 	line := top.lineOf("messages")
+	l.undoing(line)
 	for op := OpPurchase; op < opCount; op++ {
 		p := &l.d.requests[op]
 		if p.mti == 0 {
@@ -227,6 +257,26 @@ func (l *loader) crossChecks(top *section) {
 	}
 	for i := range l.d.golden {
 		l.checkGolden(&l.d.golden[i])
+	}
+}
+
+// undoing holds together what the operations after a payment need of each other.
+func (l *loader) undoing(line int) {
+	d := l.d
+	from := func(op Operation) bool {
+		return slices.ContainsFunc(d.requests[op].steps, func(s step) bool { return s.source == srcProcessingCode })
+	}
+	for _, op := range []Operation{OpPurchase, OpAuthorization} {
+		if d.Supports(op) && d.processing[op] == "" && (from(OpReversal) || from(OpVoid)) {
+			l.fail(line, "messages.%s needs field 3 as a constant, since a reversal takes its processing_code", op)
+		}
+	}
+	if d.requests[OpRefund].mti != 0 && d.requests[OpRefund].mti.Function() == 0 && !from(OpReversal) {
+		l.fail(line, "messages.refund is a request, which is reversed when it is not answered; write messages.reversal.fields.3: {from: processing_code}")
+	}
+	advices := d.Supports(OpCapture) || d.Supports(OpVoid) || d.requests[OpRefund].mti.Function() == 2
+	if advices && d.advices == nil {
+		l.fail(line, "messages has a capture, a void or a refund; write behaviour.advice: {done: [\"00\"], refused: [\"12\"]}")
 	}
 }
 

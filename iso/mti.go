@@ -13,6 +13,7 @@ const (
 	MTIAuthorizationAnswer MTI = 0x0110
 	MTIFinancial           MTI = 0x0200
 	MTIFinancialAnswer     MTI = 0x0210
+	MTIFinancialAdvice     MTI = 0x0220
 	MTIReversal            MTI = 0x0400
 	MTIReversalAnswer      MTI = 0x0410
 	MTIReversalAdvice      MTI = 0x0420

@@ -35,6 +35,8 @@ const (
 	srcOriginal
 	srcReason
 	srcNetworkCode
+	srcProcessingCode
+	srcReplacement
 	srcCount
 )
 
@@ -70,6 +72,8 @@ var sourceRules = [srcCount]struct {
 	srcOriginal:         {"original", 42, 42},
 	srcReason:           {"reason", 0, 0},
 	srcNetworkCode:      {"network_code", 0, 0},
+	srcProcessingCode:   {"processing_code", 6, 6},
+	srcReplacement:      {"replacement", 42, 42},
 }
 
 // appendSource appends one value; nothing when it is absent.
@@ -117,6 +121,10 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 		return append(dst, d.reasons[v.Reason]...), ruleNone
 	case srcNetworkCode:
 		return append(dst, d.network[in.op]...), ruleNone
+	case srcProcessingCode:
+		return append(dst, d.processingCode(v.Original.Operation)...), ruleNone
+	case srcReplacement:
+		return appendReplacement(dst, v.Replacement)
 	}
 	return append(dst, v.text(src)...), ruleNone
 }
@@ -194,6 +202,28 @@ func appendOriginal(dst []byte, o *Original) ([]byte, rule) {
 		dst = append(dst, id...)
 	}
 	return dst, ruleNone
+}
+
+// processingCode is DE3 of the message that is referred to.
+func (d *Dialect) processingCode(original Operation) string {
+	if original == 0 {
+		if original = OpPurchase; !d.Supports(OpPurchase) {
+			original = OpAuthorization
+		}
+	}
+	return d.processing[original%opCount]
+}
+
+// appendReplacement is DE95: the amount that stays, 12 digits, and no
+// settlement amount and no fees.
+func appendReplacement(dst []byte, stays int64) ([]byte, rule) {
+	if stays < 0 || stays > maxAmount {
+		return dst, ruleRange
+	}
+	if stays == 0 {
+		return dst, ruleNone
+	}
+	return append(appendDigits(dst, uint64(stays), 12), "000000000000C00000000C00000000"...), ruleNone
 }
 
 func appendPrintable(dst []byte, s string) []byte {

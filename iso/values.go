@@ -127,10 +127,14 @@ const (
 	OpSignOn
 	OpSignOff
 	OpEcho
+	OpCapture // takes money that an authorization holds
+	OpVoid    // undoes an approved request on the merchant's word, whole or part
+	OpRefund  // gives captured money back
 	opCount
 )
 
-var operationNames = [opCount]string{"", "purchase", "authorization", "reversal", "sign_on", "sign_off", "echo"}
+var operationNames = [opCount]string{"", "purchase", "authorization", "reversal", "sign_on", "sign_off", "echo",
+	"capture", "void", "refund"}
 
 // String is the name the dialect file uses.
 func (o Operation) String() string {
@@ -143,7 +147,8 @@ func (o Operation) String() string {
 // MTI is the message type the 1987 edition gives the operation. A dialect may
 // use another: Dialect.MTI tells.
 func (o Operation) MTI() MTI {
-	return [opCount]MTI{0, MTIFinancial, MTIAuthorization, MTIReversalAdvice, MTINetwork, MTINetwork, MTINetwork}[o%opCount]
+	return [opCount]MTI{0, MTIFinancial, MTIAuthorization, MTIReversalAdvice, MTINetwork, MTINetwork, MTINetwork,
+		MTIFinancialAdvice, MTIReversalAdvice, MTIFinancial}[o%opCount]
 }
 
 // Reason is why a reversal is sent; the dialect maps it to the bank's code.
@@ -192,10 +197,13 @@ type Values struct {
 	ApprovalCode, ResponseCode string // DE38, DE39 of answers and advices
 	Original                   Original
 	Reason                     Reason
+	Replacement                int64 // DE95: what stays of Amount after a partial reversal; 0: nothing does
 }
 
-// Original names the message a reversal undoes (DE90).
+// Original names the message that a reversal, a capture or a refund refers to
+// (DE90).
 type Original struct {
+	Operation           Operation // what it asked for; zero: a purchase, or an authorization in a dialect without
 	MTI                 MTI
 	STAN                STAN
 	SentAt              time.Time

@@ -52,7 +52,7 @@ func New(cfg Config) (*Bank, error) {
 		return nil, err
 	}
 	b := &Bank{cfg: cfg}
-	b.books = newBooks(&b.cfg.Codes)
+	b.books = newBooks(&b.cfg.Codes, cfg.OvercapturePercent)
 	return b, nil
 }
 

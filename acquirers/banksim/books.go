@@ -10,14 +10,15 @@ import (
 
 // Books are what the bank knows: one entry per identity (MTI class, STAN, DE7,
 // terminal, RRN), each charged at most once and reversed at most once.
-// Goroutine-safe. An entry costs about 130 bytes.
+// Goroutine-safe. An entry costs about 150 bytes.
 type Books struct {
 	codes *Codes
+	over  int64 // percent of a hold that captures may take beyond it
 
 	mu      sync.Mutex
 	slabs   [][]row // of slabRows each, append-only
 	count   uint32
-	index   map[uint64]uint32 // hash of the identity without DE7 -> newest entry of its chain
+	index   map[uint64]uint32 // hash of the identity without DE7 and RRN -> newest entry of its chain
 	seed    maphash.Seed
 	names   []string
 	nameIDs map[string]uint32
@@ -41,13 +42,14 @@ type identity struct {
 	class    byte
 	stan     uint32
 	de7      []byte // nil: not known
-	rrn      []byte
+	rrn      []byte // nil: not known
 	terminal []byte
 }
 
 // facts are what one request or reversal says.
 type facts struct {
 	id       identity
+	original identity // of the hold or charge that a capture or a refund refers to; class 0: none
 	mti      iso.MTI
 	kind     kind
 	merchant []byte
@@ -70,19 +72,18 @@ type verdict struct {
 	first  bool  // of a reversal: the first one seen for its original
 }
 
-func newBooks(codes *Codes) *Books {
-	return &Books{codes: codes, index: map[uint64]uint32{}, seed: maphash.MakeSeed(),
+func newBooks(codes *Codes, over int) *Books {
+	return &Books{codes: codes, over: int64(over), index: map[uint64]uint32{}, seed: maphash.MakeSeed(),
 		nameIDs: map[string]uint32{"": 0}, names: []string{""}, totals: map[uint16]*Totals{}}
 }
 
 func (b *Books) row(seq uint32) *row { return &b.slabs[(seq-1)/slabRows][(seq-1)%slabRows] }
 
 func (b *Books) hash(id *identity, terminal uint32) uint64 {
-	var k [24]byte
+	var k [9]byte
 	k[0] = id.class
 	put32(k[1:], id.stan)
 	put32(k[5:], terminal)
-	copy(k[9:21], id.rrn)
 	return maphash.Bytes(b.seed, k[:])
 }
 
@@ -106,7 +107,7 @@ func (b *Books) name(text []byte) uint32 {
 
 func (r *row) is(id *identity, terminal uint32) bool {
 	return r.stan == id.stan && r.terminal == terminal && r.mti.Class() == id.class &&
-		equalPadded(r.rrn[:], id.rrn) && (id.de7 == nil || equalPadded(r.de7[:], id.de7))
+		(id.rrn == nil || equalPadded(r.rrn[:], id.rrn)) && (id.de7 == nil || equalPadded(r.de7[:], id.de7))
 }
 
 func equalPadded(fixed, b []byte) bool {
@@ -174,6 +175,12 @@ func (b *Books) request(f *facts, p *Plan, answered bool) verdict {
 	}
 	v := verdict{seq: seq, code: p.Code, amount: p.Amount}
 	takes := p.Effect == Take || p.Effect == ByCode && approves(p.Code)
+	if takes && f.original.class != 0 {
+		if code := b.against(r, f); code != "" {
+			r.setCode(code)
+			v.code, takes = code, false
+		}
+	}
 	switch {
 	case takes:
 		b.take(r, p.Amount)
@@ -197,13 +204,54 @@ func (b *Books) take(r *row, approved int64) {
 	case kindRefund:
 		t.Refunded.add(r.charged)
 		b.move(r, StateCredited)
+		if r.original != 0 {
+			b.row(r.original).credited += r.charged
+		}
 	case kindCapture:
 		t.Captured.add(r.charged)
 		b.move(r, StateCaptured)
+		if r.original != 0 {
+			b.row(r.original).taken += r.charged
+		}
 	default:
 		t.Charged.add(r.charged)
 		b.move(r, StateCharged)
 	}
+}
+
+// against holds a capture or a refund to what it refers to. It returns the
+// bank's refusal, or "" and the original is noted. A refund of something the
+// books do not hold is taken as it stands: it may be older than they are.
+func (b *Books) against(r *row, f *facts) string {
+	terminal := b.name(f.id.terminal)
+	seq := b.find(b.hash(&f.original, terminal), &f.original, terminal)
+	switch {
+	case seq == 0 && r.kind == kindRefund:
+		return ""
+	case seq == 0:
+		return b.codes.NoOriginal
+	}
+	o := b.row(seq)
+	if o.bin != r.bin || o.last4 != r.last4 || o.panDigits != r.panDigits {
+		return b.codes.BadCard
+	}
+	left := o.charged - o.reversed
+	hold := o.mti.Class() == 1
+	switch {
+	case r.kind == kindCapture && (!hold || left == 0):
+		return b.codes.LateOriginal
+	case r.kind == kindCapture:
+		left += left*b.over/100 - o.taken
+	case hold:
+		left = o.taken - o.credited
+	default:
+		left -= o.credited
+	}
+	if r.amount > left || r.currency != o.currency {
+		return b.codes.BadAmount
+	}
+	r.original = seq
+	return ""
 }
 
 // again answers an identity the books know already: as the first time, or with
@@ -293,6 +341,9 @@ func (b *Books) objection(r *row, f *facts) string {
 	if f.panLen != 0 && r.panDigits != 0 && (f.bin != r.bin || f.last4 != r.last4 || f.panLen != r.panDigits) {
 		return b.codes.BadCard
 	}
+	if r.kind == kindCharge && r.taken != 0 {
+		return b.codes.LateOriginal // what was captured is refunded, not undone
+	}
 	amountFits := f.amount == r.amount || r.charged != 0 && f.amount == r.charged
 	if !amountFits || f.currency != r.currency || f.actual > r.amount {
 		return b.codes.BadAmount
@@ -320,8 +371,14 @@ func (b *Books) giveBack(r *row, f *facts) {
 	switch r.kind {
 	case kindRefund:
 		t.RefundsReversed.more(back, first)
+		if r.original != 0 {
+			b.row(r.original).credited -= back
+		}
 	case kindCapture:
 		t.CapturesReversed.more(back, first)
+		if r.original != 0 {
+			b.row(r.original).taken -= back
+		}
 	default:
 		t.Reversed.more(back, first)
 	}

@@ -16,7 +16,7 @@ const eur = 978
 func testBooks() *Books {
 	codes := &Codes{}
 	codes.ensureDefaults()
-	return newBooks(codes)
+	return newBooks(codes, 0)
 }
 
 // fact is request n of the default terminal.

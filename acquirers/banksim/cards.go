@@ -30,6 +30,13 @@ const (
 	LateDecline          Behaviour = "late_decline"
 	LostReversalAnswer   Behaviour = "lost_reversal_answer"
 	ReversalRefused      Behaviour = "reversal_refused"
+	OperationAnswerLost  Behaviour = "operation_answer_lost"
+	CaptureRefused       Behaviour = "capture_refused"
+	VoidRefused          Behaviour = "void_refused"
+	RefundDeclined       Behaviour = "refund_declined"
+	RefundUnanswered     Behaviour = "refund_no_answer"
+	RefundLate           Behaviour = "refund_late"
+	RefundLateDecline    Behaviour = "refund_late_decline"
 )
 
 // TestCard is one documented card number and what the bank does with it.
@@ -41,9 +48,12 @@ type TestCard struct {
 
 	plan     Plan
 	reversal Plan
-	half     bool // approve half of the amount
-	amounts  bool // amount triggers apply
-	lostAck  bool // the first reversal is booked and not acknowledged
+	capture  *Plan // nil: as plan
+	refund   *Plan // nil: as plan
+	half     bool  // approve half of the amount
+	amounts  bool  // amount triggers apply
+	lostOnce bool  // the first capture, void or refund is booked and not answered
+	lostAck  bool  // the first reversal is booked and not acknowledged
 }
 
 // approving cards first, declines next, faults of the answer and of the link,
@@ -75,6 +85,13 @@ var cards = []TestCard{
 	{Number: "4000000001150004", Behaviour: LateDecline, Does: "Declined with code 51 after the switch's deadline (LateBy).", plan: Plan{Code: "51", Fault: FaultLate}},
 	{Number: "4000000001160003", Behaviour: LostReversalAnswer, Does: "Charged, no answer; the first reversal is booked and not acknowledged, its repeat is.", Charge: true, plan: Plan{Fault: FaultNoAnswer}, lostAck: true},
 	{Number: "4000000001170002", Behaviour: ReversalRefused, Does: "Charged, no answer; every reversal is refused with code 12: a case for people.", Charge: true, plan: Plan{Fault: FaultNoAnswer}, reversal: Plan{Code: "12"}},
+	{Number: "4000000001180001", Behaviour: OperationAnswerLost, Does: "Approved; the first copy of a capture, void or refund is booked and not answered, its repeat is.", Charge: true, lostOnce: true},
+	{Number: "4000000001190000", Behaviour: CaptureRefused, Does: "Approved; every capture is refused with code 12.", Charge: true, capture: &Plan{Code: "12"}},
+	{Number: "4000000001200007", Behaviour: VoidRefused, Does: "Approved; every void is refused with code 12.", Charge: true, reversal: Plan{Code: "12"}},
+	{Number: "4000000001210006", Behaviour: RefundDeclined, Does: "Approved; every refund is declined with code 05.", Charge: true, refund: &Plan{Code: "05"}},
+	{Number: "4000000001220005", Behaviour: RefundUnanswered, Does: "Approved; a refund is given and not answered, only its reversal or repeat is.", Charge: true, refund: &Plan{Fault: FaultNoAnswer}},
+	{Number: "4000000001230004", Behaviour: RefundLate, Does: "Approved; a refund is given and answered after the deadline of the switch (LateBy).", Charge: true, refund: &Plan{Fault: FaultLate}},
+	{Number: "4000000001240003", Behaviour: RefundLateDecline, Does: "Approved; a refund is declined with code 05 after the deadline of the switch (LateBy).", Charge: true, refund: &Plan{Code: "05", Fault: FaultLate}},
 }
 
 var cardByNumber = func() map[string]*TestCard {

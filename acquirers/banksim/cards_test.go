@@ -61,6 +61,13 @@ var expectations = map[Behaviour]expectation{
 	LateDecline:          {code: "51", state: StateDeclined, reversed: "00"},
 	LostReversalAnswer:   {state: StateCharged, booked: 10001},
 	ReversalRefused:      {state: StateCharged, booked: 10001, reversed: "12"},
+	OperationAnswerLost:  {code: "00", state: StateCharged, booked: 10001},
+	CaptureRefused:       {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	VoidRefused:          {code: "00", state: StateCharged, booked: 10001, reversed: "12"},
+	RefundDeclined:       {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	RefundUnanswered:     {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	RefundLate:           {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	RefundLateDecline:    {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 }
 
 // TestCards sends one purchase per card and dialect, then reverses it.

@@ -22,7 +22,8 @@ type Codes struct {
 	BadAmount    string // a reversal's amount or currency is not its original's; default "13"
 	BadCurrency  string // a currency the bank does not know; default "12"
 	Duplicate    string // an identity seen before, with another amount, currency or card; default "94"
-	LateOriginal string // a request whose reversal came first, or that was reversed; default "12"
+	LateOriginal string // a request whose reversal came first, or that was reversed; a capture or void of what is not open to it; default "12"
+	NoOriginal   string // a capture of something the bank does not hold; default "25"
 	NotSignedOn  string // traffic before sign-on; default "91"
 }
 
@@ -52,12 +53,13 @@ type Config struct {
 	LateBy time.Duration // how late a "late" answer comes; default twice the dialect's response timeout, else 60s
 	Seed   uint64        // of the jitter; the same seed gives the same series
 
-	AmountTriggers    bool          // the last two digits of the amount start faults, for the approving test cards only; demo: on, load: off
-	AllowBeforeSignOn bool          // serve traffic on a link that has not signed on
-	AnswerElsewhere   bool          // a delayed answer whose link is gone goes out on another signed-on link, as hosts with several sessions do
-	Institution       string        // the bank's own id in messages it starts; default "000001"
-	EchoInterval      time.Duration // the bank's own echo on every signed-on link; 0 = none
-	Codes             Codes
+	AmountTriggers     bool          // the last two digits of the amount start faults, for the approving test cards only; demo: on, load: off
+	AllowBeforeSignOn  bool          // serve traffic on a link that has not signed on
+	AnswerElsewhere    bool          // a delayed answer whose link is gone goes out on another signed-on link, as hosts with several sessions do
+	OvercapturePercent int           // how much more than a hold its captures may take; 0..100
+	Institution        string        // the bank's own id in messages it starts; default "000001"
+	EchoInterval       time.Duration // the bank's own echo on every signed-on link; 0 = none
+	Codes              Codes
 
 	MaxLinks     int           // links at a time; default 256
 	WriteTimeout time.Duration // one write to a link; default 10s
@@ -119,7 +121,7 @@ func (c *Codes) ensureDefaults() {
 	}{
 		{&c.Approved, "00"}, {&c.Partial, "10"}, {&c.FormatError, "30"},
 		{&c.BadCard, "14"}, {&c.BadAmount, "13"}, {&c.BadCurrency, "12"},
-		{&c.Duplicate, "94"}, {&c.LateOriginal, "12"}, {&c.NotSignedOn, "91"},
+		{&c.Duplicate, "94"}, {&c.LateOriginal, "12"}, {&c.NoOriginal, "25"}, {&c.NotSignedOn, "91"},
 	} {
 		if *f.code == "" {
 			*f.code = f.std
@@ -166,6 +168,9 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("banksim: SignsOn: dialect %s has no sign-on", c.Dialect.ID())
 		}
 	}
+	if c.OvercapturePercent < 0 || c.OvercapturePercent > 100 {
+		return fmt.Errorf("banksim: OvercapturePercent is %d; it must be within 0..100", c.OvercapturePercent)
+	}
 	if c.MaxLinks < 1 || c.MaxLinks > 65535 {
 		return fmt.Errorf("banksim: MaxLinks is %d; it must be within 1..65535", c.MaxLinks)
 	}
@@ -176,7 +181,7 @@ func (c *Codes) validate() error {
 	for _, f := range []struct{ name, code string }{
 		{"Approved", c.Approved}, {"Partial", c.Partial}, {"FormatError", c.FormatError},
 		{"BadCard", c.BadCard}, {"BadAmount", c.BadAmount}, {"BadCurrency", c.BadCurrency},
-		{"Duplicate", c.Duplicate}, {"LateOriginal", c.LateOriginal}, {"NotSignedOn", c.NotSignedOn},
+		{"Duplicate", c.Duplicate}, {"LateOriginal", c.LateOriginal}, {"NoOriginal", c.NoOriginal}, {"NotSignedOn", c.NotSignedOn},
 	} {
 		if !validCode(f.code) {
 			return fmt.Errorf("banksim: Codes.%s must be two or three letters or digits", f.name)

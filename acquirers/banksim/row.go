@@ -15,7 +15,7 @@ const (
 	stateNone           State = iota
 	StateCharged              // money taken
 	StateCredited             // money given: a refund
-	StateCaptured             // an advice that completes an earlier hold; moves no money here
+	StateCaptured             // part or all of a hold taken
 	StatePartlyReversed       // part of the money given back
 	StateReversed             // all of the money given back
 	StateDeclined             // the bank said no
@@ -52,7 +52,9 @@ var kindNames = [...]string{"charge", "refund", "capture"}
 type row struct {
 	received, reversedAt      int64 // Unix nanoseconds; 0 = not yet
 	amount, charged, reversed int64 // minor units: asked for, taken (or given), given back
+	taken, credited           int64 // of a hold or charge: by its captures, and given by its refunds
 	chain                     uint32
+	original                  uint32 // of a capture or refund: the entry it refers to; 0: none known
 	stan                      uint32
 	terminal, merchant        uint32 // numbers in Books.names
 	bin                       uint32
@@ -87,9 +89,12 @@ type Entry struct {
 	Card          string     `json:"card"`    // masked
 	Kind          string     `json:"kind"`    // charge, refund, capture
 	State         string     `json:"state"`
-	Amount        int64      `json:"amount"`          // asked for
-	Booked        int64      `json:"booked_amount"`   // taken, or given for a refund
-	Returned      int64      `json:"reversed_amount"` // given back by reversals
+	Amount        int64      `json:"amount"`             // asked for
+	Booked        int64      `json:"booked_amount"`      // taken, or given for a refund
+	Returned      int64      `json:"reversed_amount"`    // given back by reversals
+	Captured      int64      `json:"captured_amount"`    // of a hold: by its captures
+	Refunded      int64      `json:"refunded_amount"`    // of a hold or charge: by its refunds
+	Original      uint32     `json:"original,omitempty"` // of a capture or refund: the seq it refers to
 	Currency      string     `json:"currency"`
 	ResponseCode  string     `json:"response_code,omitempty"`
 	ApprovalCode  string     `json:"approval_code,omitempty"`
@@ -109,7 +114,7 @@ func (r *row) entry(seq uint32, terminal, merchant string) Entry {
 		Seq: seq, MTI: r.mti.String(), STAN: digits(uint64(r.stan), 6), RRN: printable(trimZero(r.rrn[:])),
 		Terminal: terminal, Merchant: merchant, SentAt: printable(trimZero(r.de7[:])), Card: r.masked(),
 		Kind: kindNames[r.kind], State: r.state.String(),
-		Amount: r.amount, Booked: r.charged, Returned: r.reversed, Currency: currencyName(r.currency),
+		Amount: r.amount, Booked: r.charged, Returned: r.reversed, Captured: r.taken, Refunded: r.credited, Original: r.original, Currency: currencyName(r.currency),
 		ResponseCode: string(trimZero(r.code[:])),
 		Charged:      r.charged != 0, Reversed: r.reversed != 0,
 		LateReversal: r.flags&flagLate != 0, Answered: r.flags&flagAnswered != 0,

@@ -66,6 +66,10 @@ func (l *link) serveRequest() {
 	}
 	p.Delay += l.think()
 	v := l.bank.books.request(&f, p, p.Delay == 0 && l.mode.name != ModeMute && p.Fault.answersAtOnce())
+	if card != nil && card.refund != nil && v.replay {
+		p.Fault = FaultNone
+	}
+	v.silent = v.silent || card != nil && card.lostOnce && f.kind != kindCharge && !v.replay
 	l.answer(p, v)
 }
 
@@ -74,7 +78,12 @@ func (l *link) plan(f *facts, card *TestCard) Plan {
 	codes := &l.bank.cfg.Codes
 	p := Plan{}
 	if card != nil {
-		p = card.plan
+		switch p = card.plan; {
+		case f.kind == kindCapture && card.capture != nil:
+			p = *card.capture
+		case f.kind == kindRefund && card.refund != nil:
+			p = *card.refund
+		}
 		if card.half && f.amount > 1 {
 			p.Amount, p.Code = f.amount/2, codes.Partial
 		}
@@ -120,7 +129,7 @@ func (l *link) serveReversal() {
 	}
 	p.Delay += l.think()
 	v := l.bank.books.reversal(&f, p)
-	v.silent = card != nil && card.lostAck && v.first
+	v.silent = card != nil && (card.lostAck || card.lostOnce) && v.first
 	v.seq = 0
 	l.answer(p, v)
 }
@@ -165,6 +174,13 @@ func (l *link) read(f *facts) bool {
 		f.kind = kindRefund
 	case m.MTI.Function() == 2 && len(m.Get(90)) >= 20:
 		f.kind = kindCapture
+	}
+	if o := m.Get(90); f.kind != kindCharge && len(o) >= 20 {
+		of, ok := number(o[4:10])
+		if !ok {
+			return false
+		}
+		f.original = identity{class: o[1] - '0', stan: uint32(of), de7: o[10:20]}
 	}
 	return true
 }
