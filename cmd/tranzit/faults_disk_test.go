@@ -303,10 +303,10 @@ func TestSlowSync(t *testing.T) {
 	r.awaitReady()
 	before := wishesFor("before", "alfa", cardApproved, 4)
 	r.launch(before)()
-	resident := r.residentMiB()
+	resident := r.residentKiB()
 	detach := r.attach("fdatasync:delay_exit=300000")
 	during := <-r.loadFor(traffic{name: "slow", workers: 32}, 1500*time.Millisecond)
-	if grown := r.residentMiB() - resident; grown > 128 {
+	if grown := (r.residentKiB() - resident) >> 10; grown > 128 {
 		t.Errorf("the process grew by %d MiB while the disk was slow", grown)
 	}
 	detach()
@@ -316,18 +316,6 @@ func TestSlowSync(t *testing.T) {
 	r.mustAnswer(after, 201)
 	counts := r.finish(slices.Concat(before, during, after))
 	reached(t, counts, "captured -> captured", "refused")
-}
-
-// residentMiB is the memory of the process.
-func (r *rig) residentMiB() int {
-	r.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.process.Process.Pid))
-	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
-	if err != nil || m == nil {
-		r.t.Fatalf("the memory of the process is not known: %v", err)
-	}
-	kib, _ := strconv.Atoi(string(m[1]))
-	return kib >> 10
 }
 
 // TestFlippedByte changes one byte of a stopped journal, in the log and in a

@@ -184,6 +184,12 @@ func (r *rig) finish(all []*wish) map[string]int {
 		r.control(id, banksim.Control{Mode: banksim.ModeNormal})
 	}
 	r.repeatAll(told(all))
+	return r.settle(all)
+}
+
+// settle is finish without the repeats. REQUIRES: every wish was answered.
+func (r *rig) settle(all []*wish) map[string]int {
+	r.t.Helper()
 	r.await("store-and-forward to empty", 60*time.Second, r.quiet)
 	r.signal(syscall.SIGTERM)
 	if code := r.last.ProcessState.ExitCode(); code != 0 {

@@ -1,0 +1,11 @@
+//go:build !race
+
+package main
+
+// What the load tests offer, in payments a second, and how much a process may
+// grow that has nothing to grow for, in KiB.
+const (
+	slowRate = 250
+	fastRate = 150
+	flat     = 16 << 10
+)

@@ -1,0 +1,11 @@
+//go:build race
+
+package main
+
+// The race detector makes a payment many times dearer and keeps books of its
+// own in memory.
+const (
+	slowRate = 100
+	fastRate = 50
+	flat     = 64 << 10
+)
