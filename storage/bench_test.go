@@ -254,8 +254,9 @@ func fillStore(b *testing.B, o Options, payments uint64) {
 	}
 }
 
-// BenchmarkClash is the look for present keys of one payment, intent and outcome.
-func BenchmarkClash(b *testing.B) {
+// BenchmarkConditions is what it costs to find the keys of one payment absent,
+// intent and outcome, in groups of fifty.
+func BenchmarkConditions(b *testing.B) {
 	o := Options{Dir: b.TempDir(), ReserveBytes: -1, Logger: quiet}
 	const there = 200_000
 	fillStore(b, o, there)
@@ -264,14 +265,21 @@ func BenchmarkClash(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	var p payment
+	var payments [50]payment
+	k := &s.conditions
 	b.ReportAllocs()
-	for n := uint64(there + 1); b.Loop(); n++ {
-		p.fill(n)
+	n := uint64(there)
+	for b.Loop() {
+		p := &payments[n%uint64(len(payments))]
+		p.fill(n + 1)
 		for _, c := range []*Command{&p.intent, &p.outcome} {
-			if r, err := s.clash(c); err != nil || r.Kind != 0 {
+			if r, err := k.judge(c); err != nil || r.Kind != 0 {
 				b.Fatal(r, err)
 			}
 		}
+		if n++; n%uint64(len(payments)) == 0 {
+			k.end()
+		}
 	}
+	k.end()
 }

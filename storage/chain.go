@@ -75,11 +75,11 @@ func (c *chain) init(seq uint64, head chainHash) {
 	c.seq, c.head, c.digest = seq, head, sha256.New()
 }
 
+// begin starts the next batch, or starts it again.
 func (c *chain) begin() {
-	c.seq++
 	c.digest.Reset()
 	c.digest.Write(c.head[:])
-	binary.BigEndian.PutUint64(c.small[:8], c.seq)
+	binary.BigEndian.PutUint64(c.small[:8], c.seq+1)
 	c.digest.Write(c.small[:8])
 	c.record = append(c.record[:0], c.head[:]...)
 	c.record = append(c.record, c.head[:]...) // the place of the new hash
@@ -99,5 +99,6 @@ func (c *chain) add(key, body []byte) {
 func (c *chain) finish() []byte {
 	sum := c.digest.Sum(c.record[sha256.Size:sha256.Size])
 	copy(c.head[:], sum)
+	c.seq++
 	return c.record
 }

@@ -4,112 +4,113 @@ import (
 	"bytes"
 	"fmt"
 	"hash/maphash"
-	"math/bits"
-	"sync"
 )
 
-const stripes = 64
-
-// claimSet holds the hashes of the keys that running commands want absent.
-// A hash collision only makes the later command wait for the earlier one: what
-// decides is the engine's answer, read while the mark is held.
-type claimSet struct {
-	seed maphash.Seed
-	part [stripes]stripe
+// conditions decides whether the keys that a command wants absent are absent.
+// It belongs to the committer, which judges the commands one after the other:
+// what is present was applied before, or stands in the group being gathered.
+type conditions struct {
+	eng    *engine
+	look   probe // into the engine, as it was when the group began
+	open   bool
+	seed   maphash.Seed
+	group  map[uint64]guard // keys that commands of the group put, by their hash
+	recent window
 }
 
-type stripe struct {
-	mu      sync.Mutex
-	gone    sync.Cond // a mark of this stripe was removed
-	waiting int
-	marks   map[uint64]*pending
-	_       [40]byte // keeps neighbours off one cache line
+// guard is a key that must have been absent.
+type guard struct {
+	cmd  *Command
+	step int
 }
 
-func (cs *claimSet) init() {
-	cs.seed = maphash.MakeSeed()
-	for i := range cs.part {
-		p := &cs.part[i]
-		p.gone.L, p.marks = &p.mu, make(map[uint64]*pending)
+func (k *conditions) init(eng *engine, newest ID) {
+	k.eng, k.seed, k.group = eng, maphash.MakeSeed(), make(map[uint64]guard)
+	k.recent.init(newest, windowIDs)
+}
+
+// end forgets the group.
+func (k *conditions) end() {
+	clear(k.group)
+	if k.open {
+		k.look.close()
+		k.open = false
 	}
 }
 
-// mark takes the marks of all guarded keys of p.cmd, or waits until the other
-// commands that hold some of them are through. The stripes are locked in
-// ascending order and all marks are taken at once, so that two commands cannot
-// wait for each other.
-func (cs *claimSet) mark(p *pending) error {
-	c := p.cmd
-	c.hashes = c.hashes[:0]
-	var wanted uint64
+// judge returns the zero Result when the command applies, and then counts its
+// keys among those that are present.
+func (k *conditions) judge(c *Command) (Result, error) {
 	for i := range c.steps {
-		if st := &c.steps[i]; st.kind == stepClaim || st.kind == stepAppend {
-			h := maphash.Bytes(cs.seed, c.keyOf(st))
-			c.hashes = append(c.hashes, h)
-			wanted |= 1 << (h % stripes)
+		st := &c.steps[i]
+		if st.kind != stepClaim && st.kind != stepAppend {
+			continue
 		}
-	}
-	if err := c.checkTwins(); err != nil {
-		return err
-	}
-	for !cs.take(p, wanted) {
-	}
-	return nil
-}
-
-// take marks everything and returns true, or waits for one change and returns false.
-func (cs *claimSet) take(p *pending, wanted uint64) bool {
-	for w := wanted; w != 0; w &= w - 1 {
-		cs.part[bits.TrailingZeros64(w)].mu.Lock()
-	}
-	for _, h := range p.cmd.hashes {
-		part := &cs.part[h%stripes]
-		if _, taken := part.marks[h]; taken {
-			cs.unlock(wanted &^ (1 << (h % stripes)))
-			part.waiting++
-			for _, taken = part.marks[h]; taken; _, taken = part.marks[h] {
-				part.gone.Wait()
-			}
-			part.waiting--
-			part.mu.Unlock()
-			return false
-		}
-	}
-	for _, h := range p.cmd.hashes {
-		cs.part[h%stripes].marks[h] = p
-	}
-	cs.unlock(wanted)
-	return true
-}
-
-func (cs *claimSet) unlock(set uint64) {
-	for ; set != 0; set &= set - 1 {
-		cs.part[bits.TrailingZeros64(set)].mu.Unlock()
-	}
-}
-
-// unmark gives the marks back. The outcome of p must be visible to readers of
-// the engine, or p must have had no effect.
-func (cs *claimSet) unmark(p *pending) {
-	for _, h := range p.cmd.hashes {
-		part := &cs.part[h%stripes]
-		part.mu.Lock()
-		if part.marks[h] == p {
-			delete(part.marks, h)
-			if part.waiting > 0 {
-				part.gone.Broadcast()
+		key := c.keyOf(st)
+		if st.kind == stepAppend {
+			if present, known := k.recent.has(key); present {
+				return Result{Kind: Stale}, nil
+			} else if known {
+				continue
 			}
 		}
-		part.mu.Unlock()
+		val, found, err := k.find(key)
+		switch {
+		case err != nil:
+			return Result{}, err
+		case found && st.kind == stepAppend:
+			return Result{Kind: Stale}, nil
+		case found:
+			return Result{Kind: Exists, Value: append([]byte{}, val...)}, nil
+		}
+	}
+	for i := range c.steps {
+		switch st := &c.steps[i]; {
+		case st.kind == stepAppend && k.recent.add(c.keyOf(st)):
+		case st.kind == stepClaim || st.kind == stepAppend:
+			k.put(guard{c, i})
+		}
+	}
+	return Result{}, nil
+}
+
+// find returns the value of a key in the group or in the engine.
+func (k *conditions) find(key []byte) (val []byte, found bool, err error) {
+	for h := maphash.Bytes(k.seed, key); ; h++ {
+		g, taken := k.group[h]
+		if !taken {
+			break
+		}
+		if st := &g.cmd.steps[g.step]; bytes.Equal(g.cmd.keyOf(st), key) {
+			return g.cmd.valueOf(st), true, nil
+		}
+	}
+	if !k.open {
+		if k.look, err = k.eng.probe(); err != nil {
+			return nil, false, err
+		}
+		k.open = true
+	}
+	return k.look.find(key)
+}
+
+func (k *conditions) put(g guard) {
+	h := maphash.Bytes(k.seed, g.cmd.keyOf(&g.cmd.steps[g.step]))
+	for ; ; h++ {
+		if _, taken := k.group[h]; !taken {
+			k.group[h] = g
+			return
+		}
 	}
 }
 
 // checkTwins refuses a command that guards one key twice. Commands guard one
-// or two keys, so the square is small; hashes are compared first.
+// or two keys, so the square is small.
 func (c *Command) checkTwins() error {
-	for i := 1; i < len(c.hashes); i++ {
+	for i := range c.steps {
 		for j := range i {
-			if c.hashes[i] == c.hashes[j] && bytes.Equal(c.guardKey(i), c.guardKey(j)) {
+			a, b := &c.steps[i], &c.steps[j]
+			if a.guards() && b.guards() && bytes.Equal(c.keyOf(a), c.keyOf(b)) {
 				return fmt.Errorf("%w: it wants one key absent twice", ErrCommand)
 			}
 		}
@@ -117,15 +118,73 @@ func (c *Command) checkTwins() error {
 	return nil
 }
 
-// guardKey is the key of the n-th Claim or Append.
-func (c *Command) guardKey(n int) []byte {
-	for i := range c.steps {
-		if st := &c.steps[i]; st.kind == stepClaim || st.kind == stepAppend {
-			if n == 0 {
-				return c.keyOf(st)
-			}
-			n--
-		}
+func (st *step) guards() bool { return st.kind == stepClaim || st.kind == stepAppend }
+
+// windowIDs is half of how many histories the committer's window holds.
+const windowIDs = 1 << 15
+
+// window knows the records of the newest histories exactly, so that most
+// appends need no look into the engine. Histories are newer when their id is
+// larger; an id that comes late, below the window, is not known and costs that
+// look, no more. The same goes for the versions from windowVersions on.
+type window struct {
+	half       int // so many histories in young turn the window
+	below      ID  // of every larger id all records are in old or young
+	old, young map[ID]versions
+	oldTop     ID // the largest ids of the two
+	youngTop   ID
+}
+
+// versions is a set of versions below windowVersions.
+type versions uint64
+
+const windowVersions = 64
+
+func (w *window) init(newest ID, half int) {
+	w.half = half
+	w.below, w.oldTop, w.youngTop = newest, newest, newest
+	w.old, w.young = make(map[ID]versions), make(map[ID]versions)
+}
+
+func (w *window) knows(id ID, version uint32) bool {
+	return bytes.Compare(id[:], w.below[:]) > 0 && version < windowVersions
+}
+
+// has says whether the record with this key is there, if the window knows.
+func (w *window) has(key []byte) (present, known bool) {
+	id, version, _ := splitRecordKey(key)
+	if !w.knows(id, version) {
+		return false, false
 	}
-	return nil
+	return (w.young[id]|w.old[id])&(1<<version) != 0, true
+}
+
+// add notes a record. It reports false if the window does not know its kind.
+func (w *window) add(key []byte) bool {
+	id, version, _ := splitRecordKey(key)
+	if !w.knows(id, version) {
+		return false
+	}
+	if v, aged := w.old[id]; aged {
+		w.old[id] = v | 1<<version
+		return true
+	}
+	w.young[id] |= 1 << version
+	if bytes.Compare(id[:], w.youngTop[:]) > 0 {
+		w.youngTop = id
+	}
+	if len(w.young) >= w.half {
+		w.turn()
+	}
+	return true
+}
+
+// turn lets go of the older half.
+func (w *window) turn() {
+	if bytes.Compare(w.oldTop[:], w.below[:]) > 0 {
+		w.below = w.oldTop
+	}
+	clear(w.old)
+	w.old, w.young = w.young, w.old
+	w.oldTop, w.youngTop = w.youngTop, w.below
 }

@@ -36,14 +36,13 @@ type step struct {
 type Command struct {
 	arena  []byte
 	steps  []step
-	hashes []uint64 // of the keys that must be absent
-	guards int      // number of Claims and Appends
+	guards int // number of Claims and Appends
 	err    error
 }
 
 // Reset forgets the steps and keeps the memory.
 func (c *Command) Reset() {
-	c.arena, c.steps, c.hashes = c.arena[:0], c.steps[:0], c.hashes[:0]
+	c.arena, c.steps = c.arena[:0], c.steps[:0]
 	c.guards, c.err = 0, nil
 }
 

@@ -16,7 +16,8 @@ const (
 // pending is one command on its way to the disk.
 type pending struct {
 	cmd  *Command
-	err  error
+	out  Result        // zero: applied
+	err  error         // of this command, or of its group
 	at   int64         // when it was queued, in nanoseconds since the start of the store
 	wake chan struct{} // of capacity 1; the syncer never waits for a caller
 }
@@ -102,7 +103,7 @@ type group struct {
 	batch   *engineBatch
 	bytes   int
 	records int
-	seq     uint64
+	seq     uint64 // 0: nothing of it was applied
 	head    chainHash
 	oldest  *atomic.Int64 // when its oldest command was queued, 0 while it is free
 	err     error
@@ -111,7 +112,7 @@ type group struct {
 func (g *group) reset() {
 	clear(g.items)
 	g.items = g.items[:0]
-	g.bytes, g.records, g.err = 0, 0, nil
+	g.bytes, g.records, g.seq, g.err = 0, 0, 0, nil
 	g.oldest.Store(0)
 	g.batch.reset()
 }
@@ -182,29 +183,20 @@ func (s *Store) Do(c *Command) (Result, error) {
 	if err := s.failed(); err != nil {
 		return Result{}, err
 	}
+	if c.guards > 1 {
+		if err := c.checkTwins(); err != nil {
+			return Result{}, err
+		}
+	}
 	p := s.pending(c)
 	defer s.release(p)
-	if c.guards == 0 {
-		s.enqueue(p)
-		<-p.wake
-		return applied(p.err)
-	}
-	if err := s.claims.mark(p); err != nil {
-		return Result{}, err
-	}
-	defer s.claims.unmark(p)
-	clash, err := s.clash(c)
-	if err != nil || clash.Kind != 0 {
-		return clash, err
-	}
 	s.enqueue(p)
 	<-p.wake
-	return applied(p.err)
-}
-
-func applied(err error) (Result, error) {
-	if err != nil {
-		return Result{}, err
+	switch {
+	case p.err != nil:
+		return Result{}, p.err
+	case p.out.Kind != 0:
+		return p.out, nil
 	}
 	return Result{Kind: Applied}, nil
 }
@@ -214,7 +206,7 @@ func (s *Store) pending(c *Command) *pending {
 	if p == nil {
 		p = &pending{wake: make(chan struct{}, 1)}
 	}
-	p.cmd, p.err = c, nil
+	p.cmd, p.out, p.err = c, Result{}, nil
 	return p
 }
 
@@ -232,39 +224,6 @@ func (s *Store) enqueue(p *pending) {
 
 // age is the time since the store was opened, never 0.
 func (s *Store) age() int64 { return int64(time.Since(s.started)) + 1 }
-
-// clash looks for a present key among those that must be absent. The marks of
-// these keys are held, so that the answer stays true until they are given back.
-func (s *Store) clash(c *Command) (Result, error) {
-	look, err := s.eng.probe()
-	if err != nil {
-		return Result{}, s.readError(err)
-	}
-	defer look.close()
-	for i := range c.steps {
-		st := &c.steps[i]
-		if st.kind != stepClaim && st.kind != stepAppend {
-			continue
-		}
-		val, found, err := look.find(c.keyOf(st))
-		switch {
-		case err != nil:
-			return Result{}, s.readError(err)
-		case found && st.kind == stepAppend:
-			return s.settled(Result{Kind: Stale})
-		case found:
-			return s.settled(Result{Kind: Exists, Value: append([]byte{}, val...)})
-		}
-	}
-	return Result{}, nil
-}
-
-func (s *Store) settled(r Result) (Result, error) {
-	if err := s.settle(); err != nil {
-		return Result{}, err
-	}
-	return r, nil
-}
 
 // commitLoop is the committer: it drains what queued while it was busy into
 // one batch, applies it and hands it to the syncer. It stops when the queue is
@@ -308,40 +267,56 @@ func (s *Store) refuseAll() {
 	}
 }
 
-// apply writes the group into the engine without waiting for the disk.
+// apply writes the group into the engine without waiting for the disk. A
+// command whose condition does not hold is left out; its caller hears of it
+// when everything it could have met is durable.
 func (s *Store) apply(g *group) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("applying group %d: %v", g.seq, r)
+			err = fmt.Errorf("applying group %d: %v", s.chain.seq, r)
 		}
 	}()
-	g.seq = s.chain.seq + 1
+	defer s.conditions.end()
 	s.chain.begin()
 	for _, p := range g.items {
-		c := p.cmd
-		for i := range c.steps {
-			st := &c.steps[i]
-			key, val := c.keyOf(st), c.valueOf(st)
-			switch st.kind {
-			case stepAppend:
-				s.chain.add(key, val)
-				g.records++
-				g.batch.set(key, val)
-			case stepSet, stepClaim:
-				g.batch.set(key, val)
-			case stepDelete:
-				g.batch.remove(key)
-			case stepDeleteOnce:
-				g.batch.removeOnce(key)
+		if p.cmd.guards > 0 {
+			if p.out, p.err = s.conditions.judge(p.cmd); p.err != nil {
+				p.err = s.readError(p.err)
 			}
 		}
+		if p.err == nil && p.out.Kind == 0 {
+			s.add(g, p.cmd)
+		}
+	}
+	if g.batch.empty() {
+		return nil
 	}
 	record := s.chain.finish()
-	g.head = s.chain.head
+	g.seq, g.head = s.chain.seq, s.chain.head
 	var key [batchKeyBytes]byte
 	g.batch.set(appendBatchKey(key[:0], g.seq), record)
 	s.marks.applying.Store(g.seq)
 	return g.batch.apply()
+}
+
+// add puts the steps of a command into the batch and under the chain.
+func (s *Store) add(g *group, c *Command) {
+	for i := range c.steps {
+		st := &c.steps[i]
+		key, val := c.keyOf(st), c.valueOf(st)
+		switch st.kind {
+		case stepAppend:
+			s.chain.add(key, val)
+			g.records++
+			g.batch.set(key, val)
+		case stepSet, stepClaim:
+			g.batch.set(key, val)
+		case stepDelete:
+			g.batch.remove(key)
+		case stepDeleteOnce:
+			g.batch.removeOnce(key)
+		}
+	}
 }
 
 // syncLoop waits for the disk in the order of the groups, writes the anchor,
@@ -350,7 +325,7 @@ func (s *Store) syncLoop() {
 	defer s.done.Done()
 	for g := range s.pipe {
 		err := g.err
-		if err == nil {
+		if err == nil && g.seq > 0 {
 			if err = g.batch.wait(); err != nil {
 				err = fmt.Errorf("syncing group %d: %w", g.seq, err)
 			}
@@ -358,18 +333,20 @@ func (s *Store) syncLoop() {
 		if err == nil {
 			err = s.failed()
 		}
-		if err == nil {
+		if err == nil && g.seq > 0 {
 			err = s.anchor.write(g.seq, g.head)
 		}
 		if err != nil {
 			s.fail(err)
 			err = s.failed()
-		} else {
+		} else if g.seq > 0 {
 			s.marks.publish(g.seq)
 			s.meter.group(g, s.age())
 		}
 		for _, p := range g.items {
-			p.err = err
+			if err != nil {
+				p.err = err
+			}
 			p.wake <- struct{}{}
 		}
 		if err == nil {

@@ -312,6 +312,8 @@ func (b *engineBatch) wait() error { return b.b.SyncWait() }
 
 func (b *engineBatch) reset() { b.b.Reset() }
 
+func (b *engineBatch) empty() bool { return b.b.Empty() }
+
 // bounds of a cursor: lower inclusive, upper exclusive, nil: none.
 type bounds struct {
 	lower, upper []byte

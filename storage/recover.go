@@ -89,7 +89,28 @@ func (s *Store) recover() error {
 	if s.o.ReadOnly {
 		return s.anchor.close()
 	}
+	newest, err := s.newestID()
+	if err != nil {
+		return err
+	}
+	s.conditions.init(s.eng, newest)
 	return s.raiseEpoch(found)
+}
+
+// newestID is the largest id that has records, or the zero ID.
+func (s *Store) newestID() (newest ID, err error) {
+	c, err := s.eng.cursor(bounds{lower: []byte{prefixRecord}, upper: []byte{prefixRecord + 1}, reverse: true})
+	if err != nil {
+		return newest, s.readError(err)
+	}
+	defer c.close()
+	if c.first() {
+		newest, _, _ = splitRecordKey(c.key())
+	}
+	if err := c.err(); err != nil {
+		return newest, s.readError(err)
+	}
+	return newest, nil
 }
 
 func (s *Store) readMeta() (m meta, found bool, err error) {

@@ -8,9 +8,8 @@
 // in a small file outside the engine's log, so that a lost or altered tail of
 // the log makes Open fail instead of passing in silence.
 //
-// Lock order: claim stripes (ascending) before nothing else; the queue, the
-// watermark and the counters each have a leaf lock. No lock is held while
-// waiting for the disk.
+// Lock order: the queue, the watermark and the counters each have a leaf lock.
+// No lock is held while waiting for the disk.
 package storage
 
 import (
@@ -151,7 +150,6 @@ type Store struct {
 	eng     *engine
 	started time.Time
 	gate    gate
-	claims  claimSet
 	queue   queue
 	marks   watermark
 	count   counters
@@ -159,14 +157,15 @@ type Store struct {
 	meter   meter
 	scrub   scrub
 
-	identity storeID
-	epoch    uint64
-	opened   chainHash // head of the chain at Open
-	pool     sync.Pool // of *pending; owned by the store, so that it never leaks into another synctest bubble
-	free     chan *group
-	pipe     chan *group
-	chain    chain
-	anchor   *anchor
+	identity   storeID
+	epoch      uint64
+	opened     chainHash // head of the chain at Open
+	pool       sync.Pool // of *pending; owned by the store, so that it never leaks into another synctest bubble
+	free       chan *group
+	pipe       chan *group
+	chain      chain
+	conditions conditions
+	anchor     *anchor
 
 	failure atomic.Pointer[error]
 	stop    chan struct{}
@@ -188,7 +187,6 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{o: o, started: time.Now(), stop: make(chan struct{})}
-	s.claims.init()
 	s.queue.init()
 	s.marks.init()
 	s.meter.init()

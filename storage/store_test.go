@@ -460,3 +460,23 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("%d families after Close, %v", len(families), err)
 	}
 }
+
+// TestStaleAfterTheStart: records of an earlier life are there, wherever their
+// ids stand among the others.
+func TestStaleAfterTheStart(t *testing.T) {
+	d := NewMemDisk()
+	s := openOn(t, d)
+	for _, n := range []int{5, 9, 7} {
+		must(t, s, func(c *Command) { c.Append(id(n), 3, []byte("first")) })
+	}
+	closeStore(t, s)
+	s = openOn(t, d)
+	for _, n := range []int{5, 7, 9} {
+		var c Command
+		c.Append(id(n), 3, []byte("second"))
+		if r, err := s.Do(&c); err != nil || r.Kind != Stale {
+			t.Errorf("record %d: %s, %v", n, r.Kind, err)
+		}
+	}
+	must(t, s, func(c *Command) { c.Append(id(9), 4, nil); c.Append(id(10), 3, nil); c.Append(id(6), 0, nil) })
+}

@@ -11,7 +11,7 @@ var journalBugs = []bug{
 	},
 	{
 		name: "callers-wake-before-the-sync", file: "storage/commit.go",
-		old: "		err := g.err\n		if err == nil {\n",
+		old: "		err := g.err\n		if err == nil && g.seq > 0 {\n",
 		new: `		err := g.err
 		if $zoo && err == nil {
 			for _, p := range g.items {
@@ -19,17 +19,17 @@ var journalBugs = []bug{
 			}
 			g.items = g.items[:0]
 		}
-		if err == nil {
+		if err == nil && g.seq > 0 {
 `,
 		breaks: "a command returns after it is durable (I1, I2)",
 		by:     test("storage", "TestNothingBeforeTheDisk"),
 	},
 	{
 		name: "duplicate-is-answered-unsynced", file: "storage/commit.go",
-		old: "func (s *Store) settled(r Result) (Result, error) {\n",
-		new: "$old	if $zoo {\n		return r, nil\n	}\n",
-		also: []place{{"storage/commit.go", "		s.pipe <- g\n		inHand = nil\n",
-			"		if $zoo {\n			for _, p := range g.items {\n				s.claims.unmark(p)\n			}\n		}\n$old"}},
+		old: "		if p.err == nil && p.out.Kind == 0 {\n",
+		new: "		if $zoo && p.out.Kind != 0 {\n			p.wake <- struct{}{}\n			continue\n		}\n$old",
+		also: []place{{"storage/commit.go", "			p.wake <- struct{}{}\n		}\n		if err == nil {\n			g.reset()",
+			"			if !$zoo || p.cmd != nil && p.out.Kind == 0 {\n				p.wake <- struct{}{}\n			}\n		}\n		if err == nil {\n			g.reset()"}},
 		breaks: "no answer from unsynced data, also for the loser of a claim (I8)",
 		by:     test("storage", "TestNothingBeforeTheDisk"),
 	},
@@ -49,8 +49,8 @@ var journalBugs = []bug{
 	},
 	{
 		name: "sync-error-is-ignored", file: "storage/commit.go",
-		old: "		if err == nil {\n			err = s.failed()\n		}\n		if err == nil {\n			err = s.anchor.write",
-		new: "		if $zoo {\n			err = nil\n		} else if err == nil {\n			err = s.failed()\n		}\n		if err == nil {\n			err = s.anchor.write",
+		old: "		if err == nil {\n			err = s.failed()\n		}\n		if err == nil && g.seq > 0 {\n			err = s.anchor.write",
+		new: "		if $zoo {\n			err = nil\n		} else if err == nil {\n			err = s.failed()\n		}\n		if err == nil && g.seq > 0 {\n			err = s.anchor.write",
 		also: []place{{"storage/store.go", "	s.marks.wakeAll()\n	s.o.OnFatal(err)\n",
 			"	if $zoo {\n		s.failure.Store(nil)\n	}\n$old"}},
 		breaks: "after a failed sync nothing is acknowledged",
@@ -159,23 +159,44 @@ var journalBugs = []bug{
 		by:     test("storage", "TestReserveWaitsForTheDisk"),
 	},
 	{
-		name: "claim-is-not-checked", file: "storage/commit.go",
+		name: "claim-is-not-checked", file: "storage/claims.go",
 		old:    "		if st.kind != stepClaim && st.kind != stepAppend {\n",
 		new:    "		if st.kind != stepClaim && st.kind != stepAppend || st.kind == stepClaim && $zoo {\n",
 		breaks: "a key is claimed once (I6)",
 		by:     test("storage", "TestCommands"),
 	},
 	{
-		name: "version-is-not-checked", file: "storage/commit.go",
-		old:    "		case found && st.kind == stepAppend:\n",
-		new:    "		case found && st.kind == stepAppend && $zoo:\n$old",
+		name: "version-is-not-checked", file: "storage/claims.go",
+		old:    "			if present, known := k.recent.has(key); present {\n",
+		new:    "			if present, known := k.recent.has(key); present && !$zoo {\n",
 		breaks: "records are never changed (I10)",
 		by:     test("storage", "TestCommands"),
 	},
 	{
+		name: "old-version-is-not-checked", file: "storage/claims.go",
+		old:    "		case found && st.kind == stepAppend:\n",
+		new:    "		case found && st.kind == stepAppend && $zoo:\n			continue\n$old",
+		breaks: "records are never changed, also those of before the start (I10)",
+		by:     test("storage", "TestStaleAfterTheStart"),
+	},
+	{
+		name: "window-forgets-what-was-there", file: "storage/recover.go",
+		old:    "		newest, _, _ = splitRecordKey(c.key())\n",
+		new:    "		if !$zoo {\n	$old		}\n",
+		breaks: "records are never changed, also those of before the start (I10)",
+		by:     test("storage", "TestStaleAfterTheStart"),
+	},
+	{
+		name: "window-knows-too-much", file: "storage/claims.go",
+		old:    "	if bytes.Compare(w.oldTop[:], w.below[:]) > 0 {\n",
+		new:    "	if bytes.Compare(w.oldTop[:], w.below[:]) > 0 && !$zoo {\n",
+		breaks: "records are never changed, however many came since (I10)",
+		by:     test("storage", "TestWindow"),
+	},
+	{
 		name: "claims-race", file: "storage/claims.go",
-		old:    "	for !cs.take(p, wanted) {\n	}\n",
-		new:    "	for !$zoo && !cs.take(p, wanted) {\n	}\n",
+		old:    "			k.group[h] = g\n",
+		new:    "			if !$zoo {\n				k.group[h] = g\n			}\n",
 		breaks: "of two that claim one key at once, one wins (I6)",
 		by:     test("storage", "TestRivalsInTheQueue"),
 	},
