@@ -1,9 +1,11 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -90,25 +92,60 @@ type document struct {
 // maxFile bounds a document, in bytes.
 const maxFile = 256 << 20
 
-// parseDocuments tells what a file holds: one document, or a list of runs.
-func parseDocuments(name string, text []byte) ([]document, error) {
+// parseDocuments tells what a file holds: documents one after another, or lists of
+// them.
+func parseDocuments(name string, text []byte) (out []document, err error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("%s: larger than %d bytes", name, maxFile)
 	}
-	var list []json.RawMessage
-	if json.Unmarshal(text, &list) == nil {
-		var out []document
-		for i, one := range list {
-			d, err := parseDocument(fmt.Sprintf("%s, %d", name, i+1), one)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, d)
+	var parts []json.RawMessage
+	for dec := json.NewDecoder(bytes.NewReader(text)); ; {
+		var part json.RawMessage
+		if err := dec.Decode(&part); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		return out, nil
+		var list []json.RawMessage
+		if json.Unmarshal(part, &list) == nil {
+			parts = append(parts, list...)
+		} else {
+			parts = append(parts, part)
+		}
 	}
-	d, err := parseDocument(name, text)
-	return []document{d}, err
+	for i, part := range parts {
+		called := name
+		if len(parts) > 1 {
+			called = fmt.Sprintf("%s, %d", name, i+1)
+		}
+		d, err := parseDocument(called, part)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// Runs are the runs that a file holds, one after another or as a list. Of a
+// comparison they are those of its first subject.
+func Runs(f File) (out []*bench.Result, err error) {
+	all, err := parseDocuments(f.Name, f.Text)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range all {
+		switch {
+		case d.run != nil:
+			out = append(out, d.run)
+		case d.comparison != nil:
+			out = append(out, d.comparison.A...)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s: holds no run", f.Name)
+	}
+	return out, nil
 }
 
 func parseDocument(name string, text []byte) (document, error) {

@@ -81,7 +81,7 @@ whatever the switch does, and latency counts from the moment they were due.
 	flags.BoolVar(&f.keep, "keep", false, "keep the data directory")
 	flags.BoolVar(&f.bare, "bare", false, "load the bare path instead of the switch: the floor that its cost is divided by")
 	c.AddCommand(run, bareCommand(), echoCommand())
-	c.AddCommand(benchReportCommand())
+	c.AddCommand(benchReportCommand(), benchCompareCommand())
 	return c
 }
 
