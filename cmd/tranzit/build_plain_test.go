@@ -8,4 +8,8 @@ const (
 	slowRate = 250
 	fastRate = 150
 	flat     = 16 << 10
+
+	// How a process ends that gets no memory.
+	noMemoryStatus = 2
+	noMemoryWord   = "fatal error: "
 )

@@ -8,4 +8,8 @@ const (
 	slowRate = 100
 	fastRate = 50
 	flat     = 64 << 10
+
+	// How a process ends that gets no memory.
+	noMemoryStatus = 66
+	noMemoryWord   = "out of memory"
 )

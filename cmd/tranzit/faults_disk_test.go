@@ -41,21 +41,31 @@ func (r *rig) mountSmall(mib int) (data string) {
 	return data
 }
 
-// ballast fills the file system of dir until only free bytes are left.
+// ballast fills the file system of dir until only free bytes are left, or fewer:
+// others may be writing.
 func (r *rig) ballast(dir string, free int64) (remove func()) {
 	r.t.Helper()
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		r.t.Fatal(err)
-	}
 	f, err := os.Create(filepath.Join(dir, "ballast"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer f.Close()
-	size := int64(st.Bavail)*int64(st.Bsize) - free
-	if err := syscall.Fallocate(int(f.Fd()), 0, 0, size); err != nil {
-		r.t.Fatalf("ballast of %d bytes: %v", size, err)
+	for range 20 {
+		var st syscall.Statfs_t
+		if err := syscall.Statfs(dir, &st); err != nil {
+			r.t.Fatal(err)
+		}
+		size := int64(st.Bavail)*int64(st.Bsize) - free
+		if size <= 0 {
+			err = nil
+			break
+		}
+		if err = syscall.Fallocate(int(f.Fd()), 0, 0, size); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		r.t.Fatalf("ballast until %d bytes are free: %v", free, err)
 	}
 	return func() {
 		if err := os.Remove(f.Name()); err != nil {
@@ -138,6 +148,42 @@ func TestDiskGone(t *testing.T) {
 	remove()
 	r.start()
 	reached(t, r.finish(all), "captured -> captured", "declined -> declined", "unknown -> reversed")
+}
+
+// TestDiskFullAt fills the disk under load so that the write which finds no room
+// is another one each time: the process stops with status 3, and the next start
+// with room resolves everything.
+func TestDiskFullAt(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, rigPlan{eager: true, settings: "journal: {reserve_mib: -1, memtable_mib: 1, cache_mib: 8}\n"})
+	data := r.mountSmall(48)
+	var all []*wish
+	for n, pages := range []int64{1, 4, 11, 30, 70} {
+		r.start()
+		load := r.loadFor(traffic{name: fmt.Sprintf("full%d", n), workers: 6}, 30*time.Second)
+		calm := r.loadFor(traffic{name: fmt.Sprintf("calm%d", n), workers: 12, calm: true}, 30*time.Second)
+		booked := r.banks["alfa"].Books().Len()
+		r.awaitBooked("alfa", booked+20)
+		remove := r.ballast(data, pages<<12)
+		if code := r.awaitExit(30 * time.Second).ExitCode(); code != 3 || !strings.Contains(r.logTail(), "no space left on device") {
+			t.Errorf("%d pages were free: the process ended with status %d, want 3 and the reason\n%s", pages, code, r.logTail())
+		}
+		remove()
+		all = slices.Concat(all, <-load, <-calm)
+	}
+	r.start()
+	r.repeatAll(sample(told(all)))
+	reached(t, r.settle(all), "captured -> captured", "declined -> declined", "unknown -> reversed")
+}
+
+// sample are the wishes nobody answered, and every tenth of the others.
+func sample(all []*wish) (some []*wish) {
+	for n, w := range all {
+		if w.code == 0 || n%10 == 0 {
+			some = append(some, w)
+		}
+	}
+	return some
 }
 
 // tracer makes strace run the switch with one fault injected; the switch stays
@@ -368,7 +414,8 @@ func TestFlippedByte(t *testing.T) {
 // and last line, or -1 when it came up.
 func (r *rig) serveOn(data string) (code int, said string) {
 	r.t.Helper()
-	cmd := exec.Command(os.Args[0], "serve", "--config", r.config)
+	line := append(slices.Clone(r.wrap), os.Args[0], "serve", "--config", r.config)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), runAsTranzit+"=1", "TRANZIT_DATA="+data, "TRANZIT_KEY_FILE="+filepath.Join(data, "vault.key"),
 		"TRANZIT_LISTEN=127.0.0.1:0", "TRANZIT_ADMIN=127.0.0.1:0")
 	out, err := cmd.StderrPipe()

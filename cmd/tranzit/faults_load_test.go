@@ -263,10 +263,13 @@ func (r *rig) refusals(slow []*timed, rounds []span) (accepted int) {
 }
 
 // residentKiB is the memory of the process.
-func (r *rig) residentKiB() int {
+func (r *rig) residentKiB() int { return r.memory("VmRSS") }
+
+// memory reads one line of the process's memory, in KiB.
+func (r *rig) memory(line string) int {
 	r.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.process.Process.Pid))
-	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
+	m := regexp.MustCompile(line + `:\s+(\d+) kB`).FindSubmatch(status)
 	if err != nil || m == nil {
 		r.t.Fatalf("the memory of the process is not known: %v", err)
 	}
