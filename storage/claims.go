@@ -14,18 +14,18 @@ type conditions struct {
 	look   probe // into the engine, as it was when the group began
 	open   bool
 	seed   maphash.Seed
-	group  map[uint64]guard // keys that commands of the group put, by their hash
+	group  map[uint64]place // keys that commands of the group put, by their hash
 	recent window
 }
 
-// guard is a key that must have been absent.
-type guard struct {
+// place is one step of a command.
+type place struct {
 	cmd  *Command
 	step int
 }
 
 func (k *conditions) init(eng *engine, newest ID) {
-	k.eng, k.seed, k.group = eng, maphash.MakeSeed(), make(map[uint64]guard)
+	k.eng, k.seed, k.group = eng, maphash.MakeSeed(), make(map[uint64]place)
 	k.recent.init(newest, windowIDs)
 }
 
@@ -68,7 +68,7 @@ func (k *conditions) judge(c *Command) (Result, error) {
 		switch st := &c.steps[i]; {
 		case st.kind == stepAppend && k.recent.add(c.keyOf(st)):
 		case st.kind == stepClaim || st.kind == stepAppend:
-			k.put(guard{c, i})
+			k.put(place{c, i})
 		}
 	}
 	return Result{}, nil
@@ -94,7 +94,7 @@ func (k *conditions) find(key []byte) (val []byte, found bool, err error) {
 	return k.look.find(key)
 }
 
-func (k *conditions) put(g guard) {
+func (k *conditions) put(g place) {
 	h := maphash.Bytes(k.seed, g.cmd.keyOf(&g.cmd.steps[g.step]))
 	for ; ; h++ {
 		if _, taken := k.group[h]; !taken {
@@ -121,7 +121,7 @@ func (c *Command) checkTwins() error {
 func (st *step) guards() bool { return st.kind == stepClaim || st.kind == stepAppend }
 
 // windowIDs is half of how many histories the committer's window holds.
-const windowIDs = 1 << 15
+const windowIDs = 1 << 13
 
 // window knows the records of the newest histories exactly, so that most
 // appends need no look into the engine. Histories are newer when their id is

@@ -78,7 +78,7 @@ func TestGuardsOfAGroup(t *testing.T) {
 	}
 	for h, g := range k.group { // as if another key had been there first
 		k.group[h+1] = g
-		k.group[h] = guard{&c[1], 0}
+		k.group[h] = place{&c[1], 0}
 	}
 	var again Command
 	again.Claim('k', []byte("a"), nil)

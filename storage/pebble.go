@@ -178,7 +178,7 @@ func engineOptions(o *Options) *pebble.Options {
 		CacheSize:                   o.CacheBytes + 2*o.MemtableBytes,
 		MemTableSize:                uint64(o.MemtableBytes),
 		MemTableStopWritesThreshold: memtables,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       10, // filters keep looks cheap, and each byte is rewritten less often
 		L0StopWritesThreshold:       24 + int(min(max(0, 2*o.ReserveBytes/o.MemtableBytes), 200)),
 		LBaseMaxBytes:               64 << 20,
 		BytesPerSync:                1 << 20,
