@@ -7,32 +7,40 @@ import (
 
 // conn is one keep-alive connection with at most one request in flight.
 type conn struct {
-	token     int32
-	fd        int    // -1: not connected
-	payment   uint64 // index in the worker's ledger; noPayment: idle
-	dueAt     time.Duration
-	sentAt    time.Duration
-	idleSince time.Duration
-	out       []byte // the request
-	written   int
-	blocked   bool // the poller also waits for room to write
-	in        []byte
-	have      int
+	token   int32
+	fd      int    // -1: not connected
+	payment uint64 // index in the worker's ledger; noPayment: idle
+	dueAt   time.Duration
+	sentAt  time.Duration
+	out     []byte // the request
+	written int
+	blocked bool // the poller also waits for room to write
+	in      []byte
+	have    int
 }
 
-// connect makes the connection usable, or leaves it for the next tick.
-func (w *worker) connect(c *conn) {
+// connect makes the connection usable; when it cannot, it is left for the next tick.
+func (w *worker) connect(c *conn) bool {
 	fd, err := dial(w.mix.host, dialTimeout)
+	if err == nil {
+		if err = w.poll.add(fd, c.token); err != nil {
+			closeSocket(fd)
+		}
+	}
 	if err != nil {
 		w.total.losses[lossConnect]++
-		return
+		return false
 	}
-	if err := w.poll.add(fd, c.token); err != nil {
-		closeSocket(fd)
-		w.total.losses[lossConnect]++
-		return
+	c.fd, c.payment, c.have, c.blocked = fd, noPayment, 0, false
+	w.rest(c)
+	return true
+}
+
+// rest puts a connection that has nothing to do on the idle stack.
+func (w *worker) rest(c *conn) {
+	if len(w.idle) == 0 {
+		w.freeSince = w.now()
 	}
-	c.fd, c.payment, c.have, c.blocked, c.idleSince = fd, noPayment, 0, false, w.now()
 	w.idle = append(w.idle, c.token)
 }
 
@@ -44,9 +52,11 @@ func (w *worker) drop(c *conn) {
 	c.fd = -1
 }
 
-// send writes the next request on an idle connection.
-func (w *worker) send(c *conn, due time.Duration) {
-	i, fresh := w.pick()
+// send writes payment i's request on an idle connection. REQUIRES: there is one.
+func (w *worker) send(i uint64, due time.Duration) {
+	last := len(w.idle) - 1
+	c := &w.conns[w.idle[last]]
+	w.idle = w.idle[:last]
 	c.payment, c.dueAt, c.sentAt = i, due, w.now()
 	c.out = w.mix.appendRequest(c.out[:0], w.number(i))
 	c.written = 0
@@ -54,9 +64,6 @@ func (w *worker) send(c *conn, due time.Duration) {
 	w.total.sent++
 	if w.plan.has(due) {
 		w.measured.sent++
-	}
-	if !fresh {
-		w.total.duplicates++
 	}
 	w.flush(c)
 }
@@ -122,22 +129,31 @@ func (w *worker) accept(c *conn, a *answer) {
 	}
 	w.total.answer(a)
 	w.ledger.note(c.payment, outcomeOf(a))
-	latency := now - c.dueAt
-	record(w.second.latency, latency)
-	if w.plan.has(c.dueAt) {
-		record(w.latency, latency)
+	record(w.second.latency, now-c.dueAt)
+	if !w.retry(c, now) {
+		w.recordLatency(c.dueAt, now)
 	}
-	c.payment, c.have, c.idleSince = noPayment, 0, now
+	c.payment, c.have = noPayment, 0
 	w.busy--
 	if a.closes {
 		w.drop(c)
 		return
 	}
-	w.idle = append(w.idle, c.token)
+	w.rest(c)
+}
+
+// retry books the connection's payment for another attempt, when the merchant does
+// not know for certain what became of it.
+func (w *worker) retry(c *conn, now time.Duration) bool {
+	if !w.o.RetryLost || w.ledger.outcomes[c.payment] != lost {
+		return false
+	}
+	w.again = append(w.again, repeat{payment: c.payment, due: c.dueAt, notBefore: now + retryPause})
+	return true
 }
 
 // lose gives the connection up; the next tick opens it again. A request in flight
-// is booked as lost, with the time it has waited as its latency.
+// is booked as lost; the time it has waited is its latency, unless it is sent again.
 func (w *worker) lose(c *conn, why int) {
 	w.drop(c)
 	if c.payment == noPayment {
@@ -155,12 +171,9 @@ func (w *worker) lose(c *conn, why int) {
 	if w.plan.has(now) {
 		w.measured.losses[why]++
 	}
-	if w.plan.has(c.dueAt) {
-		record(w.latency, now-c.dueAt)
-	}
 	w.ledger.note(c.payment, lost)
-	if w.o.RetryLost {
-		w.again = append(w.again, c.payment)
+	if !w.retry(c, now) {
+		w.recordLatency(c.dueAt, now)
 	}
 	c.payment = noPayment
 	w.busy--

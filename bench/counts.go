@@ -40,6 +40,7 @@ type counts struct {
 	problems   map[string]uint64
 	losses     [numLosses]uint64
 	duplicates uint64
+	retries    uint64
 	replayed   uint64
 }
 
@@ -67,6 +68,7 @@ func (c *counts) merge(o *counts) {
 	c.sent += o.sent
 	c.answered += o.answered
 	c.duplicates += o.duplicates
+	c.retries += o.retries
 	c.replayed += o.replayed
 	for i, n := range o.codes {
 		c.codes[i] += n

@@ -65,8 +65,8 @@ func (l *load) newWorker(i int, m *mix) (*worker, error) {
 	w := &worker{o: o, index: i, start: l.start, plan: l.plan, mix: m, poll: p, stop: &l.stop, report: l.reports,
 		rng: mathrand.New(mathrand.NewPCG(seed, 7)), total: newCounts(), measured: newCounts(),
 		latency: newHist(), late: newHist(), second: &interval{latency: newHist()}}
-	if o.Rate > 0 {
-		w.due = newSchedule(o.Rate, o.Poisson, i, o.Workers).seed(seed)
+	if o.open() {
+		w.due = newSchedule(o.phases(), i, o.Workers).seed(seed)
 	}
 	share := o.Connections / o.Workers
 	if i < o.Connections%o.Workers {
@@ -101,9 +101,7 @@ func (l *load) run(ctx context.Context, begin, end func()) (*outcomeOfLoad, erro
 	var working sync.WaitGroup
 	for _, w := range l.workers {
 		w.start = l.start
-		for i := range w.conns {
-			w.conns[i].idleSince = 0
-		}
+		w.freeSince = 0
 		working.Go(w.run)
 	}
 	done := make(chan struct{})

@@ -139,48 +139,74 @@ func TestMoneyCheckCatchesTheft(t *testing.T) {
 	}
 }
 
-// TestCoordinatedOmission: the toy stands still for 400 ms once. An open loop must
-// show the stall in every request that was due meanwhile; a closed loop on one
-// connection sees it once, which is why its figures are called flattering.
+// stalling makes the toy stand still once, for a while, 300 ms after its start.
+func (s *toy) stalling(stall time.Duration) {
+	var once sync.Once
+	var gate sync.RWMutex
+	begun := time.Now()
+	s.before = func(http.ResponseWriter) {
+		if time.Since(begun) > 300*time.Millisecond {
+			once.Do(func() {
+				gate.Lock()
+				<-time.After(stall)
+				gate.Unlock()
+			})
+		}
+		gate.RLock()
+		defer gate.RUnlock()
+	}
+}
+
+// TestCoordinatedOmission: the toy stands still for one second once. Every arrival
+// process must show the stall in each request that was due meanwhile, whether or not
+// a connection was free to send it; a closed loop on one connection sees it once,
+// which is why its figures are called flattering.
 func TestCoordinatedOmission(t *testing.T) {
-	const stall, rate = 400 * time.Millisecond, 500
-	run := func(rate float64) *Result {
+	const stall = time.Second
+	run := func(t *testing.T, arrivals string, connections int) *Result {
 		s := &toy{}
 		o := startToy(t, s)
-		var once sync.Once
-		var gate sync.RWMutex
-		begun := time.Now()
-		s.before = func(http.ResponseWriter) {
-			if time.Since(begun) > 300*time.Millisecond {
-				once.Do(func() {
-					gate.Lock()
-					<-time.After(stall)
-					gate.Unlock()
-				})
+		s.stalling(stall)
+		o.Duration, o.Connections = 1800*time.Millisecond, connections
+		if arrivals != "" {
+			var err error
+			if o.Arrivals, err = ParseArrivals(arrivals); err != nil {
+				t.Fatal(err)
 			}
-			gate.RLock()
-			defer gate.RUnlock()
-		}
-		o.Rate, o.Duration, o.Connections = rate, 1200*time.Millisecond, 1
-		if rate > 0 {
-			o.Connections = 400
 		}
 		return mustRun(t, o)
 	}
-	open := run(rate)
-	if open.Latency.P90 < float64((stall / 10).Microseconds()) {
-		t.Errorf("open loop: p90 is %s, a stall of %s hit a third of the requests", shortTime(open.Latency.P90), stall)
+	for arrivals, due := range map[string]uint64{
+		"constant:300": 540, "poisson:300": 540, "burst:30/100ms": 540, "ramp:500..100": 540,
+		"constant:200@500ms,poisson:400@500ms,burst:40/100ms": 620,
+	} {
+		for _, connections := range []int{600, 4} {
+			t.Run(fmt.Sprintf("%s over %d", arrivals, connections), func(t *testing.T) {
+				t.Parallel()
+				r := run(t, arrivals, connections)
+				if r.Latency.P99 < 800_000 || r.Latency.P50 < 5_000 || r.Latency.Max < 990_000 {
+					t.Errorf("p50 %s, p99 %s, max %s: a stall of %s hit half of the requests",
+						shortTime(r.Latency.P50), shortTime(r.Latency.P99), shortTime(r.Latency.Max), stall)
+				}
+				if n := r.Latency.Count; n < due*8/10 || n > due*12/10 {
+					t.Errorf("%d latencies, about %d requests were due", n, due)
+				}
+				if connections == 4 && r.Starved == 0 {
+					t.Error("nothing waited for one of 4 connections")
+				}
+			})
+		}
 	}
-	if n := open.Latency.Count; n < 590 || n > 601 {
-		t.Errorf("open loop: %d latencies, 600 requests were due", n)
-	}
-	closed := run(0)
-	if closed.Latency.P90 > float64((stall / 10).Microseconds()) {
-		t.Errorf("closed loop: p90 is %s: the toy is too slow to show anything", shortTime(closed.Latency.P90))
-	}
-	if closed.Latency.Max < float64(stall.Microseconds()) {
-		t.Errorf("closed loop: max is %s, one request waited %s", shortTime(closed.Latency.Max), stall)
-	}
+	t.Run("closed", func(t *testing.T) {
+		t.Parallel()
+		closed := run(t, "", 1)
+		if closed.Latency.P99 > float64((stall / 10).Microseconds()) {
+			t.Errorf("p99 is %s: the toy is too slow to show anything", shortTime(closed.Latency.P99))
+		}
+		if closed.Latency.Max < float64(stall.Microseconds())*0.99 {
+			t.Errorf("max is %s, one request waited %s", shortTime(closed.Latency.Max), stall)
+		}
+	})
 }
 
 // TestStarvedOpenLoop: with one connection and a stall the waiting requests are

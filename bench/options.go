@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,10 @@ type Options struct {
 	// Poisson spaces the requests of an open loop at random (exponentially),
 	// else they are evenly spaced.
 	Poisson bool
+	// Arrivals, instead of Rate and Poisson, are the phases of an open loop. They
+	// begin when the warm-up ends, which goes at the pace of the first one's start.
+	// Their sum may not be longer than Duration; the last may leave its own out.
+	Arrivals []Phase
 	// Seed makes the schedule and the mix repeatable. Default 1.
 	Seed uint64
 	// Connections are opened up front and kept. Default 64, in an open loop 512.
@@ -44,13 +49,15 @@ type Options struct {
 	// Duplicates is the share of requests, 0..1, that repeat an earlier one with
 	// the same idempotency key.
 	Duplicates float64
-	// RetryLost sends a payment again, with its key, when its connection was lost
-	// or its answer did not come, as a careful merchant does.
+	// RetryLost sends a payment again, with its key, until it has an answer, when its
+	// connection was lost, its answer did not come or said nothing certain, as a
+	// careful merchant does. The repeats come on top of the schedule; the latency of
+	// such a payment ends with the answer.
 	RetryLost bool
 
 	// Warmup is loaded and not measured. Default 1s.
 	Warmup time.Duration
-	// Duration is the measured time. Default 10s.
+	// Duration is the measured time. Default: that of Arrivals, else 10s.
 	Duration time.Duration
 	// Timeout is how long an answer is waited for. Default 30s.
 	Timeout time.Duration
@@ -92,12 +99,13 @@ func (o *Options) EnsureDefaults() {
 	}
 	setDefault(&o.Currency, "RUB")
 	setDefault(&o.Seed, 1)
-	if o.Rate > 0 {
+	if o.open() {
 		setDefault(&o.Connections, 512)
 	}
 	setDefault(&o.Connections, 64)
 	setDefault(&o.Workers, 1)
 	setDefault(&o.Warmup, time.Second)
+	o.fitArrivals()
 	setDefault(&o.Duration, 10*time.Second)
 	setDefault(&o.Timeout, 30*time.Second)
 	setDefault(&o.Settle, 30*time.Second)
@@ -107,6 +115,44 @@ func (o *Options) EnsureDefaults() {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
+}
+
+// open: the requests are due at times that do not depend on the answers.
+func (o *Options) open() bool { return o.Rate > 0 || len(o.Arrivals) > 0 }
+
+// fitArrivals gives the run the length of its phases, or the last phase what is left
+// of the run.
+func (o *Options) fitArrivals() {
+	if len(o.Arrivals) == 0 {
+		return
+	}
+	sum := time.Duration(0)
+	for _, p := range o.Arrivals {
+		sum += p.Duration
+	}
+	if last := len(o.Arrivals) - 1; o.Arrivals[last].Duration == 0 {
+		setDefault(&o.Duration, sum+10*time.Second)
+		o.Arrivals = slices.Clone(o.Arrivals)
+		o.Arrivals[last].Duration = o.Duration - sum
+	}
+	setDefault(&o.Duration, sum)
+}
+
+// phases are those of the whole run, warm-up first. REQUIRES: Validate passed.
+func (o *Options) phases() []Phase {
+	if len(o.Arrivals) == 0 {
+		p := Phase{Arrivals: Constant, Rate: o.Rate, Duration: o.Warmup + o.Duration}
+		if o.Poisson {
+			p.Arrivals = Poisson
+		}
+		return []Phase{p}
+	}
+	first := o.Arrivals[0]
+	if first.Arrivals == Ramp {
+		first = Phase{Arrivals: Constant, Rate: first.Rate}
+	}
+	first.Duration = o.Warmup
+	return append([]Phase{first}, o.Arrivals...)
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -135,6 +181,16 @@ func (o *Options) Validate() error {
 	}
 	check(o.Rate >= 0 && o.Rate <= maxRate, "rate: must be 0..%d requests per second", maxRate)
 	check(o.Rate > 0 || !o.Poisson, "poisson: needs a rate")
+	check(o.Rate == 0 || len(o.Arrivals) == 0, "rate: cannot stand beside arrivals")
+	check(len(o.Arrivals) <= maxPhases, "arrivals: at most %d phases", maxPhases)
+	sum := time.Duration(0)
+	for i := range o.Arrivals {
+		if err := o.Arrivals[i].validate(); err != nil {
+			errs = append(errs, fmt.Errorf("arrivals: phase %d: %w", i+1, err))
+		}
+		sum += o.Arrivals[i].Duration
+	}
+	check(sum <= o.Duration, "arrivals: the phases take %s, the run %s", sum, o.Duration)
 	check(o.Workers >= 1 && o.Workers <= maxWorkers, "workers: must be 1..%d", maxWorkers)
 	check(o.Connections >= o.Workers && o.Connections <= maxConnections, "connections: must be %d..%d", o.Workers, maxConnections)
 	check(o.Duplicates >= 0 && o.Duplicates < 1, "duplicates: must be a share, 0 <= share < 1")

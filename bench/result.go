@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -12,7 +13,8 @@ import (
 // Result is what a run found. Times are microseconds, rates per second.
 type Result struct {
 	Started     time.Time `json:"started"`
-	Mode        string    `json:"mode"` // closed, constant, poisson
+	Mode        string    `json:"mode"`               // closed, constant, poisson, burst, ramp, phases
+	Arrivals    string    `json:"arrivals,omitempty"` // in the notation of ParseArrivals
 	Connections int       `json:"connections"`
 	Workers     int       `json:"workers"`
 	Processors  int       `json:"processors"`
@@ -22,6 +24,7 @@ type Result struct {
 	Achieved   float64 `json:"achieved"`   // payments answered per second
 	Payments   uint64  `json:"payments"`   // answered inside the measured time
 	Duplicates uint64  `json:"duplicates"` // sent in the whole run
+	Retries    uint64  `json:"retries"`    // lost requests sent once more, in the whole run
 	Replayed   uint64  `json:"replayed"`   // answers marked Idempotency-Replayed
 
 	Codes    map[string]uint64 `json:"codes"`    // HTTP status -> answers, measured
@@ -82,16 +85,13 @@ func newResult(o *Options, seen *outcomeOfLoad) *Result {
 		Processors: runtime.NumCPU(), Offered: o.Rate, Payments: seen.measured.good(), Duplicates: seen.total.duplicates,
 		Replayed: seen.total.replayed, Codes: map[string]uint64{}, Statuses: map[string]uint64{}, Problems: seen.measured.problems,
 		Losses: map[string]uint64{}, Latency: summarise(seen.latency), Lateness: summarise(seen.late), Starved: seen.starved,
-		Dropped: seen.dropped, Processes: map[string]Process{}, Timeline: seen.seconds}
-	if o.Rate > 0 {
-		r.Mode = "constant"
-		if o.Poisson {
-			r.Mode = "poisson"
-		}
+		Dropped: seen.dropped, Processes: map[string]Process{}, Timeline: seen.seconds, Retries: seen.total.retries}
+	if o.open() {
+		r.addArrivals(o)
 	}
 	r.Seconds = min(o.Duration, max(seen.finishedAt-o.Warmup, time.Millisecond)).Seconds()
 	r.Achieved = float64(r.Payments) / r.Seconds
-	if o.Rate == 0 {
+	if !o.open() {
 		r.Offered = float64(seen.measured.sent) / r.Seconds
 	}
 	for i, n := range seen.measured.codes {
@@ -113,6 +113,26 @@ func newResult(o *Options, seen *outcomeOfLoad) *Result {
 		r.Histogram = string(packed)
 	}
 	return r
+}
+
+// addArrivals says what was offered, and how.
+func (r *Result) addArrivals(o *Options) {
+	phases := o.Arrivals
+	if len(phases) == 0 {
+		phases = o.phases()
+		phases[0].Duration = o.Duration
+	}
+	r.Mode = "phases"
+	if len(phases) == 1 {
+		r.Mode = string(phases[0].Arrivals)
+	}
+	due := 0.0
+	var texts []string
+	for i := range phases {
+		due += phases[i].due()
+		texts = append(texts, phases[i].String())
+	}
+	r.Arrivals, r.Offered = strings.Join(texts, ","), due/o.Duration.Seconds()
 }
 
 // addSpan divides what the processes used by the payments of the same time.

@@ -9,10 +9,14 @@ import (
 	"pgregory.net/rapid"
 )
 
+func steady(kind Arrivals, rate float64) []Phase {
+	return []Phase{{Arrivals: kind, Rate: rate, Duration: 1000 * time.Hour}}
+}
+
 // TestConstantScheduleDoesNotDrift: request k of an even schedule is due at k
 // times the gap, however many came before.
 func TestConstantScheduleDoesNotDrift(t *testing.T) {
-	s := newSchedule(3, false, 0, 1)
+	s := newSchedule(steady(Constant, 3), 0, 1)
 	for k := range 300_000 {
 		want := time.Duration(float64(k) * 1e9 / 3)
 		if got := s.next(); (got - want).Abs() > 100 {
@@ -29,7 +33,7 @@ func TestWorkersShareTheRate(t *testing.T) {
 		const each = 20
 		var due []time.Duration
 		for w := range workers {
-			s := newSchedule(rate, false, w, workers)
+			s := newSchedule(steady(Constant, rate), w, workers)
 			for range each {
 				due = append(due, s.next())
 			}
@@ -46,8 +50,8 @@ func TestWorkersShareTheRate(t *testing.T) {
 
 func TestPoissonSchedule(t *testing.T) {
 	const n, rate = 200_000, 1000.0
-	a, b := newSchedule(rate, true, 0, 1).seed(5), newSchedule(rate, true, 0, 1).seed(5)
-	other := newSchedule(rate, true, 0, 1).seed(6)
+	a, b := newSchedule(steady(Poisson, rate), 0, 1).seed(5), newSchedule(steady(Poisson, rate), 0, 1).seed(5)
+	other := newSchedule(steady(Poisson, rate), 0, 1).seed(6)
 	last, sum, squares, same := time.Duration(0), 0.0, 0.0, 0
 	for k := range n {
 		at := a.next()

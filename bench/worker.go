@@ -39,22 +39,23 @@ type worker struct {
 	stop   *atomic.Bool
 	report chan<- *interval
 
-	conns    []conn
-	idle     []int32 // a stack: the most recently used is the warmest
-	busy     int
-	nextDue  time.Duration
-	nextTick time.Duration
-	again    []uint64 // payments to send once more, by index in the ledger
-	rng      *rand.Rand
-	ledger   ledger
-	total    *counts // the whole run
-	measured *counts // answers inside the plan
-	latency  *hdrhistogram.Histogram
-	late     *hdrhistogram.Histogram // sent after it was due through the generator's own fault
-	starved  uint64                  // had to wait for a free connection
-	dropped  uint64                  // due inside the plan and never sent
-	second   *interval
-	err      error
+	conns     []conn
+	idle      []int32 // a stack: the most recently used is the warmest
+	busy      int
+	nextDue   time.Duration
+	nextTick  time.Duration
+	freeSince time.Duration // since then there always was an idle connection
+	again     []repeat      // lost payments to send once more, oldest first
+	rng       *rand.Rand
+	ledger    ledger
+	total     *counts // the whole run
+	measured  *counts // answers inside the plan
+	latency   *hdrhistogram.Histogram
+	late      *hdrhistogram.Histogram // sent after it was due through the generator's own fault
+	starved   uint64                  // had to wait for a free connection
+	dropped   uint64                  // due inside the plan and never sent
+	second    *interval
+	err       error
 }
 
 // interval is one second of one worker.
@@ -100,7 +101,17 @@ func (w *worker) run() {
 		w.drop(&w.conns[i])
 	}
 	w.countDropped()
+	for _, r := range w.again {
+		w.recordLatency(r.due, w.now())
+	}
 	w.closeSecond(w.now())
+}
+
+// recordLatency counts from the moment the request was due.
+func (w *worker) recordLatency(due, now time.Duration) {
+	if w.plan.has(due) {
+		record(w.latency, now-due)
+	}
 }
 
 // over: nothing new is sent. What fell due just before the end may still leave just
@@ -116,78 +127,93 @@ func (w *worker) retrying(now time.Duration) bool {
 	return len(w.again) > 0 && now < w.plan.to+w.o.Timeout
 }
 
+// repeat is a payment that is to be sent once more.
+type repeat struct {
+	payment   uint64 // its index in the ledger
+	due       time.Duration
+	notBefore time.Duration
+}
+
+// retryPause is how long a merchant waits before it asks again.
+const retryPause = 100 * time.Millisecond
+
 // launch sends what is due while there are free connections.
 func (w *worker) launch(now time.Duration) {
 	for sent := 0; len(w.idle) > 0 && sent < maxDueAtOnce && !w.stop.Load(); sent++ {
-		over := w.over(now)
-		if over && !w.retrying(now) {
+		if len(w.again) > 0 && w.again[0].notBefore <= now && w.retrying(now) {
+			r := w.again[0]
+			w.again = w.again[1:]
+			w.total.retries++
+			w.send(r.payment, r.due)
+			now = w.now()
+			continue
+		}
+		if w.over(now) {
 			return
 		}
 		due := now
-		if w.due != nil && !over {
+		if w.due != nil {
 			if w.nextDue > now || w.nextDue >= w.plan.to {
 				return
 			}
 			due = w.nextDue
 			w.nextDue = w.due.next()
+			w.noteLateness(due)
 		}
-		c := &w.conns[w.idle[len(w.idle)-1]]
-		w.noteLateness(c, due)
-		w.idle = w.idle[:len(w.idle)-1]
-		w.send(c, due)
+		w.send(w.pick(), due)
 		now = w.now()
 	}
 }
 
 // noteLateness tells the generator's own delay from the wait for a connection.
-func (w *worker) noteLateness(c *conn, due time.Duration) {
-	if w.due == nil || !w.plan.has(due) {
+func (w *worker) noteLateness(due time.Duration) {
+	if !w.plan.has(due) {
 		return
 	}
-	from := due
-	if len(w.idle) == 1 && c.idleSince > due {
+	if due < w.freeSince {
 		w.starved++
-		from = c.idleSince
 	}
-	record(w.late, w.now()-from)
+	record(w.late, w.now()-max(due, w.freeSince))
 }
 
 // patience is how long nothing needs to be done but read answers.
 func (w *worker) patience() time.Duration {
 	now := w.now()
 	wake := w.nextTick
-	switch {
-	case len(w.idle) == 0:
-	case now < w.plan.to && w.due != nil:
+	if len(w.idle) == 0 {
+		return wake - now
+	}
+	if len(w.again) > 0 {
+		wake = min(wake, w.again[0].notBefore)
+	}
+	if now < w.plan.to {
+		if w.due == nil {
+			return 0
+		}
 		wake = min(wake, w.nextDue)
-	case now < w.plan.to || w.retrying(now):
-		return 0
 	}
 	return wake - now
 }
 
-// pick chooses the payment to send: one to repeat after a loss, a duplicate, or a
-// new one.
-func (w *worker) pick() (i uint64, fresh bool) {
-	if n := len(w.again); n > 0 {
-		i = w.again[n-1]
-		w.again = w.again[:n-1]
-		return i, false
-	}
+// pick chooses the payment to send, a new one or a duplicate.
+func (w *worker) pick() uint64 {
 	if known := uint64(len(w.ledger.outcomes)); w.o.Duplicates > 0 && known > 0 && w.rng.Float64() < w.o.Duplicates {
-		return known - 1 - w.rng.Uint64N(min(known, recentSpan)), false
+		w.total.duplicates++
+		return known - 1 - w.rng.Uint64N(min(known, recentSpan))
 	}
-	return w.ledger.open(), true
+	return w.ledger.open()
 }
 
-// housekeep closes overdue requests, reconnects and finishes a second.
+// housekeep closes overdue requests, reconnects and finishes a second. When nobody
+// listens, one attempt shows it.
 func (w *worker) housekeep(now time.Duration) {
 	w.nextTick = now + tick
+	deaf := false
 	for i := range w.conns {
 		c := &w.conns[i]
 		switch {
-		case c.fd < 0 && (now < w.plan.to || w.retrying(now)):
-			w.connect(c)
+		case c.fd < 0 && !deaf && (now < w.plan.to || w.retrying(now)):
+			deaf = !w.connect(c)
 		case c.payment != noPayment && now-c.sentAt > w.o.Timeout:
 			w.lose(c, lossTimeout)
 		}
@@ -216,7 +242,7 @@ func (w *worker) countDropped() {
 	for w.nextDue < w.plan.to && w.dropped < maxDropped && !w.stop.Load() {
 		if w.plan.has(w.nextDue) {
 			w.dropped++
-			record(w.latency, w.plan.to-w.nextDue)
+			w.recordLatency(w.nextDue, w.plan.to)
 		}
 		w.nextDue = w.due.next()
 	}
