@@ -120,11 +120,14 @@ func TestRestart(t *testing.T) {
 		}
 	}()
 	for _, kill := range []bool{false, true} {
-		if took, err := r.Restart(t.Context(), kill); err != nil || took <= 0 {
-			t.Errorf("%v %v", took, err)
+		if err := r.Down(kill); err != nil {
+			t.Error(err)
+		}
+		if err := r.Up(t.Context()); err != nil || r.StartTime() <= 0 {
+			t.Fatal(err)
 		}
 	}
-	if n, err := r.subject.resident(); err != nil || n < 1<<20 {
+	if n, err := r.Resident(); err != nil || n < 1<<20 {
 		t.Errorf("%d %v", n, err)
 	}
 	if n, err := r.DiskBytes(); err != nil || n <= 0 {
@@ -133,5 +136,47 @@ func TestRestart(t *testing.T) {
 	result, err := r.Run(t.Context(), quick)
 	if err != nil || report.WhyInvalid(result) != "" {
 		t.Error(err, result)
+	}
+}
+
+func TestMeasureRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		s    Settings
+		want string
+	}{
+		{"weather", Settings{}, "there are fsync, in-flight, journal, links, merchants, think-time"},
+		{"links", Settings{Points: []float64{2, 1}}, "must rise"}, {"links", Settings{Points: []float64{65}}, "1..64"},
+		{"think-time", Settings{Points: []float64{-1}}, "must be 0..60 s"}, {"links", Settings{Seconds: -1}, "seconds"}, {"links", Settings{Rate: -1}, "rate"},
+	} {
+		if _, err := Measure(t.Context(), c.name, c.s); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %+v: %v", c.name, c.s, err)
+		}
+	}
+}
+
+// TestPointWithoutASubject: what cannot be measured is in the curve, with the reason.
+func TestPointWithoutASubject(t *testing.T) {
+	c, err := Measure(t.Context(), "in-flight", Settings{Points: []float64{inFlightMost}, Parent: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, bound := MostConnections()
+	if p := c.Points[0]; p.Valid || p.X != inFlightMost || !strings.Contains(p.Note, bound) || most >= inFlightMost {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestMedianBetween(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var samples []sample
+	for i, n := range []int64{1, 50, 30, 40, 9} {
+		samples = append(samples, sample{at.Add(time.Duration(i) * time.Second), n})
+	}
+	if n, ok := medianBetween(samples, at.Add(time.Second), at.Add(4*time.Second)); n != 40 || !ok {
+		t.Error(n, ok)
+	}
+	if _, ok := medianBetween(samples, at.Add(time.Minute), at.Add(time.Hour)); ok {
+		t.Error("a median of nothing")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -150,8 +151,13 @@ var webClient = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transpo
 const maxPage = 1 << 20
 
 // get is nil when the page answers 200.
-func get(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func get(ctx context.Context, url string) error { return ask(ctx, http.MethodGet, url, "") }
+
+// post is nil when the body, which is JSON, is answered 200.
+func post(ctx context.Context, url, body string) error { return ask(ctx, http.MethodPost, url, body) }
+
+func ask(ctx context.Context, method, url, body string) error {
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -160,9 +166,9 @@ func get(ctx context.Context, url string) error {
 		return err
 	}
 	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxPage))
+	said, _ := io.ReadAll(io.LimitReader(res.Body, maxPage)) // it only explains a refusal
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: status %d", url, res.StatusCode)
+		return fmt.Errorf("%s %s: status %d %s", method, url, res.StatusCode, bytes.TrimSpace(said))
 	}
 	return nil
 }

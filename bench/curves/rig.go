@@ -227,21 +227,35 @@ func (r *Rig) Run(ctx context.Context, o bench.Options) (*bench.Result, error) {
 	return result, nil
 }
 
-// Restart ends the subject, drained or killed, starts it on the same journal and
-// returns the time from its start until it takes payments.
-func (r *Rig) Restart(ctx context.Context, kill bool) (time.Duration, error) {
+// Down ends the subject, drained or killed; its journal stays and the banks run on.
+func (r *Rig) Down(kill bool) error {
+	p := r.subject
+	r.subject = nil
 	if kill {
-		r.subject.kill()
-	} else if err := r.subject.stop(); err != nil {
-		return 0, err
+		p.kill()
+		return nil
 	}
-	from := time.Now()
-	err := r.startSubject(ctx)
-	return time.Since(from), err
+	return p.stop()
 }
 
-// StartTime is how long the subject took from its start until it took payments.
+// Up starts the subject again on the same journal. REQUIRES: Down.
+func (r *Rig) Up(ctx context.Context) error { return r.startSubject(ctx) }
+
+// StartTime is how long the subject took from its last start until it took payments.
 func (r *Rig) StartTime() time.Duration { return r.subject.startTime }
+
+// Resident is the memory of the subject now, in bytes.
+func (r *Rig) Resident() (int64, error) { return r.subject.resident() }
+
+// SetDelay changes the think time of the banks. REQUIRES: a rig of a Switch.
+func (r *Rig) SetDelay(ctx context.Context, d time.Duration) error {
+	for _, books := range r.load.Books {
+		if err := post(ctx, books+"/control", fmt.Sprintf(`{"mode":"delay","delay_ms":%d}`, d.Milliseconds())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // DiskBytes is the size of the subject's files.
 func (r *Rig) DiskBytes() (int64, error) {

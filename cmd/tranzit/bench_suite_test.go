@@ -66,3 +66,57 @@ func TestBenchCompareAndReport(t *testing.T) {
 		t.Errorf("a page as a result: %v", err)
 	}
 }
+
+// TestBenchCurves measures small curves with the real processes; every point has
+// the figures that the curve names, and the books agree.
+func TestBenchCurves(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name, points string
+		want         int
+	}{{"links", "1,2", 2}, {"in-flight", "20", 1}, {"journal", "50", 1}} {
+		out := filepath.Join(dir, c.name+".json")
+		if _, err := tranzit(t, "bench", "curve", c.name, "--points", c.points, "--seconds", "1", "-c", "8", "--data", dir, "-o", out); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var curve report.Curve
+		if err := json.Unmarshal(text, &curve); err != nil {
+			t.Fatal(err)
+		}
+		if len(curve.Points) != c.want || curve.Name != c.name {
+			t.Errorf("%s: %s", c.name, text)
+		}
+		for _, p := range curve.Points {
+			for _, f := range curve.Figures {
+				if v, ok := p.Values[f.Key]; !ok || v < 0 || v == 0 && f.Key != "each" || !p.Valid {
+					t.Errorf("%s at %g: %s is %g, %v %s", c.name, p.X, f.Key, v, p.Valid, p.Note)
+				}
+			}
+		}
+		if _, err := tranzit(t, "bench", "report", "-o", filepath.Join(dir, "r.html"), out); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, line := range [][]string{{"bench", "curve"}, {"bench", "curve", "weather"}, {"bench", "curve", "links", "--points", "x"}, {"bench", "curve", "fsync", "--points", "5"}} {
+		if _, err := tranzit(t, line...); err == nil || !isUsage(err) {
+			t.Errorf("%v: %v, want wrong usage", line, err)
+		}
+	}
+}
+
+func TestPointOf(t *testing.T) {
+	for text, want := range map[string]float64{"1000": 1000, "10k": 10_000, "1e6": 1e6, "2M": 2e6, "1.5k": 1500} {
+		if v, err := pointOf(text, report.FormatOfCount); err != nil || v != want {
+			t.Errorf("%s: %g %v", text, v, err)
+		}
+	}
+	for text, want := range map[string]float64{"0": 0, "500us": 500, "2s": 2e6} {
+		if v, err := pointOf(text, report.FormatOfMicros); err != nil || v != want {
+			t.Errorf("%s: %g %v", text, v, err)
+		}
+	}
+}
