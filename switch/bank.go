@@ -27,7 +27,12 @@ type bank struct {
 	late       lateTable
 	metrics    bankMetrics
 	health     *health
-	drained    atomic.Bool // by an operator: no new payments, reversals go on
+	terms      terms
+
+	holdMade     chan struct{}
+	holdsAwaited atomic.Bool // expireHolds has nothing to wait for but holdMade
+
+	drained atomic.Bool // by an operator: no new payments, reversals go on
 }
 
 func (s *Switch) newBank(c *BankConfig) (*bank, error) {
@@ -37,8 +42,12 @@ func (s *Switch) newBank(c *BankConfig) (*bank, error) {
 	b := &bank{
 		id: c.Link.ID, live: c.Live, currencies: c.Currencies, acquirer: c.Acquirer, forwarder: c.Forwarder,
 		dialect: c.Dialect, trace: counter{store: s.store, name: "trace/" + c.Link.ID}, saf: newReversalQueue(),
-		metrics: s.metrics.bank(c.Link.ID),
+		metrics: s.metrics.bank(c.Link.ID), holdMade: make(chan struct{}, 1),
 	}
+	if err := c.Allows.validate(); err != nil {
+		return nil, err
+	}
+	b.terms = c.terms()
 	for _, alpha := range c.Currencies {
 		if _, err := iso.ParseCurrency(alpha); err != nil {
 			return nil, fmt.Errorf("currencies: %w", err)
@@ -124,6 +133,7 @@ type lateTable struct {
 
 type lateEntry struct {
 	id    ID
+	op    uint32 // the payment's operation, from 1; 0: the payment's own request
 	until time.Time
 }
 
@@ -139,7 +149,9 @@ func (t *lateTable) init(window time.Duration) {
 	t.window, t.byKey = window, map[iso.Key]lateEntry{}
 }
 
-func (t *lateTable) add(key iso.Key, id ID, now time.Time) {
+func (t *lateTable) add(key iso.Key, id ID, now time.Time) { t.addOperation(key, id, 0, now) }
+
+func (t *lateTable) addOperation(key iso.Key, id ID, op uint32, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for len(t.byAge) > 0 && t.byAge[0].until.Before(now) {
@@ -150,13 +162,13 @@ func (t *lateTable) add(key iso.Key, id ID, now time.Time) {
 		t.byAge = t.byAge[1:]
 	}
 	until := now.Add(t.window)
-	t.byKey[key] = lateEntry{id: id, until: until}
+	t.byKey[key] = lateEntry{id: id, op: op, until: until}
 	t.byAge = append(t.byAge, lateAge{key: key, until: until})
 }
 
-func (t *lateTable) find(key iso.Key) (ID, bool) {
+func (t *lateTable) find(key iso.Key) (id ID, op uint32, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e, ok := t.byKey[key]
-	return e.id, ok
+	return e.id, e.op, ok
 }

@@ -1,6 +1,7 @@
 package payswitch
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 
@@ -68,10 +69,11 @@ func backoff(saf iso.SAFSchedule, attempt uint32) time.Duration {
 
 // standing is where a payment stands in the journal's small indexes: those that
 // recovery, store-and-forward and the desk read.
-type standing struct{ open, owed, desk bool }
+type standing struct{ open, owed, desk, hold bool }
 
 func (h *history) standing() standing {
-	return standing{open: h.in != nil && h.Status == StatusInFlight, owed: h.reversal.queued, desk: h.reversal.desk != ""}
+	return standing{open: h.in != nil && h.Status == StatusInFlight, owed: h.reversal.queued, desk: h.reversal.desk != "",
+		hold: h.uncaptured}
 }
 
 // reindex adds to the command what the step from before to the present changes
@@ -94,4 +96,60 @@ func (h *history) reindex(c *storage.Command, before standing) {
 	}
 	move(spaceReversal, before.owed, after.owed)
 	move(spaceDesk, before.desk, after.desk)
+	switch {
+	case after.hold && !before.hold:
+		c.Set(spaceHold, h.holdKey(), nil)
+	case before.hold && !after.hold:
+		c.Delete(spaceHold, h.holdKey())
+	}
+}
+
+// reindexOperation does the same for one operation of the payment.
+func (h *history) reindexOperation(c *storage.Command, n uint32, before operationStanding) {
+	after := h.operationStanding(n)
+	if after == before {
+		return
+	}
+	id := h.operations[n-1].ID
+	move := func(space storage.Space, was, is bool) {
+		switch {
+		case is && !was:
+			c.Set(space, id[:], h.operationRef(n))
+		case was && !is:
+			c.Delete(space, id[:])
+		}
+	}
+	move(spaceOperation, before.open, after.open)
+	move(spaceOperationDesk, before.desk, after.desk)
+}
+
+// operationRef is how the journal's indexes name an operation: the payment and
+// the operation's number in it.
+func (h *history) operationRef(n uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(make([]byte, 0, len(h.ID)+4), h.ID[:]...), n)
+}
+
+func parseOperationRef(ref []byte) (payment ID, n uint32, ok bool) {
+	if len(ref) != len(payment)+4 {
+		return payment, 0, false
+	}
+	return ID(ref[:len(payment)]), binary.BigEndian.Uint32(ref[len(payment):]), true
+}
+
+// holdKey orders a bank's holds by the time of their approval.
+func (h *history) holdKey() []byte {
+	return append(holdTime(h.Bank, h.approvedAt), h.ID[:]...)
+}
+
+// parseHoldKey reads a key without its bank.
+func parseHoldKey(key []byte) (approved time.Time, id ID, ok bool) {
+	if len(key) != 8+len(id) {
+		return approved, id, false
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(key))), ID(key[8:]), true
+}
+
+func holdTime(bank string, at time.Time) []byte {
+	key := append(append(make([]byte, 0, len(bank)+1+8+16), bank...), 0)
+	return binary.BigEndian.AppendUint64(key, uint64(at.UnixMilli()))
 }

@@ -14,6 +14,10 @@ type history struct {
 	in *intent
 
 	reversal reversalState
+
+	operations []operation // in the order of their beginning
+	approvedAt time.Time
+	uncaptured bool // a hold of which captures may still come
 }
 
 // reversalState is what store-and-forward needs to know of one payment.
@@ -40,7 +44,21 @@ var transitions = [...][]Status{
 	recordRerouted:         {StatusInFlight},
 	recordClosed:           {StatusUnknown, StatusReversed},
 	recordRetried:          {StatusUnknown, StatusReversed},
+
+	recordOperation:         {StatusAuthorized, StatusCaptured, StatusPartiallyRefunded},
+	recordOperationAnswered: operated,
+	recordOperationNotSent:  operated,
+	recordOperationUnknown:  operated,
+	recordOperationSent:     operated,
+	recordOperationLate:     operated,
+	recordOperationDesk:     operated,
+	recordOperationClosed:   operated,
+	recordOperationRetried:  operated,
 }
+
+// operated are the states in which a payment has operations; operationSteps
+// says in which of their own states each record may follow.
+var operated = []Status{StatusAuthorized, StatusCaptured, StatusPartiallyRefunded, StatusRefunded, StatusCanceled, StatusExpired}
 
 // apply folds the next record into the history.
 // Errors name the payment and the illegal step; the history is then unchanged.
@@ -56,6 +74,9 @@ func (h *history) apply(id ID, version uint32, r *record) error {
 	} else {
 		if h.in == nil || !allowed(r.kind, h.Status) {
 			return fmt.Errorf("payment %s: %s at version %d is illegal while %s", id.Text(PaymentPrefix), r.kind, version, h.Status)
+		}
+		if !h.stepAllowed(r) {
+			return h.illegalOperation(r, version)
 		}
 		h.advance(r)
 	}
@@ -119,19 +140,24 @@ func (h *history) advance(r *record) {
 		h.reversal.queued, h.reversal.desk, h.reversal.nextAt = true, "", r.nextAt
 		h.reversal.since, h.reversal.before = r.at, h.reversal.attempts
 		h.nextStep("reversal", r.nextAt)
+	case recordOperation:
+		h.beginOperation(r)
+	default:
+		h.advanceOperation(r)
 	}
 	h.UpdatedAt = r.at
 }
 
 func (h *history) answered(r *record) {
 	h.ResponseCode, h.ApprovalCode = r.responseCode, r.approvalCode
+	h.approvedAt = r.at
 	switch {
 	case !r.approved:
 		h.Status = StatusDeclined
 		d := r.decline
 		h.Decline = &d
 	case h.ManualCapture:
-		h.Status, h.AmountAuthorized = StatusAuthorized, h.Amount
+		h.Status, h.AmountAuthorized, h.uncaptured = StatusAuthorized, h.Amount, true
 	default:
 		h.Status, h.AmountAuthorized, h.AmountCaptured = StatusCaptured, h.Amount, h.Amount
 	}
@@ -153,11 +179,12 @@ func (h *history) reversalAnswered(r *record) {
 func (h *history) closed(r *record) {
 	h.Status, h.Resolution = r.settled, nil
 	h.reversal.queued, h.reversal.desk = false, ""
+	h.approvedAt = r.at
 	switch r.settled {
 	case StatusCaptured:
 		h.AmountAuthorized, h.AmountCaptured = h.Amount, h.Amount
 	case StatusAuthorized:
-		h.AmountAuthorized = h.Amount
+		h.AmountAuthorized, h.uncaptured = h.Amount, true
 	}
 }
 

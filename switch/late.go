@@ -9,9 +9,12 @@ import (
 // remember keeps the key under which the answer to a given-up request would
 // come, so that a late one finds its payment.
 func (b *bank) remember(request *iso.Message, id ID, now time.Time) {
-	var key iso.Key
+	b.late.add(b.keyOf(request), id, now)
+}
+
+func (b *bank) keyOf(request *iso.Message) (key iso.Key) {
 	b.dialect.RequestKey(request, &key)
-	b.late.add(key, id, now)
+	return key
 }
 
 // lateRetry is how long an answer that finds no payment waits for a second
@@ -42,9 +45,12 @@ func (s *Switch) lateAnswer(b *bank, m *iso.Message) {
 // resolveLate records a late answer with its payment; it is false when there
 // is no payment for it, or none yet.
 func (s *Switch) resolveLate(b *bank, key iso.Key, m *iso.Message) bool {
-	id, ok := b.late.find(key)
+	id, op, ok := b.late.find(key)
 	if !ok {
 		return false
+	}
+	if op != 0 {
+		return s.lateOperation(b, id, op, m)
 	}
 	rc := string(m.Get(fieldResponseCode))
 	if m.MTI.Class() == reversalClass {

@@ -15,6 +15,7 @@ type metrics struct {
 	refused   *prometheus.CounterVec
 	alarms    *prometheus.CounterVec
 	rerouted  prometheus.Counter
+	done      *prometheus.CounterVec
 }
 
 // bankMetrics are the children of one bank, looked up once.
@@ -44,7 +45,9 @@ func newMetrics(reg prometheus.Registerer, s *Switch) *metrics {
 	}
 	m.rerouted = prometheus.NewCounter(prometheus.CounterOpts{Name: "tranzit_payments_rerouted_total",
 		Help: "Payments offered to another bank because the one before provably never got them."})
-	reg.MustRegister(m.rerouted, m.payments, m.bankTime, m.reversals, m.answers, m.refused, m.alarms,
+	m.done = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_operations_total",
+		Help: "Captures, cancels, refunds and releases by the status they reached."}, []string{"bank", "kind", "status"})
+	reg.MustRegister(m.done, m.rerouted, m.payments, m.bankTime, m.reversals, m.answers, m.refused, m.alarms,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tranzit_payments_in_flight",
 			Help: "Payments between admission and answer."}, func() float64 { return float64(s.inFlight.Load()) }),
 		&bankCollector{s})
@@ -64,6 +67,10 @@ func (m *metrics) bank(id string) bankMetrics {
 }
 
 func (m *metrics) decided(b *bank, s Status) { b.metrics.byStatus[s].Inc() }
+
+func (m *metrics) operated(b *bank, o *Operation) {
+	m.done.WithLabelValues(b.id, o.Kind.String(), o.Status.String()).Inc()
+}
 
 func (m *metrics) sent(b *bank, outcome *record, x *acquirers.Exchange) {
 	if outcome.kind == recordNotSent || x.SentAt.IsZero() {

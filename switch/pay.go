@@ -18,6 +18,10 @@ const (
 	spaceDesk     storage.Space = 'd' // payment id waiting for an operator
 	spaceDrained  storage.Space = 'b' // bank id that takes no new payments, by an operator
 	spacePin      storage.Space = 'p' // merchant id -> bank id, by an operator
+
+	spaceOperation     storage.Space = 'a' // operation id of one that is open or owed -> payment id, number
+	spaceOperationDesk storage.Space = 'e' // operation id waiting for an operator -> payment id, number
+	spaceHold          storage.Space = 'h' // bank id, 0, time of approval, payment id: holds to let go in time
 )
 
 // work is the scratch memory of one payment on its way; pooled.
@@ -175,6 +179,9 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		b.saf.add(id, outcome.nextAt)
 		s.log.Warn("payment is unknown; its reversal is queued", "request_id", r.RequestID, "payment", id.Text(PaymentPrefix),
 			"bank", b.id, "stan", uint32(h.STAN), "rrn", h.RRN, "reason", outcome.reason)
+	}
+	if h.uncaptured {
+		b.holdBegan()
 	}
 	s.metrics.decided(b, h.Status)
 	s.watch.notify(id)
@@ -414,7 +421,7 @@ func (s *Switch) oweReversal(b *bank, r *record) error {
 // request was answered.
 func (s *Switch) replay(fingerprint Fingerprint, held []byte) (Answer, error) {
 	if len(held) != len(ID{}) {
-		return Answer{}, errInternal
+		return Answer{}, errKeyReused // by an operation
 	}
 	id := ID(held)
 	h, err := s.firstAnswer(id)

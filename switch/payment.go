@@ -164,8 +164,9 @@ type Fingerprint [16]byte
 
 // Answer is what the merchant is told.
 type Answer struct {
-	Payment  Payment
-	Replayed bool // the same answer was given before under this idempotency key
+	Payment   Payment
+	Operation *Operation // of Operate
+	Replayed  bool       // the same answer was given before under this idempotency key
 }
 
 // Account is an authenticated merchant in one mode.

@@ -236,7 +236,7 @@ func Story(store *storage.Store, id ID, dialects func(bank string) *iso.Dialect)
 		if bad = h.apply(id, version, &r); bad != nil {
 			return false
 		}
-		e := TimelineEvent{Version: version, At: r.at, Type: r.word(), Status: h.Status, Detail: r.detail()}
+		e := TimelineEvent{Version: version, At: r.at, Type: h.word(&r), Status: h.Status, Detail: h.detail(&r)}
 		if d := dialects(h.Bank); d != nil {
 			e.Message = h.message(d, &r)
 		}

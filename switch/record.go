@@ -25,11 +25,24 @@ const (
 	recordRerouted         recordKind = 9  // provably not sent to one bank, about to be sent to the next
 	recordClosed           recordKind = 10 // an operator settled it, with proof
 	recordRetried          recordKind = 11 // an operator made the switch try again
+
+	recordOperation         recordKind = 12 // a capture, cancel, refund or release is about to be sent
+	recordOperationAnswered recordKind = 13 // the bank answered it, a repeat of it, or its reversal
+	recordOperationNotSent  recordKind = 14 // provably no byte of a request left
+	recordOperationUnknown  recordKind = 15 // unanswered: an advice is repeated, a request reversed
+	recordOperationSent     recordKind = 16 // a repeat, or a reversal of a refund, is about to leave for the n-th time
+	recordOperationLate     recordKind = 17 // an answer to a refund came after it was given up
+	recordOperationDesk     recordKind = 18 // the switch stopped trying: an operator must act
+	recordOperationClosed   recordKind = 19 // an operator settled it, with proof
+	recordOperationRetried  recordKind = 20 // an operator made the switch try again
+	lastRecordKind                     = recordOperationRetried
 )
 
 var recordKindNames = [...]string{
 	"", "intent", "answered", "not_sent", "unknown", "reversal_sent", "reversal_answered", "late_answer", "desk",
 	"rerouted", "closed", "retried",
+	"operation", "operation_answered", "operation_not_sent", "operation_unknown", "operation_sent", "operation_late",
+	"operation_desk", "operation_closed", "operation_retried",
 }
 
 func (k recordKind) String() string {
@@ -70,6 +83,10 @@ type record struct {
 	attempt uint32    // recordReversalSent, recordReversalAnswered
 	nextAt  time.Time // recordUnknown, recordReversalSent, recordReversalAnswered
 	verdict iso.ReversalVerdict
+
+	begun            *begun          // recordOperation
+	op               uint32          // the operation's number in the payment, from 1; of all its records but the first
+	settledOperation OperationStatus // recordOperationClosed: as what
 }
 
 // way is where a payment goes: the bank, what it calls the merchant, and the
@@ -138,13 +155,7 @@ func (r *record) encode(dst []byte) []byte {
 		dst = append(dst, byte(r.settled))
 		dst = appendTime(dst, r.nextAt)
 	case recordUnknown:
-		dst = appendString(dst, r.reason)
-		dst = binary.AppendUvarint(dst, uint64(r.reversalSTAN))
-		dst = appendTime(dst, r.reversalSentAt)
-		dst = append(dst, byte(r.reversalReason))
-		dst = appendTime(dst, r.nextAt)
-		dst = appendString(dst, r.responseCode)
-		dst = appendBytes(dst, r.message)
+		dst = r.encodeUnknown(dst)
 	case recordReversalSent:
 		dst = binary.AppendUvarint(dst, uint64(r.attempt))
 		dst = appendTime(dst, r.nextAt)
@@ -154,6 +165,8 @@ func (r *record) encode(dst []byte) []byte {
 		dst = appendString(dst, r.responseCode)
 		dst = appendTime(dst, r.nextAt)
 		dst = appendBytes(dst, r.message)
+	default:
+		dst = r.encodeOperation(dst)
 	}
 	return dst
 }
@@ -226,13 +239,7 @@ func decodeRecord(body []byte) (record, error) {
 		r.settled = Status(d.byte())
 		r.nextAt = d.time()
 	case recordUnknown:
-		r.reason = d.string()
-		r.reversalSTAN = iso.STAN(d.uvarint())
-		r.reversalSentAt = d.time()
-		r.reversalReason = iso.Reason(d.byte())
-		r.nextAt = d.time()
-		r.responseCode = d.string()
-		r.message = d.bytes()
+		d.unknown(&r)
 	case recordReversalSent:
 		r.attempt = uint32(d.uvarint())
 		r.nextAt = d.time()
@@ -243,7 +250,9 @@ func decodeRecord(body []byte) (record, error) {
 		r.nextAt = d.time()
 		r.message = d.bytes()
 	default:
-		return record{}, errRecord
+		if !d.operation(&r) {
+			return record{}, errRecord
+		}
 	}
 	if d.bad || len(d.b) != 0 {
 		return record{}, errRecord

@@ -35,8 +35,15 @@ func (s *Switch) recover() error {
 	if err := each(owed, s.recoverReversal); err != nil {
 		return err
 	}
-	if len(open)+len(owed) > 0 {
-		s.log.Info("recovered", "open_intents", len(open), "reversals_owed", len(owed))
+	operations, err := s.operationsIn(spaceOperation)
+	if err != nil {
+		return err
+	}
+	if err := each(operations, s.recoverOpen); err != nil {
+		return err
+	}
+	if len(open)+len(owed)+len(operations) > 0 {
+		s.log.Info("recovered", "open_intents", len(open), "reversals_owed", len(owed), "operations", len(operations))
 	}
 	return nil
 }
@@ -50,8 +57,36 @@ func (s *Switch) idsIn(space storage.Space) ([]ID, error) {
 	return ids, err
 }
 
-func each(ids []ID, do func(ID) error) error {
-	queue := make(chan ID)
+func (s *Switch) recoverOpen(o openOperation) error {
+	mu := s.lock(o.payment)
+	mu.Lock()
+	defer mu.Unlock()
+	return s.recoverOperation(o.payment, o.n, "restart")
+}
+
+// openOperation is an operation as the journal's indexes name it.
+type openOperation struct {
+	payment ID
+	n       uint32
+}
+
+func (s *Switch) operationsIn(space storage.Space) ([]openOperation, error) {
+	var out []openOperation
+	bad := false
+	err := s.store.Scan(storage.Range{Space: space}, func(_, ref []byte) bool {
+		payment, n, ok := parseOperationRef(ref)
+		out = append(out, openOperation{payment, n})
+		bad = bad || !ok
+		return ok
+	})
+	if bad {
+		err = errors.Join(err, errRecord)
+	}
+	return out, err
+}
+
+func each[T any](ids []T, do func(T) error) error {
+	queue := make(chan T)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var errs error

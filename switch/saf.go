@@ -19,6 +19,7 @@ type reversalQueue struct {
 	mu      sync.Mutex
 	heap    dueHeap
 	present map[ID]uint64 // the entry of the heap that counts; 0: being sent
+	owner   map[ID]ID     // of an operation: its payment
 	entries uint64
 	wake    chan struct{}
 }
@@ -43,7 +44,7 @@ func (h *dueHeap) Pop() any {
 }
 
 func newReversalQueue() *reversalQueue {
-	return &reversalQueue{present: map[ID]uint64{}, wake: make(chan struct{}, 1)}
+	return &reversalQueue{present: map[ID]uint64{}, owner: map[ID]ID{}, wake: make(chan struct{}, 1)}
 }
 
 // add queues a payment's reversal unless it is queued or on its way already.
@@ -54,6 +55,22 @@ func (q *reversalQueue) add(id ID, at time.Time) {
 	}
 	q.mu.Unlock()
 	q.signal()
+}
+
+// addOperation queues what a payment's open operation owes.
+func (q *reversalQueue) addOperation(id, payment ID, at time.Time) {
+	q.mu.Lock()
+	q.owner[id] = payment
+	q.mu.Unlock()
+	q.add(id, at)
+}
+
+// ownerOf is the payment of an operation; false: id is a payment's own.
+func (q *reversalQueue) ownerOf(id ID) (payment ID, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	payment, ok = q.owner[id]
+	return payment, ok
 }
 
 // again queues a payment that take handed out.
@@ -74,6 +91,7 @@ func (q *reversalQueue) push(id ID, at time.Time) {
 func (q *reversalQueue) done(id ID) {
 	q.mu.Lock()
 	delete(q.present, id)
+	delete(q.owner, id)
 	q.mu.Unlock()
 }
 
@@ -145,7 +163,11 @@ func (s *Switch) forward(b *bank) {
 		sending.Add(1)
 		go func() {
 			defer sending.Done()
-			s.reverse(b, id)
+			if payment, ok := b.saf.ownerOf(id); ok {
+				s.pursue(b, payment, id)
+			} else {
+				s.reverse(b, id)
+			}
 			b.link.Release(acquirers.ClassReversal)
 			select {
 			case freed <- struct{}{}:
@@ -301,7 +323,7 @@ func (s *Switch) onItsDesk(b *bank, h *history) {
 // append makes one more record of a payment durable, with what it changes in
 // the indexes, and folds it into h. REQUIRES: the payment's lock.
 func (s *Switch) append(h *history, r *record) bool {
-	id, version, before := h.ID, h.Version+1, h.standing()
+	id, version, before, operation := h.ID, h.Version+1, h.standing(), h.operationStanding(r.op)
 	if err := h.apply(id, version, r); err != nil {
 		s.log.Error("an illegal step was refused", "error", err)
 		return false
@@ -309,10 +331,18 @@ func (s *Switch) append(h *history, r *record) bool {
 	var c storage.Command
 	c.Append(storage.ID(id), version, r.encode(nil))
 	h.reindex(&c, before)
+	n := r.op
+	if r.kind == recordOperation {
+		n = uint32(len(h.operations))
+	}
+	h.reindexOperation(&c, n, operation)
 	result, err := s.store.Do(&c)
 	if err != nil || result.Kind != storage.Applied {
 		s.log.Error("journal refused a record", "payment", id.Text(PaymentPrefix), "kind", r.kind.String(), "error", err)
 		return false
+	}
+	if b := s.banks[h.Bank]; b != nil && h.uncaptured && !before.hold {
+		b.holdBegan()
 	}
 	s.watch.notify(id)
 	return true

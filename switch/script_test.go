@@ -33,6 +33,13 @@ var update = flag.Bool("update", false, "rewrite the expectations of the scripts
 //	drain BANK | resume BANK what an operator says of a bank
 //	retry NAME               an operator puts a payment from the desk back
 //	close NAME STATUS        an operator settles a payment on the desk
+//	hold NAME AMOUNT CARD [BANK]  a merchant pays with manual capture, at alfa or at BANK
+//	capture NAME KEY [AMOUNT] [final], cancel NAME KEY [AMOUNT], refund NAME KEY [AMOUNT]
+//	                         what the merchant does to it, under an idempotency key
+//	begin_capture, begin_refund  the same, without waiting for the answer
+//	payment NAME             the payment's state and amounts now
+//	refunds NAME             its refunds
+//	money                    the sums of the bank's books
 //	power cut                what is not synced is lost; the switch starts again
 //	story NAME               the payment's records, with the messages that went
 //	books                    what the bank says
@@ -74,10 +81,11 @@ type script struct {
 	requests map[string]*PayRequest
 	ids      map[string]ID
 	begun    map[string]chan string
+	owner    map[string]string // of a payment: its merchant, if not one
 }
 
 func runScript(r *rig, text string) string {
-	s := &script{rig: r, requests: map[string]*PayRequest{}, ids: map[string]ID{}, begun: map[string]chan string{}}
+	s := &script{rig: r, requests: map[string]*PayRequest{}, ids: map[string]ID{}, begun: map[string]chan string{}, owner: map[string]string{}}
 	s.startBanks()
 	s.start()
 	s.ready()
@@ -117,6 +125,9 @@ func (s *script) do(words []string) {
 		s.crash()
 		s.start()
 		s.ready()
+		return
+	}
+	if s.operateLine(words) {
 		return
 	}
 	switch words[0] {

@@ -84,6 +84,11 @@ func (h *history) message(d *iso.Dialect, r *record) *TimelineMessage {
 		}
 		direction = "sent"
 		h.showMasked(&m)
+	case recordOperation, recordOperationSent:
+		if !h.operationMessage(d, r, &m) {
+			return nil
+		}
+		direction = "sent"
 	default:
 		if len(r.message) == 0 || m.SetCompact(r.message) != nil {
 			return nil

@@ -1,6 +1,7 @@
 package payswitch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,45 @@ type BankConfig struct {
 	Currencies []string // alphabetic; empty: any
 	Acquirer   string   // DE32
 	Forwarder  string   // DE33, optional
+	Allows     Capabilities
 }
+
+// Capabilities are what a bank allows after a payment beyond what its dialect
+// says. The zero value of each field is its default.
+type Capabilities struct {
+	HoldDays           int            // 1..60: after so many days a hold that was not captured is let go; default 7
+	OvercapturePercent int            // 0..100: how much more than a hold its captures may take
+	SingleCapture      bool           // one capture of a hold and no more
+	CutOver            time.Duration  // 0..24h: when on the clock of TimeZone the bank's business day ends; default midnight
+	TimeZone           *time.Location // default UTC
+}
+
+func (y *Capabilities) validate() error {
+	switch {
+	case y.HoldDays < 0 || y.HoldDays > 60:
+		return fmt.Errorf("hold days is %d: want 1..60", y.HoldDays)
+	case y.OvercapturePercent < 0 || y.OvercapturePercent > 100:
+		return fmt.Errorf("overcapture is %d percent: want 0..100", y.OvercapturePercent)
+	case y.CutOver < 0 || y.CutOver >= 24*time.Hour:
+		return fmt.Errorf("cut-over is %s: want a time of day", y.CutOver)
+	}
+	return nil
+}
+
+// terms joins what the dialect can say and what the bank allows.
+func (c *BankConfig) terms() terms {
+	y, d := c.Allows, c.Dialect
+	if y.TimeZone == nil {
+		y.TimeZone = time.UTC
+	}
+	return terms{
+		capture: d.Supports(iso.OpCapture), void: d.Supports(iso.OpVoid), parts: d.PartialVoid(), refund: d.Supports(iso.OpRefund),
+		refundRequest: d.MTI(iso.OpRefund).Function() == 0, overcapture: int64(y.OvercapturePercent), single: y.SingleCapture,
+		hold: time.Duration(cmp.Or(y.HoldDays, defaultHoldDays)) * 24 * time.Hour, cutOver: y.CutOver, zone: y.TimeZone,
+	}
+}
+
+const defaultHoldDays = 7
 
 // EnsureDefaults fills what was left out.
 func (o *Options) EnsureDefaults() {
@@ -148,6 +187,11 @@ func (s *Switch) Start() error {
 		go func() {
 			defer s.workers.Done()
 			s.forward(b)
+		}()
+		s.workers.Add(1)
+		go func() {
+			defer s.workers.Done()
+			s.expireHolds(b)
 		}()
 	}
 	return nil

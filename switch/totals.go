@@ -92,7 +92,7 @@ func Export(store *storage.Store, yield func(Payment, TimelineEvent) error) erro
 		if err := h.apply(id, version, r); err != nil {
 			return err
 		}
-		return yield(h.Payment, TimelineEvent{Version: version, At: r.at, Type: r.word(), Status: h.Status, Detail: r.detail()})
+		return yield(h.Payment, TimelineEvent{Version: version, At: r.at, Type: h.word(r), Status: h.Status, Detail: h.detail(r)})
 	})
 }
 

@@ -1,0 +1,367 @@
+package payswitch
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tranzit/tranzit/acquirers"
+	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
+)
+
+// Operate captures, cancels or refunds. It returns when the outcome is durable,
+// or durably open: an operation that is pending or unknown is the switch's to
+// resolve. Repeats under one idempotency key get the first answer, also across
+// restarts; while the first still runs they wait for it. Every error is a
+// *Refusal: nothing was recorded, unless its code says otherwise.
+func (s *Switch) Operate(a Account, r *OperationRequest) (Answer, error) {
+	key := s.idempotencyDigest(a, r.IdempotencyKey)
+	mine := &flight{fingerprint: r.Fingerprint}
+	if other := s.flights.join(key, mine); other != nil {
+		if other.fingerprint != r.Fingerprint {
+			return s.refuseOperation(r, key, errKeyReused)
+		}
+		<-other.done
+		answer := other.answer
+		answer.Replayed = other.err == nil
+		return answer, other.err
+	}
+	answer, err := Answer{}, error(errInternal)
+	defer func() { s.flights.finish(key, mine, answer, err) }()
+	answer, err = s.operate(a, r, key)
+	return answer, err
+}
+
+// operate is the walk of an operation: admission, plan, intent, message, round
+// trip, outcome, answer. As with a payment, no byte leaves before the intent is
+// durable and no answer is given before the outcome is.
+func (s *Switch) operate(a Account, r *OperationRequest, key [16]byte) (Answer, error) {
+	if err := s.admit(a); err != nil {
+		return s.refuseOperation(r, key, err)
+	}
+	defer s.leave(a)
+	w := s.pool.Get().(*work)
+	defer func() { w.reset(); s.pool.Put(w) }()
+
+	h, b, replayed, err := s.intend(a, r, key, w)
+	switch {
+	case err != nil:
+		return s.refuseOperation(r, key, err)
+	case replayed != nil:
+		return s.replayOperation(r.Fingerprint, replayed)
+	}
+	n := uint32(len(h.operations))
+	if h.operations[n-1].Method != MethodNone {
+		defer b.link.Release(acquirers.ClassPayment)
+		if h, err = s.perform(b, h, n, w); err != nil {
+			return Answer{}, err
+		}
+	}
+	done := h.operations[n-1].Operation
+	s.metrics.operated(b, &done)
+	return Answer{Payment: h.Payment, Operation: &done}, nil
+}
+
+// intend decides on the operation and makes it durable, with the message built
+// in w and a slot of the bank's window held. Its replayed is what the key holds
+// when another request claimed it first.
+func (s *Switch) intend(a Account, r *OperationRequest, key [16]byte, w *work) (h *history, b *bank, replayed []byte, err error) {
+	mu := s.lock(r.Payment)
+	mu.Lock()
+	defer mu.Unlock()
+	if h, err = s.owned(a, r.Payment); err != nil {
+		return nil, nil, nil, err
+	}
+	to := s.banks[h.Bank]
+	if b = to; b == nil {
+		return nil, nil, nil, &Refusal{Code: CodeBankUnavailable, RetryAfter: time.Minute, Detail: fmt.Sprintf("Bank %q is not configured any more. Nothing was recorded.", h.Bank)}
+	}
+	now := s.now()
+	plan, no := h.plan(r, &b.terms, now)
+	if no != nil {
+		return nil, nil, nil, no
+	}
+	if plan.method != MethodNone {
+		if err := b.takeSlot(); err != nil {
+			return nil, nil, nil, err
+		}
+		defer func() {
+			if err != nil || replayed != nil {
+				to.link.Release(acquirers.ClassPayment)
+			}
+		}()
+	}
+	if err := s.number(b, h, &plan, now); err != nil {
+		return nil, nil, nil, err
+	}
+	plan.claim = &key
+	begin := record{kind: recordOperation, at: now, begun: &plan}
+	result, err := s.appendOperation(h, b, w, &begin)
+	switch {
+	case err != nil:
+		return nil, nil, nil, err
+	case result.Kind == storage.Exists:
+		return nil, nil, result.Value, nil
+	case result.Kind != storage.Applied:
+		s.log.Error("an operation lost against another step of its payment", "payment", r.Payment.Text(PaymentPrefix))
+		return nil, nil, nil, errInternal
+	}
+	return h, b, nil, nil
+}
+
+// takeSlot takes what a message to the bank needs now.
+func (b *bank) takeSlot() error {
+	if b.link.Ready() != nil {
+		return &Refusal{Code: CodeBankUnavailable, RetryAfter: 2 * time.Second,
+			Detail: fmt.Sprintf("Bank %q has no line that is signed on. Nothing was recorded or sent.", b.id)}
+	}
+	if !b.link.Reserve(acquirers.ClassPayment) {
+		b.metrics.refused.Inc()
+		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The bank's window is full. Nothing was recorded or sent."}
+	}
+	return nil
+}
+
+// number gives an operation its id, its trace numbers and its time. What undoes
+// the payment's own request keeps that one's reference number and local time.
+func (s *Switch) number(b *bank, h *history, plan *begun, now time.Time) error {
+	plan.id = s.ids.next(now)
+	if plan.method == MethodNone {
+		return nil
+	}
+	seq, err := b.trace.next()
+	if err != nil {
+		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The journal does not take new operations now."}
+	}
+	plan.stan, plan.rrn, plan.sentAt, plan.localAt = b.dialect.STAN(seq), b.dialect.RRN(seq, now), now, now.In(h.in.localAt.Location())
+	if plan.method.isoOperation() == iso.OpVoid {
+		plan.rrn, plan.localAt = h.RRN, h.in.localAt
+	}
+	return nil
+}
+
+// appendOperation folds the intent of an operation, builds its message in w and
+// makes the intent durable: the record, its idempotency claim, and the entry that recovery reads. Nothing is durable on an error.
+func (s *Switch) appendOperation(h *history, b *bank, w *work, begin *record) (storage.Result, error) {
+	before := h.standing()
+	if err := h.apply(h.ID, h.Version+1, begin); err != nil {
+		s.log.Error("an illegal step was refused", "error", err)
+		return storage.Result{}, errInternal
+	}
+	n := uint32(len(h.operations))
+	o := &h.operations[n-1]
+	if o.Method != MethodNone {
+		if err := s.buildOperation(b, h, o, w); err != nil {
+			return storage.Result{}, &Refusal{Code: CodeInvalidState, Detail: "The bank cannot be asked for this: " + err.Error() + "."}
+		}
+	}
+	w.body = begin.encode(w.body[:0])
+	w.cmd.Reset()
+	w.cmd.Claim(spaceKey, begin.begun.claim[:], h.operationRef(n))
+	w.cmd.Append(storage.ID(h.ID), h.Version, w.body)
+	h.reindex(&w.cmd, before)
+	h.reindexOperation(&w.cmd, n, operationStanding{})
+	result, err := s.store.Do(&w.cmd)
+	if err != nil {
+		s.log.Error("journal refused an operation", "payment", h.ID.Text(PaymentPrefix), "error", err)
+		return result, errInternal
+	}
+	if result.Kind == storage.Applied {
+		s.watch.notify(h.ID)
+	}
+	return result, nil
+}
+
+// perform sends an operation for the first time and makes its outcome durable.
+// h is then what the journal holds.
+func (s *Switch) perform(b *bank, h *history, n uint32, w *work) (*history, error) {
+	id := h.operations[n-1].ID
+	settled := false
+	defer func() {
+		if !settled {
+			s.abandonedOperation(h.ID, n)
+		}
+	}()
+	fate := b.link.Exchange(&w.exchange)
+	outcome := s.operationOutcome(b, &h.operations[n-1], w, fate)
+	outcome.op = n
+	if outcome.kind == recordOperationUnknown {
+		b.late.addOperation(b.keyOf(&w.request), h.ID, n, s.o.Now())
+		if err := s.oweReversal(b, &outcome); err != nil {
+			return nil, errUncertain
+		}
+	}
+	mu := s.lock(h.ID)
+	mu.Lock()
+	defer mu.Unlock()
+	h, err := s.appendTo(h, &outcome)
+	if err != nil {
+		return nil, errUncertain
+	}
+	settled = true
+	if o := &h.operations[n-1]; o.owed.queued {
+		b.saf.addOperation(id, h.ID, o.owed.nextAt)
+		s.log.Warn("an operation is open", "payment", h.ID.Text(PaymentPrefix), "operation", o.ID.Text(o.Kind.Prefix()), "bank", b.id,
+			"stan", uint32(o.STAN), "rrn", o.RRN, "status", o.Status.String())
+	}
+	return h, nil
+}
+
+// appendTo makes a record durable on top of h, or of what the payment has
+// become since h was read. REQUIRES: the payment's lock.
+func (s *Switch) appendTo(h *history, r *record) (*history, error) {
+	fresh, err := s.history(h.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !s.append(fresh, r) {
+		return nil, errors.New("not recorded")
+	}
+	return fresh, nil
+}
+
+// operationOutcome turns the fate of an operation's first message into a record.
+func (s *Switch) operationOutcome(b *bank, o *operation, w *work, fate acquirers.Fate) record {
+	r := record{kind: recordOperationUnknown, at: s.now(), reversalReason: iso.ReasonTimeout, reason: "no_answer"}
+	switch {
+	case fate == acquirers.NotSent && o.request:
+		r.kind, r.reason = recordOperationNotSent, w.exchange.Cause.String()
+		return r
+	case fate == acquirers.NotSent:
+		r.reason = w.exchange.Cause.String()
+		return r
+	case fate == acquirers.Unanswered:
+		if w.exchange.Cause == acquirers.CauseLinkLost {
+			r.reason = "link_lost"
+		}
+		return r
+	}
+	b.readOperationAnswer(&r, w.exchange.Answer, o.request)
+	switch {
+	case fate == acquirers.Refuted:
+		r.kind, r.reason, r.reversalReason = recordOperationUnknown, "invalid_answer", iso.ReasonInvalidAnswer
+	case r.kind == recordOperationAnswered && r.verdict == iso.ReversalRetry:
+		r.nextAt = r.at.Add(b.dialect.Behaviour().SAF.First)
+	}
+	return r
+}
+
+// readOperationAnswer gives the record what an answer says: of a request by the
+// meaning of its code, of an advice by what ends one.
+func (b *bank) readOperationAnswer(r *record, answer *iso.Message, request bool) {
+	r.kind, r.attempt = recordOperationAnswered, 1
+	r.responseCode = string(answer.Get(fieldResponseCode))
+	r.approvalCode = string(answer.Get(fieldApprovalCode))
+	meaning := b.dialect.Code(r.responseCode)
+	b.dialect.Mask(answer)
+	r.message = answer.AppendCompact(nil)
+	if !request {
+		r.verdict = b.dialect.AdviceAnswer(r.responseCode)
+	} else {
+		switch r.verdict = iso.ReversalManual; {
+		case meaning.Partial:
+			r.kind, r.reason, r.reversalReason = recordOperationUnknown, "partial_not_accepted", iso.ReasonCustomer
+		case meaning.InDoubt:
+			r.kind, r.reason = recordOperationUnknown, "in_doubt_code"
+		case meaning.Approved:
+			r.verdict = iso.ReversalDone
+		}
+	}
+	if r.verdict == iso.ReversalManual {
+		r.decline = declineOf(meaning, r.responseCode)
+		if r.decline.Code == "" {
+			r.decline.Code, r.decline.Retry = "invalid_transaction", "never"
+		}
+	}
+}
+
+// buildOperation makes an operation's message, or the reversal of a refund that
+// is in doubt, in w.
+func (s *Switch) buildOperation(b *bank, h *history, o *operation, w *work) error {
+	pan, err := s.keys.open(h.in.sealedPAN, h.ID)
+	if err != nil {
+		return err
+	}
+	op := h.fillOperation(b.dialect, o, &w.values)
+	w.values.PAN = pan
+	w.exchange.Request, w.exchange.Timeout = &w.request, 0
+	if w.exchange.Answer == nil {
+		w.exchange.Answer = &w.answer
+	}
+	return b.dialect.Build(op, &w.values, &w.request)
+}
+
+// fillOperation gives what the message that is due is built from, save the card
+// number, and says which message it is. Bank, merchant and terminal are those
+// of the payment (features R10).
+func (h *history) fillOperation(d *iso.Dialect, o *operation, v *iso.Values) iso.Operation {
+	in := h.in
+	in.fillValues(v)
+	v.ECI = ""
+	v.STAN, v.RRN, v.SentAt, v.LocalAt = o.STAN, o.RRN, o.sentAt, o.localAt
+	v.Reason, v.Replacement, v.ApprovalCode = iso.ReasonCustomer, o.stays, h.ApprovalCode
+	v.Original = iso.Original{Operation: in.operation, MTI: d.MTI(in.operation), STAN: in.stan, SentAt: in.sentAt, Acquirer: in.acquirer}
+	op := o.Method.isoOperation()
+	if op != iso.OpVoid {
+		v.Amount = o.Amount
+	}
+	if !o.request || o.Status == OperationInFlight {
+		return op
+	}
+	u := &o.owed.unknown
+	v.Original = iso.Original{Operation: op, MTI: d.MTI(op), STAN: o.STAN, SentAt: o.sentAt, Acquirer: in.acquirer}
+	v.SentAt, v.Reason, v.ApprovalCode = u.reversalSentAt, u.reversalReason, o.ApprovalCode
+	if u.reversalSTAN != 0 {
+		v.STAN = u.reversalSTAN
+	}
+	return iso.OpReversal
+}
+
+// refuseOperation answers a request that was not recorded, unless it is the
+// repeat of one that was.
+func (s *Switch) refuseOperation(r *OperationRequest, key [16]byte, why error) (Answer, error) {
+	var buf [20]byte
+	held, ok, err := s.store.Get(spaceKey, key[:], buf[:0])
+	if err != nil {
+		return Answer{}, errInternal
+	}
+	if ok {
+		return s.replayOperation(r.Fingerprint, held)
+	}
+	return Answer{}, why
+}
+
+// replayOperation is the answer to a repeat: the operation and its payment as
+// they stood when the first request was answered.
+func (s *Switch) replayOperation(fingerprint Fingerprint, held []byte) (Answer, error) {
+	id, n, ok := parseOperationRef(held)
+	if !ok {
+		return Answer{}, errKeyReused
+	}
+	answered := func(h *history) bool {
+		return len(h.operations) >= int(n) && h.operations[n-1].Status != OperationInFlight
+	}
+	h, err := s.foldWhile(id, func(h *history) bool { return !answered(h) })
+	switch {
+	case err != nil || len(h.operations) < int(n):
+		return Answer{}, errInternal
+	case h.operations[n-1].fingerprint != fingerprint:
+		return Answer{}, errKeyReused
+	case !answered(h):
+		return Answer{}, errUncertain
+	}
+	first := h.operations[n-1].Operation
+	return Answer{Payment: h.Payment, Operation: &first, Replayed: true}, nil
+}
+
+// abandonedOperation gives an owner to an operation whose goroutine could not
+// finish it: a fault of ours, never the bank's.
+func (s *Switch) abandonedOperation(id ID, n uint32) {
+	mu := s.lock(id)
+	mu.Lock()
+	defer mu.Unlock()
+	if err := s.recoverOperation(id, n, "interrupted"); err != nil {
+		s.log.Error("an operation stays open until the next start", "payment", id.Text(PaymentPrefix), "error", err)
+	}
+}

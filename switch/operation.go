@@ -1,0 +1,190 @@
+package payswitch
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+// OperationKind is what is done to a payment after its approval. The numbers
+// are stored: never reuse one.
+type OperationKind uint8
+
+// The kinds of operation.
+const (
+	KindCapture OperationKind = 1 // takes what is held
+	KindCancel  OperationKind = 2 // undoes a hold, or a charge of the same bank day
+	KindRefund  OperationKind = 3 // gives captured money back
+	KindRelease OperationKind = 4 // the switch lets a hold go at the bank's deadline
+)
+
+var kindNames = [...]string{"", "capture", "cancel", "refund", "release"}
+
+// String is the word of the API.
+func (k OperationKind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind_%d", uint8(k))
+}
+
+var kindPrefixes = [...]string{"", "cap", "can", "ref", "rel"}
+
+// Prefix is the TypeID prefix of the kind.
+func (k OperationKind) Prefix() string { return kindPrefixes[k] }
+
+// Method is how an operation is done at the bank. The numbers are stored: never
+// reuse one.
+type Method uint8
+
+// The methods.
+const (
+	MethodNone            Method = 1 // the bank needs no message
+	MethodCompletion      Method = 2 // a financial advice that completes a hold
+	MethodVoid            Method = 3 // a hold undone whole
+	MethodReversal        Method = 4 // a charge undone whole, on the bank's same day
+	MethodPartialReversal Method = 5 // part of a hold or of a charge undone
+	MethodRefund          Method = 6 // a credit of its own
+)
+
+var methodNames = [...]string{"", "none", "completion", "void", "reversal", "partial_reversal", "refund"}
+
+// String is the word of the API.
+func (m Method) String() string {
+	if int(m) < len(methodNames) {
+		return methodNames[m]
+	}
+	return fmt.Sprintf("method_%d", uint8(m))
+}
+
+// OperationStatus is where an operation stands.
+type OperationStatus uint8
+
+// The states of an operation. OperationInFlight is never shown: it stands for
+// one whose first outcome is not yet durable. A pending one is repeated until
+// the bank acknowledges; an unknown one is being reversed.
+const (
+	OperationInFlight OperationStatus = iota
+	OperationPending
+	OperationSucceeded
+	OperationDeclined
+	OperationFailed
+	OperationUnknown
+	OperationReversed
+)
+
+var operationStatusNames = [...]string{"in_flight", "pending", "succeeded", "declined", "failed", "unknown", "reversed"}
+
+// String is the word of the API.
+func (s OperationStatus) String() string {
+	if int(s) < len(operationStatusNames) {
+		return operationStatusNames[s]
+	}
+	return "invalid"
+}
+
+// Operation is a capture, a cancel, a refund or a release as its records tell it.
+type Operation struct {
+	ID           ID
+	Kind         OperationKind
+	Method       Method
+	Status       OperationStatus
+	Amount       int64
+	Final        bool // of a capture: the last one
+	Reason       string
+	STAN         iso.STAN // 0: no message went
+	RRN          string
+	ResponseCode string
+	ApprovalCode string
+	Decline      *Decline
+	Resolution   *Resolution // while pending or unknown
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// OperationRequest is a merchant's wish about a payment.
+type OperationRequest struct {
+	Payment        ID
+	Kind           OperationKind // KindCapture, KindCancel or KindRefund
+	IdempotencyKey string        // 1..255 printable characters
+	Fingerprint    Fingerprint   // of method, path and body; see Switch.Fingerprint
+	RequestID      string        // for logs only
+	Amount         int64         // minor units; 0: all that is left
+	Final          bool          // of a capture: no further ones; always so when all is taken
+	Reason         string        // at most 200 characters
+}
+
+// operation is an operation with what is needed to send it again.
+type operation struct {
+	Operation
+	request bool  // a request, that is reversed when it is not answered; else an advice, that is repeated
+	stays   int64 // DE95 of a partial reversal
+	sentAt  time.Time
+	localAt time.Time
+	hold    bool          // a cancel of a hold, not of captured money
+	owed    reversalState // of the repeats, or of the refund's reversal
+
+	fingerprint Fingerprint
+}
+
+// open reports whether the operation may still move money either way.
+func (o *operation) open() bool {
+	switch o.Status {
+	case OperationInFlight, OperationPending, OperationUnknown:
+		return true
+	}
+	return o.owed.queued || o.owed.desk != ""
+}
+
+// begun is what is written of an operation before it is sent.
+type begun struct {
+	id          ID
+	kind        OperationKind
+	method      Method
+	request     bool
+	hold        bool
+	final       bool
+	amount      int64
+	stays       int64
+	reason      string
+	fingerprint Fingerprint
+	stan        iso.STAN
+	rrn         string
+	sentAt      time.Time
+	localAt     time.Time
+
+	claim *[16]byte // idempotency digest that its intent claims; not part of the record
+}
+
+// isoOperation is the dialect's operation that carries a method.
+func (m Method) isoOperation() iso.Operation {
+	switch m {
+	case MethodCompletion:
+		return iso.OpCapture
+	case MethodVoid, MethodReversal, MethodPartialReversal:
+		return iso.OpVoid
+	}
+	return iso.OpRefund
+}
+
+// terms are what one bank allows after a payment, and when.
+type terms struct {
+	capture, void, parts, refund bool // it has the message
+	refundRequest                bool // a refund is a request, not an advice
+	overcapture                  int64
+	single                       bool
+	hold                         time.Duration
+	cutOver                      time.Duration
+	zone                         *time.Location
+}
+
+// day is the bank's business day, in which t falls: it ends at the cut-over.
+func (y *terms) day(t time.Time) [3]int {
+	local := t.In(y.zone)
+	year, month, day := local.Date()
+	if clock := time.Duration(local.Hour())*time.Hour + time.Duration(local.Minute())*time.Minute + time.Duration(local.Second())*time.Second; y.cutOver > 0 && clock >= y.cutOver {
+		year, month, day = local.AddDate(0, 0, 1).Date()
+	}
+	return [3]int{year, int(month), day}
+}

@@ -1,0 +1,105 @@
+package payswitch
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing/synctest"
+)
+
+// operateLine is a line about what follows a payment; false: it is none.
+func (s *script) operateLine(words []string) bool {
+	s.t.Helper()
+	switch words[0] {
+	case "hold":
+		s.wish(words)
+		s.requests[words[1]].ManualCapture = true
+		merchant := "one"
+		if len(words) > 4 {
+			merchant, s.requests[words[1]].Bank = "two", words[4]
+		}
+		s.owner[words[1]] = merchant
+		s.say("%s", s.pay(merchant, words[1]))
+	case "capture":
+		s.say("%s", s.operation(KindCapture, words))
+	case "cancel":
+		s.say("%s", s.operation(KindCancel, words))
+	case "refund":
+		s.say("%s", s.operation(KindRefund, words))
+	case "begin_capture", "begin_refund":
+		kind := map[string]OperationKind{"begin_capture": KindCapture, "begin_refund": KindRefund}[words[0]]
+		go func() { _ = s.operation(kind, words) }()
+		synctest.Wait()
+	case "payment":
+		p, err := s.core.AnyPayment(s.id(words[1]))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.say("%s", moneyOf(&p))
+	case "refunds":
+		_, refunds, err := s.core.Refunds(s.merchantOf(words[1]), s.id(words[1]))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for i := range refunds {
+			s.say("%s of %d %s", refunds[i].Method, refunds[i].Amount, refunds[i].Status)
+		}
+	case "money":
+		for _, b := range rigBanks {
+			for currency, t := range s.banks[b.id].Books().Summary().Currencies {
+				s.say("%s %s: %d charged, %d reversed, %d captured, %d refunded, %d of it reversed", b.id, currency, t.Charged.Sum,
+					t.Reversed.Sum, t.Captured.Sum, t.Refunded.Sum, t.RefundsReversed.Sum)
+			}
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *script) merchantOf(name string) Account {
+	if merchant, ok := s.owner[name]; ok {
+		return s.account(merchant)
+	}
+	return s.account("one")
+}
+
+func moneyOf(p *Payment) string {
+	return fmt.Sprintf("%s: %d authorized, %d captured, %d refunded", p.Status, p.AmountAuthorized, p.AmountCaptured, p.AmountRefunded)
+}
+
+// operation does KIND NAME KEY [AMOUNT] [final].
+func (s *script) operation(kind OperationKind, words []string) string {
+	r := &OperationRequest{Payment: s.id(words[1]), Kind: kind, IdempotencyKey: words[2],
+		Fingerprint: s.core.Fingerprint("POST", kind.String(), []byte(strings.Join(words[1:], " ")))}
+	for _, word := range words[3:] {
+		if word == "final" {
+			r.Final = true
+			continue
+		}
+		var err error
+		if r.Amount, err = strconv.ParseInt(word, 10, 64); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	answer, err := s.core.Operate(s.merchantOf(words[1]), r)
+	if err != nil {
+		text := fmt.Sprintf("refused: %v", err)
+		if again := err.(*Refusal).RetryAfter; again > 0 {
+			text += fmt.Sprintf(" (again in %s)", again)
+		}
+		return text
+	}
+	o := answer.Operation
+	text := fmt.Sprintf("%s by %s of %d: %s", o.Kind, o.Method, o.Amount, o.Status)
+	if o.Decline != nil {
+		text += " (" + o.Decline.Code + ")"
+	}
+	if o.Resolution != nil {
+		text += fmt.Sprintf(" (%s, next %s in %s)", o.Resolution.Reason, o.Resolution.NextAction, o.Resolution.NextAt.Sub(o.UpdatedAt))
+	}
+	if answer.Replayed {
+		text += ", as before"
+	}
+	return text + "; " + moneyOf(&answer.Payment)
+}
