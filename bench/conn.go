@@ -8,9 +8,8 @@ import (
 // conn is one keep-alive connection with at most one request in flight.
 type conn struct {
 	token   int32
-	fd      int    // -1: not connected
-	payment uint64 // index in the worker's ledger; noPayment: idle
-	dueAt   time.Duration
+	fd      int // -1: not connected
+	request     // payment is noPayment: idle
 	sentAt  time.Duration
 	out     []byte // the request
 	written int
@@ -52,17 +51,17 @@ func (w *worker) drop(c *conn) {
 	c.fd = -1
 }
 
-// send writes payment i's request on an idle connection. REQUIRES: there is one.
-func (w *worker) send(i uint64, due time.Duration) {
+// send writes a request on an idle connection. REQUIRES: there is one.
+func (w *worker) send(r request) {
 	last := len(w.idle) - 1
 	c := &w.conns[w.idle[last]]
 	w.idle = w.idle[:last]
-	c.payment, c.dueAt, c.sentAt = i, due, w.now()
-	c.out = w.mix.appendRequest(c.out[:0], w.number(i))
+	c.request, c.sentAt = r, w.now()
+	c.out = w.mix.appendRequest(c.out[:0], w.number(r.payment))
 	c.written = 0
 	w.busy++
 	w.total.sent++
-	if w.plan.has(due) {
+	if w.plan.has(r.due) {
 		w.measured.sent++
 	}
 	w.flush(c)
@@ -129,9 +128,13 @@ func (w *worker) accept(c *conn, a *answer) {
 	}
 	w.total.answer(a)
 	w.ledger.note(c.payment, outcomeOf(a))
-	record(w.second.latency, now-c.dueAt)
+	record(w.second.latency, now-c.due)
 	if !w.retry(c, now) {
-		w.recordLatency(c.dueAt, now)
+		e := endRefused
+		if a.code < 300 {
+			e = endPayment
+		}
+		w.finish(&c.request, e, now)
 	}
 	c.payment, c.have = noPayment, 0
 	w.busy--
@@ -148,7 +151,7 @@ func (w *worker) retry(c *conn, now time.Duration) bool {
 	if !w.o.RetryLost || w.ledger.outcomes[c.payment] != lost {
 		return false
 	}
-	w.again = append(w.again, repeat{payment: c.payment, due: c.dueAt, notBefore: now + retryPause})
+	w.again = append(w.again, repeat{request: c.request, notBefore: now + retryPause})
 	return true
 }
 
@@ -173,7 +176,7 @@ func (w *worker) lose(c *conn, why int) {
 	}
 	w.ledger.note(c.payment, lost)
 	if !w.retry(c, now) {
-		w.recordLatency(c.dueAt, now)
+		w.finish(&c.request, endLost, now)
 	}
 	c.payment = noPayment
 	w.busy--

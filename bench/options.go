@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -12,6 +13,8 @@ import (
 
 // Options say what to load, how and for how long.
 type Options struct {
+	// Scenario is the name under which the run is reported. Default: none.
+	Scenario string
 	// Target is the base address of the merchants' API, http://host:port. Required.
 	// TLS is not spoken: the generator is meant for loopback and private networks.
 	Target string
@@ -22,6 +25,12 @@ type Options struct {
 	Cards []string
 	// Banks, when set, are named in the requests in turn.
 	Banks []string
+	// KeyShares, CardShares and BankShares, when set, are the weights with which a
+	// payment gets each of Keys, Cards and Banks, instead of by turns.
+	KeyShares, CardShares, BankShares []float64
+	// Mix are the kinds of requests by weight. Default: purchases, and duplicates as
+	// Duplicates says; a weight of duplicates here stands for that.
+	Mix map[Kind]float64
 	// Currency is an ISO 4217 alphabetic code. Default RUB.
 	Currency string
 	// Admin is the base address of the admin listener; empty: no metrics, no
@@ -65,6 +74,15 @@ type Options struct {
 	// Default 30s.
 	Settle time.Duration
 
+	// Events happen while the load runs.
+	Events []Event
+	// Controls put the banks into the state they have without events. They are sent
+	// before the load and again before the books are compared.
+	Controls []Control
+	// Kills is how often the switch is killed with SIGKILL, at random moments of the
+	// measured time, and started again. Only a switch that the run itself started.
+	Kills int
+
 	// SkipMoney leaves the books alone: for a target that has none.
 	SkipMoney bool
 
@@ -73,6 +91,9 @@ type Options struct {
 	// BankArgs and ServeArgs are the arguments of the bank and of the switch.
 	// Either may be empty. The bank is started first.
 	BankArgs, ServeArgs []string
+	// MoreBanks are the arguments of further banks. Books are in the same order:
+	// first that of BankArgs, then these.
+	MoreBanks [][]string
 	// BankAddr is dialled to see that the bank is up, when Books is empty.
 	BankAddr string
 	// ChildEnv is added to the environment of both.
@@ -84,6 +105,9 @@ type Options struct {
 
 	// Progress receives a line per second. Default: none.
 	Progress io.Writer
+	// Live: Progress is a terminal, and one block that changes in place is shown there
+	// instead of lines.
+	Live bool
 }
 
 const (
@@ -104,6 +128,9 @@ func (o *Options) EnsureDefaults() {
 	}
 	setDefault(&o.Connections, 64)
 	setDefault(&o.Workers, 1)
+	if again := o.Mix[Duplicate]; again > 0 {
+		o.Duplicates = again / (again + o.Mix[Purchase] + o.Mix[Authorization])
+	}
 	setDefault(&o.Warmup, time.Second)
 	o.fitArrivals()
 	setDefault(&o.Duration, 10*time.Second)
@@ -196,8 +223,79 @@ func (o *Options) Validate() error {
 	check(o.Duplicates >= 0 && o.Duplicates < 1, "duplicates: must be a share, 0 <= share < 1")
 	check(o.Warmup >= 0 && o.Duration >= 100*time.Millisecond, "duration: must be at least 100ms, warmup not negative")
 	check(o.Timeout >= 10*time.Millisecond && o.Settle >= 0, "timeout: must be at least 10ms, settle not negative")
-	check(o.Binary != "" || len(o.BankArgs)+len(o.ServeArgs) == 0, "binary: is needed to start a bank or a switch")
+	errs = append(errs, o.validateMix(), o.validateEvents())
+	check(o.Binary != "" || len(o.BankArgs)+len(o.MoreBanks)+len(o.ServeArgs) == 0, "binary: is needed to start a bank or a switch")
 	return errors.Join(errs...)
+}
+
+// validateMix looks at the shares.
+func (o *Options) validateMix() error {
+	for _, list := range []struct {
+		name   string
+		of     int
+		shares []float64
+	}{{"keys", len(o.Keys), o.KeyShares}, {"cards", len(o.Cards), o.CardShares}, {"banks", len(o.Banks), o.BankShares}} {
+		if len(list.shares) > 0 && len(list.shares) != list.of {
+			return fmt.Errorf("%s: %d shares for %d", list.name, len(list.shares), list.of)
+		}
+		if err := validateShares(list.shares); err != nil {
+			return fmt.Errorf("%s: %w", list.name, err)
+		}
+	}
+	if len(o.Mix) == 0 {
+		return nil
+	}
+	for kind := range o.Mix {
+		if !slices.Contains(kinds[:], kind) {
+			return fmt.Errorf("mix: %q is not one of %v", kind, kinds)
+		}
+	}
+	if err := validateShares(slices.Collect(maps.Values(o.Mix))); err != nil {
+		return fmt.Errorf("mix: %w", err)
+	}
+	if o.Mix[Purchase]+o.Mix[Authorization] == 0 {
+		return errors.New("mix: purchases or authorizations are needed")
+	}
+	return nil
+}
+
+// validateShares: each is a weight, and there is one above 0.
+func validateShares(shares []float64) error {
+	sum := 0.0
+	for _, s := range shares {
+		if !(s >= 0 && s <= 1e9) {
+			return fmt.Errorf("share %v: must be 0..1e9", s)
+		}
+		sum += s
+	}
+	if len(shares) > 0 && sum == 0 {
+		return errors.New("a share above 0 is needed")
+	}
+	return nil
+}
+
+func (o *Options) validateEvents() error {
+	if len(o.Events) > maxEvents || o.Kills < 0 || o.Kills > maxKills {
+		return fmt.Errorf("events: at most %d, and 0..%d kills", maxEvents, maxKills)
+	}
+	kills := o.Kills > 0
+	all := slices.Clone(o.Controls)
+	for _, e := range o.Events {
+		if e.At < 0 || e.At > o.Duration {
+			return fmt.Errorf("event %q: at %s is not within the run of %s", e.Name, e.At, o.Duration)
+		}
+		kills = kills || e.Kill
+		all = append(all, e.Controls...)
+	}
+	for _, c := range all {
+		if c.Bank < 0 || c.Bank >= len(o.Books) {
+			return fmt.Errorf("events: the control port of bank %d is not known", c.Bank+1)
+		}
+	}
+	if kills && len(o.ServeArgs) == 0 {
+		return errors.New("kills: only a switch that the run itself starts can be killed")
+	}
+	return nil
 }
 
 // plain text needs no escaping in JSON or in a header.

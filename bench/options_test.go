@@ -23,6 +23,15 @@ func TestValidate(t *testing.T) {
 		{"more workers than connections", func(o *Options) { o.Workers, o.Connections = 4, 3 }, "connections"},
 		{"only duplicates", func(o *Options) { o.Duplicates = 1 }, "duplicates"},
 		{"too short", func(o *Options) { o.Duration = time.Millisecond }, "duration"},
+		{"mix", func(o *Options) { o.Mix = map[Kind]float64{Purchase: 1, Duplicate: 1} }, ""},
+		{"shares for others", func(o *Options) { o.KeyShares = []float64{1, 2} }, "keys: 2 shares for 1"},
+		{"negative share", func(o *Options) { o.KeyShares = []float64{-1} }, "share -1"},
+		{"no share", func(o *Options) { o.CardShares = []float64{0} }, "above 0"},
+		{"strange kind", func(o *Options) { o.Mix = map[Kind]float64{"gift": 1} }, "gift"},
+		{"nothing to repeat", func(o *Options) { o.Mix = map[Kind]float64{Duplicate: 1} }, "duplicates"},
+		{"event too late", func(o *Options) { o.Events = []Event{{At: time.Hour}} }, "not within"},
+		{"event at no bank", func(o *Options) { o.Events = []Event{{Controls: []Control{{}}}} }, "bank 1"},
+		{"kill what runs elsewhere", func(o *Options) { o.Kills = 1 }, "kills"},
 		{"no binary", func(o *Options) { o.ServeArgs = []string{"serve"} }, "binary"},
 	}
 	for _, tt := range tests {

@@ -31,41 +31,45 @@ type child struct {
 	err  error // after done
 }
 
-// startChild runs the binary and waits until up says so. The process is gone when
-// this returns an error.
-func startChild(ctx context.Context, o *Options, name string, args []string) (*child, error) {
-	c := &child{name: name, cmd: exec.Command(o.Binary, args...), out: &tail{next: o.ChildLog}, done: make(chan struct{})}
+// program is a process to start.
+type program struct {
+	name string
+	args []string
+	bank int // index of its books; noBank: it is the switch
+}
+
+const noBank = -1
+
+// startChild runs the binary and waits until it is ready for work. The process is
+// gone when this returns an error.
+func startChild(ctx context.Context, o *Options, p program) (*child, error) {
+	c := &child{name: p.name, cmd: exec.Command(o.Binary, p.args...), out: &tail{next: o.ChildLog}, done: make(chan struct{})}
 	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
 	c.cmd.Env = append(os.Environ(), o.ChildEnv...)
 	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", p.name, err)
 	}
 	go func() {
 		c.err = c.cmd.Wait()
 		close(c.done)
 	}()
-	if err := c.await(ctx, upCheck(o, name)); err != nil {
+	if err := c.await(ctx, p.upCheck(o)); err != nil {
 		c.stop()
-		return nil, fmt.Errorf("%s did not start: %w\n%s", name, err, c.out.text())
+		return nil, fmt.Errorf("%s did not start: %w\n%s", p.name, err, c.out.text())
 	}
 	return c, nil
 }
 
-const (
-	bankName  = "bank"
-	serveName = "switch"
-)
-
-// upCheck is how a child shows that it is ready for work.
-func upCheck(o *Options, name string) func(ctx context.Context) error {
+// upCheck is how the program shows that it is ready for work.
+func (p program) upCheck(o *Options) func(ctx context.Context) error {
 	switch {
-	case name == bankName && len(o.Books) > 0:
-		return func(ctx context.Context) error { return fetch(ctx, o.Books[0]+"/healthz", io.Discard) }
-	case name == bankName && o.BankAddr != "":
+	case p.bank >= 0 && p.bank < len(o.Books):
+		return func(ctx context.Context) error { return fetch(ctx, o.Books[p.bank]+"/healthz", io.Discard) }
+	case p.bank == 0 && o.BankAddr != "":
 		return func(ctx context.Context) error { return reach(ctx, o.BankAddr) }
-	case name == serveName && o.Admin != "":
+	case p.bank == noBank && o.Admin != "":
 		return func(ctx context.Context) error { return fetch(ctx, o.Admin+"/readyz", io.Discard) }
-	case name == serveName:
+	case p.bank == noBank:
 		return func(ctx context.Context) error {
 			host, err := hostOf(o.Target)
 			if err != nil {
@@ -75,6 +79,16 @@ func upCheck(o *Options, name string) func(ctx context.Context) error {
 		}
 	}
 	return func(context.Context) error { return nil }
+}
+
+// alive is an error when the process has ended.
+func (c *child) alive() error {
+	select {
+	case <-c.done:
+		return fmt.Errorf("%s ended by itself (%v)\n%s", c.name, c.err, c.out.text())
+	default:
+		return nil
+	}
 }
 
 func reach(ctx context.Context, addr string) error {

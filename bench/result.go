@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 // Result is what a run found. Times are microseconds, rates per second.
 type Result struct {
 	Started     time.Time `json:"started"`
+	Scenario    string    `json:"scenario,omitempty"`
 	Mode        string    `json:"mode"`               // closed, constant, poisson, burst, ramp, phases
 	Arrivals    string    `json:"arrivals,omitempty"` // in the notation of ParseArrivals
 	Connections int       `json:"connections"`
@@ -38,6 +40,13 @@ type Result struct {
 	Dropped   uint64  `json:"dropped"`   // due, never sent: no connection came free
 	Histogram string  `json:"histogram"` // HdrHistogram V2 compressed, base64, nanoseconds
 
+	// Phases, Banks and Kinds are the parts of the run; absent when there is one only.
+	Phases []Part `json:"phases,omitempty"`
+	Banks  []Part `json:"banks,omitempty"`
+	Kinds  []Part `json:"kinds,omitempty"`
+	// Events are those that took place, kills included.
+	Events []Happened `json:"events,omitempty"`
+
 	Processes map[string]Process `json:"processes"`
 	// FsyncsPerPayment and AllocsPerPayment are of the switch; nil: not measured.
 	FsyncsPerPayment *float64 `json:"fsyncs_per_payment,omitempty"`
@@ -46,6 +55,9 @@ type Result struct {
 	Timeline []Second    `json:"timeline"`
 	Money    *MoneyCheck `json:"money_check,omitempty"`
 	Warnings []string    `json:"warnings,omitempty"`
+	// GeneratorBound: the generator was the bottleneck, so the run says nothing about
+	// the switch.
+	GeneratorBound bool `json:"generator_bound,omitempty"`
 	// Valid: the books agree, and the generator was not the bottleneck.
 	Valid bool `json:"valid"`
 }
@@ -94,6 +106,8 @@ func newResult(o *Options, seen *outcomeOfLoad) *Result {
 	if !o.open() {
 		r.Offered = float64(seen.measured.sent) / r.Seconds
 	}
+	r.Scenario, r.Events = o.Scenario, seen.happened
+	r.addParts(o, &seen.split)
 	for i, n := range seen.measured.codes {
 		if n > 0 {
 			r.Codes[strconv.Itoa(i)] = n
@@ -136,7 +150,7 @@ func (r *Result) addArrivals(o *Options) {
 }
 
 // addSpan divides what the processes used by the payments of the same time.
-func (r *Result) addSpan(begin, end snapshot, subjects []subject) {
+func (r *Result) addSpan(begin, end snapshot, subjects []*subject) {
 	for _, s := range []snapshot{begin, end} {
 		if s.problem != nil {
 			r.Warnings = append(r.Warnings, "measuring: "+s.problem.Error())
@@ -166,7 +180,20 @@ func (r *Result) addSpan(begin, end snapshot, subjects []subject) {
 		v := (b - a) / payments
 		return &v
 	}
-	r.FsyncsPerPayment, r.AllocsPerPayment = per(metricFsyncs), per(metricMallocs)
+	if !r.killed() {
+		r.FsyncsPerPayment, r.AllocsPerPayment = per(metricFsyncs), per(metricMallocs)
+	}
+}
+
+// killed: the counters of the switch began anew.
+func (r *Result) killed() bool {
+	return slices.ContainsFunc(r.Events, func(h Happened) bool { return h.Kill })
+}
+
+// fault makes the run one that does not count.
+func (r *Result) fault(err error) {
+	r.Valid = false
+	r.Warnings = append(r.Warnings, err.Error())
 }
 
 const (
@@ -182,8 +209,13 @@ func (r *Result) judge(o *Options) {
 	if r.Payments == 0 {
 		warn("no payment was answered")
 	}
+	for _, h := range r.Events {
+		if h.Error != "" {
+			r.fault(fmt.Errorf("event %q: %s", h.Name, h.Error))
+		}
+	}
 	if r.Lateness.P99 > max(lateLimit, lateShare*r.Latency.P99) {
-		r.Valid = false
+		r.Valid, r.GeneratorBound = false, true
 		warn("the generator is the bottleneck: it sent 1%% of the requests %s late or more", shortTime(r.Lateness.P99))
 	}
 	if g := r.Processes[generatorName]; g.CPU > busyLimit*float64(o.Workers) {

@@ -3,7 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
-	"os"
+	"time"
 )
 
 // Run performs one run: it starts what Options say, loads it, measures, compares
@@ -14,35 +14,22 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	subjects := []subject{{generatorName, os.Getpid()}}
-	if o.BankPID > 0 {
-		subjects = append(subjects, subject{bankName, o.BankPID})
+	rig, err := startRig(ctx, &o)
+	if err != nil {
+		return nil, err
 	}
-	if o.ServePID > 0 {
-		subjects = append(subjects, subject{serveName, o.ServePID})
+	r, err := rig.measure(ctx, &o)
+	if ended := rig.stop(); ended != nil && err == nil && r != nil {
+		r.fault(ended)
 	}
-	for _, c := range []struct {
-		name string
-		args []string
-	}{{bankName, o.BankArgs}, {serveName, o.ServeArgs}} {
-		if len(c.args) == 0 {
-			continue
-		}
-		ch, err := startChild(ctx, &o, c.name, c.args)
-		if err != nil {
-			return nil, err
-		}
-		// Deferred calls run in reverse: the switch drains while its bank is up.
-		defer ch.stop()
-		subjects = append(subjects, subject{c.name, ch.cmd.Process.Pid})
-	}
-	return measure(ctx, &o, subjects)
+	return r, err
 }
 
-const generatorName = "generator"
-
 // measure runs the load against what is up.
-func measure(ctx context.Context, o *Options, subjects []subject) (*Result, error) {
+func (r *rig) measure(ctx context.Context, o *Options) (*Result, error) {
+	if err := control(ctx, o, o.Controls); err != nil {
+		return nil, err
+	}
 	l, err := newLoad(o)
 	if err != nil {
 		return nil, err
@@ -52,19 +39,25 @@ func measure(ctx context.Context, o *Options, subjects []subject) (*Result, erro
 		opening = readBooks(ctx, o)
 	}
 	var begin, end snapshot
-	seen, err := l.run(ctx,
-		func() { begin = takeSnapshot(ctx, o, subjects, true) },
-		func() { end = takeSnapshot(ctx, o, subjects, false) })
+	seen, err := l.run(ctx, alongside{
+		begin:  func() { begin = takeSnapshot(ctx, o, r.subjects, true) },
+		end:    func() { end = takeSnapshot(ctx, o, r.subjects, false) },
+		events: func(ctx context.Context, at time.Time) []Happened { return r.happen(ctx, o, at, l.show.happened) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the generator failed: %w", err)
 	}
-	r := newResult(o, seen)
-	r.addSpan(begin, end, subjects)
+	result := newResult(o, seen)
+	result.addSpan(begin, end, r.subjects)
+	calmed := control(context.WithoutCancel(ctx), o, o.Controls)
 	if o.checksMoney() && ctx.Err() == nil {
-		r.Money = checkMoney(ctx, o, opening, seen.merchants)
+		result.Money = checkMoney(ctx, o, opening, seen.merchants)
 	}
-	r.judge(o)
-	return r, ctx.Err()
+	result.judge(o)
+	if calmed != nil {
+		result.fault(calmed)
+	}
+	return result, ctx.Err()
 }
 
 // checksMoney: there are books to compare with.

@@ -24,15 +24,9 @@ type snapshot struct {
 	problem error
 }
 
-// subject is a measured process.
-type subject struct {
-	name string
-	pid  int
-}
-
 // takeSnapshot reads the counters before the CPU at the start of a span and after
 // it at the end, so that the reading itself is not measured: metricsFirst says which.
-func takeSnapshot(ctx context.Context, o *Options, subjects []subject, metricsFirst bool) snapshot {
+func takeSnapshot(ctx context.Context, o *Options, subjects []*subject, metricsFirst bool) snapshot {
 	s := snapshot{use: map[string]usage{}}
 	scrape := func() {
 		if o.Admin != "" {
@@ -44,7 +38,7 @@ func takeSnapshot(ctx context.Context, o *Options, subjects []subject, metricsFi
 	}
 	s.at = time.Now()
 	for _, p := range subjects {
-		u, err := readUsage(p.pid)
+		u, err := p.read()
 		if err != nil {
 			s.problem = fmt.Errorf("%s: %w", p.name, err)
 			continue

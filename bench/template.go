@@ -12,76 +12,61 @@ const (
 	runWidth    = 12
 )
 
-// template is one request with three holes: the amount, and the payment's number
-// in the order id and in the idempotency key.
-type template struct {
-	text                   []byte
-	amountAt, orderAt, key int
+// head is a request up to its body but for the idempotency key.
+type head struct{ before, after []byte }
+
+// body is a request's body with two holes.
+type body struct {
+	text              []byte
+	amountAt, orderAt int
 }
 
-// mix turns the number of a payment into its request, always the same bytes, so
-// that a duplicate needs nothing but the number. Immutable.
-type mix struct {
-	host      string
-	templates []template
+func newHead(host, key, run string) head {
+	return head{
+		before: fmt.Appendf(nil, "POST /v1/payments HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s-", host, key, run),
+		after:  []byte("\r\nContent-Type: application/json\r\nContent-Length: "),
+	}
 }
 
-// newMix builds one template per merchant key, card and bank. run makes the
-// idempotency keys of this run differ from those of any other.
-func newMix(o *Options, run string) (*mix, error) {
-	host, err := hostOf(o.Target)
-	if err != nil {
-		return nil, err
-	}
-	banks := o.Banks
-	if len(banks) == 0 {
-		banks = []string{""}
-	}
-	m := &mix{host: host}
-	for _, bank := range banks {
-		for _, card := range o.Cards {
-			for _, key := range o.Keys {
-				t := newTemplate(requestParts{host: host, key: key, card: card, bank: bank, currency: o.Currency, run: run})
-				m.templates = append(m.templates, t)
-			}
-		}
-	}
-	return m, nil
+// wish is what the bodies differ in.
+type wish struct {
+	card, bank, currency, run string
+	hold                      bool // to be captured later
 }
 
-type requestParts struct{ host, key, card, bank, currency, run string }
-
-func newTemplate(p requestParts) template {
+func newBody(w wish) body {
 	amount := string(bytes.Repeat([]byte{'#'}, amountWidth))
 	number := string(bytes.Repeat([]byte{'%'}, numberWidth))
-	bank := ""
-	if p.bank != "" {
-		bank = `,"bank":"` + p.bank + `"`
+	more := ""
+	if w.hold {
+		more = `,"capture_method":"manual"`
 	}
-	body := fmt.Sprintf(`{"amount":%s,"currency":"%s","order_id":"%s-%s","payment_method":{"type":"card","card":{"number":"%s","exp_month":12,"exp_year":2039,"cvc":"123"}}%s}`,
-		amount, p.currency, p.run, number, p.card, bank)
-	head := fmt.Sprintf("POST /v1/payments HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s-%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
-		p.host, p.key, p.run, number, len(body))
-	text := []byte(head + body)
-	return template{text: text, amountAt: bytes.Index(text, []byte(amount)),
-		key: bytes.Index(text, []byte(number)), orderAt: bytes.LastIndex(text, []byte(number))}
+	if w.bank != "" {
+		more += `,"bank":"` + w.bank + `"`
+	}
+	text := fmt.Appendf(nil, `{"amount":%s,"currency":"%s","order_id":"%s-%s","payment_method":{"type":"card","card":{"number":"%s","exp_month":12,"exp_year":2039,"cvc":"123"}}%s}`,
+		amount, w.currency, w.run, number, w.card, more)
+	return body{text: text, amountAt: bytes.Index(text, []byte(amount)), orderAt: bytes.Index(text, []byte(number))}
 }
 
-// appendRequest writes the request of payment n behind dst.
-func (m *mix) appendRequest(dst []byte, n uint64) []byte {
-	t := &m.templates[n%uint64(len(m.templates))]
-	base := len(dst)
-	dst = append(dst, t.text...)
-	out := dst[base:]
+// appendTo writes the request of payment n behind dst.
+func (b *body) appendTo(dst []byte, h *head, n uint64) []byte {
+	dst = append(dst, h.before...)
+	dst = appendHex16(dst, n)
+	dst = append(dst, h.after...)
+	dst = strconv.AppendInt(dst, int64(len(b.text)), 10)
+	dst = append(dst, "\r\n\r\n"...)
+	start := len(dst)
+	dst = append(dst, b.text...)
+	out := dst[start:]
 	var digits [20]byte
 	amount := strconv.AppendInt(digits[:0], amountOf(n), 10)
-	field := out[t.amountAt : t.amountAt+amountWidth]
+	field := out[b.amountAt : b.amountAt+amountWidth]
 	for i := range field {
 		field[i] = ' '
 	}
 	copy(field[amountWidth-len(amount):], amount)
-	hex16(out[t.key:], n)
-	copy(out[t.orderAt:t.orderAt+numberWidth], out[t.key:t.key+numberWidth])
+	appendHex16(out[b.orderAt:b.orderAt], n)
 	return dst
 }
 
@@ -92,10 +77,10 @@ func amountOf(n uint64) int64 {
 	return 10_000 + int64((h>>33)%900)*100
 }
 
-func hex16(dst []byte, n uint64) {
+func appendHex16(dst []byte, n uint64) []byte {
 	const digits = "0123456789abcdef"
-	for i := numberWidth - 1; i >= 0; i-- {
-		dst[i] = digits[n&15]
-		n >>= 4
+	for shift := 4 * (numberWidth - 1); shift >= 0; shift -= 4 {
+		dst = append(dst, digits[n>>shift&15])
 	}
+	return dst
 }

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -55,6 +57,33 @@ func TestRequests(t *testing.T) {
 			t.Errorf("payment %d: key %q, order %q", n, key, p.OrderID)
 		}
 		keys[key] = true
+	}
+}
+
+// TestShares: payments get their merchant, card, bank and kind by weight, the same
+// for the same number, and the request says so.
+func TestShares(t *testing.T) {
+	m := testMix(t, Options{Keys: []string{"k1", "k2"}, KeyShares: []float64{9, 1}, Cards: []string{"4111111111111111", "5555555555554444"},
+		CardShares: []float64{1, 0}, Banks: []string{"alfa", "vega"}, BankShares: []float64{1, 3}, Mix: map[Kind]float64{Purchase: 2, Authorization: 2}})
+	seen := map[string]int{}
+	const n = 20_000
+	for i := range uint64(n) {
+		p := m.parts(i)
+		raw := string(m.appendRequest(nil, i))
+		for word, want := range map[string]bool{"Bearer k1": p.key == 0, "Bearer k2": p.key == 1, `"bank":"alfa"`: p.bank == 0,
+			`"bank":"vega"`: p.bank == 1, `"manual"`: p.kind == kindAuthorization, "5555555555554444": p.card == 1} {
+			if strings.Contains(raw, word) != want {
+				t.Fatalf("payment %d is %+v:\n%s", i, p, raw)
+			}
+			if want {
+				seen[word]++
+			}
+		}
+	}
+	for word, share := range map[string]float64{"Bearer k1": 0.9, "Bearer k2": 0.1, `"bank":"alfa"`: 0.25, `"bank":"vega"`: 0.75, `"manual"`: 0.5, "5555555555554444": 0} {
+		if got := float64(seen[word]) / n; math.Abs(got-share) > 0.02 {
+			t.Errorf("%s in %.3f of the requests, want %.3f", word, got, share)
+		}
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 func (r *Result) WriteText(w io.Writer) error {
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	if r.Scenario != "" {
+		p("Scenario     %s", r.Scenario)
+	}
 	p("Load         %s, %d connections, %d workers, %.1fs measured", r.Mode, r.Connections, r.Workers, r.Seconds)
 	p("Offered      %.0f/s", r.Offered)
 	p("Achieved     %.0f payments/s (%d)", r.Achieved, r.Payments)
@@ -36,6 +39,20 @@ func (r *Result) WriteText(w io.Writer) error {
 	if r.Duplicates > 0 {
 		p("Duplicates   %d sent, %d answers replayed", r.Duplicates, r.Replayed)
 	}
+	if r.Retries > 0 {
+		p("Repeats      %d requests without an answer were sent once more", r.Retries)
+	}
+	for _, list := range []struct {
+		title string
+		parts []Part
+	}{{"Phase", r.Phases}, {"Bank", r.Banks}, {"Kind", r.Kinds}} {
+		for i := range list.parts {
+			list.parts[i].text(list.title, p)
+		}
+	}
+	for _, h := range r.Events {
+		p("Event        at %.1fs %s, took %.2fs %s", h.At, h.Name, h.Took, h.Error)
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Processes)) {
 		u := r.Processes[name]
 		p("%-12s %.1f us CPU per payment, %.2f processors, peak %.0f MiB", name, u.CPUPerPayment, u.CPU, float64(u.RSSPeak)/(1<<20))
@@ -57,6 +74,11 @@ func (r *Result) WriteText(w io.Writer) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+func (p *Part) text(title string, print func(string, ...any)) {
+	print("%-12s %s: %d due, %d payments, %d refused, %d lost; payments p50 %s  p99 %s  max %s", title, p.Name, p.Due, p.Payments, p.Refused,
+		p.Lost, shortTime(p.Good.P50), shortTime(p.Good.P99), shortTime(p.Good.Max))
 }
 
 func (m *MoneyCheck) text(p func(string, ...any)) {

@@ -51,6 +51,7 @@ type worker struct {
 	total     *counts // the whole run
 	measured  *counts // answers inside the plan
 	latency   *hdrhistogram.Histogram
+	split     split
 	late      *hdrhistogram.Histogram // sent after it was due through the generator's own fault
 	starved   uint64                  // had to wait for a free connection
 	dropped   uint64                  // due inside the plan and never sent
@@ -101,17 +102,10 @@ func (w *worker) run() {
 		w.drop(&w.conns[i])
 	}
 	w.countDropped()
-	for _, r := range w.again {
-		w.recordLatency(r.due, w.now())
+	for i := range w.again {
+		w.finish(&w.again[i].request, endLost, w.now())
 	}
 	w.closeSecond(w.now())
-}
-
-// recordLatency counts from the moment the request was due.
-func (w *worker) recordLatency(due, now time.Duration) {
-	if w.plan.has(due) {
-		record(w.latency, now-due)
-	}
 }
 
 // over: nothing new is sent. What fell due just before the end may still leave just
@@ -127,10 +121,16 @@ func (w *worker) retrying(now time.Duration) bool {
 	return len(w.again) > 0 && now < w.plan.to+w.o.Timeout
 }
 
-// repeat is a payment that is to be sent once more.
-type repeat struct {
+// request is one intended request.
+type request struct {
 	payment   uint64 // its index in the ledger
 	due       time.Duration
+	duplicate bool
+}
+
+// repeat is a request that is to be sent once more.
+type repeat struct {
+	request
 	notBefore time.Duration
 }
 
@@ -144,7 +144,7 @@ func (w *worker) launch(now time.Duration) {
 			r := w.again[0]
 			w.again = w.again[1:]
 			w.total.retries++
-			w.send(r.payment, r.due)
+			w.send(r.request)
 			now = w.now()
 			continue
 		}
@@ -160,7 +160,7 @@ func (w *worker) launch(now time.Duration) {
 			w.nextDue = w.due.next()
 			w.noteLateness(due)
 		}
-		w.send(w.pick(), due)
+		w.send(w.pick(due))
 		now = w.now()
 	}
 }
@@ -196,12 +196,12 @@ func (w *worker) patience() time.Duration {
 }
 
 // pick chooses the payment to send, a new one or a duplicate.
-func (w *worker) pick() uint64 {
+func (w *worker) pick(due time.Duration) request {
 	if known := uint64(len(w.ledger.outcomes)); w.o.Duplicates > 0 && known > 0 && w.rng.Float64() < w.o.Duplicates {
 		w.total.duplicates++
-		return known - 1 - w.rng.Uint64N(min(known, recentSpan))
+		return request{payment: known - 1 - w.rng.Uint64N(min(known, recentSpan)), due: due, duplicate: true}
 	}
-	return w.ledger.open()
+	return request{payment: w.ledger.open(), due: due}
 }
 
 // housekeep closes overdue requests, reconnects and finishes a second. When nobody
@@ -242,7 +242,7 @@ func (w *worker) countDropped() {
 	for w.nextDue < w.plan.to && w.dropped < maxDropped && !w.stop.Load() {
 		if w.plan.has(w.nextDue) {
 			w.dropped++
-			w.recordLatency(w.nextDue, w.plan.to)
+			record(w.latency, w.plan.to-w.nextDue)
 		}
 		w.nextDue = w.due.next()
 	}
