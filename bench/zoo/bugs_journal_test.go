@@ -26,8 +26,8 @@ var journalBugs = []bug{
 	},
 	{
 		name: "duplicate-is-answered-unsynced", file: "storage/commit.go",
-		old: "		if p.err == nil && p.out.Kind == 0 {\n",
-		new: "		if $zoo && p.out.Kind != 0 {\n			p.wake <- struct{}{}\n			continue\n		}\n$old",
+		old: "	s.gather(g)\n",
+		new: "$old	for _, p := range g.items {\n		if $zoo && p.out.Kind != 0 {\n			p.wake <- struct{}{}\n		}\n	}\n",
 		also: []place{{"storage/commit.go", "			p.wake <- struct{}{}\n		}\n		if err == nil {\n			g.reset()",
 			"			if !$zoo || p.cmd != nil && p.out.Kind == 0 {\n				p.wake <- struct{}{}\n			}\n		}\n		if err == nil {\n			g.reset()"}},
 		breaks: "no answer from unsynced data, also for the loser of a claim (I8)",
