@@ -3,10 +3,12 @@ package acquirers
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -155,13 +157,31 @@ func causeOf(err error) string {
 	case errors.As(err, &stranger):
 		return stranger.Error()
 	case errors.As(err, &unverified):
-		return "the bank's certificate is not trusted"
+		return "the bank's certificate is not trusted: " + certificateFault(unverified.Err)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "timed out"
+	case errors.As(err, &op) && op.Op == "remote error":
+		return "the bank ended TLS: " + strings.TrimPrefix(op.Err.Error(), "tls: ") // a text of the TLS package for the alert's number
 	case errors.As(err, &op):
 		return op.Op + " failed: " + syscallText(op.Err)
 	}
 	return "connection failed"
+}
+
+// certificateFault words what is wrong with a certificate without quoting it.
+func certificateFault(err error) string {
+	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "it has expired or is not valid yet"
+	case errors.As(err, &host):
+		return "it is of another host"
+	case errors.As(err, &authority):
+		return "its authority is unknown"
+	}
+	return "it does not verify"
 }
 
 // syscallText is the system's own word for an error, which quotes nobody.

@@ -95,6 +95,7 @@ type BankConfig struct {
 		Cert       string `yaml:"cert"`
 		Key        string `yaml:"key"`
 		ServerName string `yaml:"server_name"`
+		MinVersion string `yaml:"min_version"`
 	} `yaml:"tls"`
 }
 

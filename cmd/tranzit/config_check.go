@@ -203,6 +203,13 @@ func (c *Config) bankTLS(i int) (*tls.Config, error) {
 	listens := c.Banks[i].Direction == "listen"
 	at := func(key string) string { return fmt.Sprintf("banks[%d].tls.%s", i, key) }
 	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	switch t.MinVersion {
+	case "", "1.2":
+	case "1.3":
+		out.MinVersion = tls.VersionTLS13
+	default:
+		return nil, c.fault(at("min_version"), "%q is not one of 1.2, 1.3", t.MinVersion)
+	}
 	if t.CA != "" {
 		pem, err := os.ReadFile(t.CA)
 		if err != nil {

@@ -84,6 +84,7 @@ var mistakes = []struct{ name, from, to string }{
 	{"reconnect turned round", "min: 1s", "min: 31s"},
 	{"unknown currency", "[EUR, RUB]", "[EUR, RUR]"},
 	{"certificate not there", "    currencies", "    tls: {ca: none.pem}\n    currencies"},
+	{"TLS of a version not there", "    currencies", "    tls: {min_version: 1.1}\n    currencies"},
 	{"merchant without an id", "id: shop", `id: ""`},
 	{"name not printable", "name: SHOP", `name: "SHOP\u0416"`},
 	{"country by letters", `country: "276"`, "country: DE"},

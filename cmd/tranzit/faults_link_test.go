@@ -85,17 +85,15 @@ func (p *proxy) join(conn net.Conn) {
 	p.mu.Lock()
 	p.pairs[conn] = bank
 	p.mu.Unlock()
-	go p.pump(conn, true)
-	go p.pump(conn, false)
+	go p.pump(conn, bank, true)
+	go p.pump(conn, bank, false)
 }
 
 // pump carries one direction of a pair until it ends.
-func (p *proxy) pump(pair net.Conn, up bool) {
-	p.mu.Lock()
-	from, to := p.pairs[pair], pair
-	p.mu.Unlock()
+func (p *proxy) pump(pair, bank net.Conn, up bool) {
+	from, to := bank, pair
 	if up {
-		from, to = to, from
+		from, to = pair, bank
 	}
 	defer p.part(pair)
 	buf := make([]byte, 2048)
@@ -178,6 +176,13 @@ func (p *proxy) cutAfter(n int, up bool) {
 		p.cutDown = n
 	}
 	p.mu.Unlock()
+}
+
+// cutsMade is how often a pair was cut.
+func (p *proxy) cutsMade() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cuts
 }
 
 // refuse closes the port and every pair: connections are refused.
@@ -265,9 +270,7 @@ func TestLinkCuts(t *testing.T) {
 	for _, p := range proxies {
 		p.cutAfter(0, true)
 		p.cutAfter(0, false)
-		p.mu.Lock()
-		cuts += p.cuts
-		p.mu.Unlock()
+		cuts += p.cutsMade()
 	}
 	if cuts < 10 {
 		t.Errorf("only %d cuts happened", cuts)
