@@ -56,6 +56,7 @@ var good = map[string]string{
 	"switch/pay.go":          "// Package payswitch is fine.\npackage payswitch\n\nfunc pay() {" + strings.Repeat("\n", 150) + "}\n",
 	"frontend/f.go":          "// Package frontend is fine.\npackage frontend\n\nimport _ \"github.com/valyala/fasthttp\"\n",
 	"switch/a_test.go":       "package payswitch\n\nimport (\n\"testing/synctest\"\n\"time\"\n)\n\nvar _ = synctest.Wait\nfunc nap() { time.Sleep(1) }\n",
+	"bench/plain/p.go":       "// Package plain is fine.\npackage plain\n\nimport (\n_ \"github.com/moov-io/iso8583\"\n_ \"github.com/moov-io/iso8583-connection\"\n_ \"github.com/cockroachdb/pebble/v2\"\n)\n",
 	"bench/b.go":             "// Package bench is fine.\npackage bench\n\nimport _ \"" + module + "/acquirers/banksim\"\n",
 }
 
@@ -79,6 +80,9 @@ func TestRulesCanFail(t *testing.T) {
 		{"guests stay in their rooms", "acquirers/x.go", `package acquirers; import _ "github.com/moov-io/iso8583"`},
 		{"guests stay in their rooms", "acquirers/x.go", `package acquirers; import _ "github.com/moov-io/iso8583-connection"`},
 		{"guests stay in their rooms", "storage/x.go", `package storage; import _ "github.com/cockroachdb/pebble/v2/vfs"`},
+		{"guests stay in their rooms", "bench/x.go", `package bench; import _ "github.com/cockroachdb/pebble/v2"`},
+		{"guests stay in their rooms", "bench/bare/x.go", `package bare; import _ "github.com/moov-io/iso8583"`},
+		{"guests stay in their rooms", "bench/plainer/x.go", `package plainer; import _ "github.com/moov-io/iso8583-connection"`},
 		{"guests stay in their rooms", "cmd/tranzit/x.go", `package main; import _ "github.com/valyala/fasthttp"`},
 		{"file sizes", "iso/x.go", "package iso\n" + long},
 		{"function sizes", "iso/x.go", "package iso\nfunc long" + body(maxFuncLines)},

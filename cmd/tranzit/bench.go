@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -21,6 +22,7 @@ type benchFlags struct {
 	json    bool
 	keep    bool
 	bare    bool
+	plain   bool
 }
 
 func benchCommand() *cobra.Command {
@@ -80,7 +82,8 @@ whatever the switch does, and latency counts from the moment they were due.
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.BoolVar(&f.keep, "keep", false, "keep the data directory")
 	flags.BoolVar(&f.bare, "bare", false, "load the bare path instead of the switch: the floor that its cost is divided by")
-	c.AddCommand(run, bareCommand(), echoCommand())
+	flags.BoolVar(&f.plain, "plain", false, "load the plain stack instead of the switch: stock libraries as they come")
+	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand())
 	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand())
 	return c
 }
@@ -133,6 +136,9 @@ const benchKey = "sk_test_bench_0123456789abcdef"
 
 // prepareBench fills in the processes to start, unless a target is given.
 func prepareBench(o *bench.Options, f benchFlags) (cleanup func(), err error) {
+	if f.bare && f.plain {
+		return nil, usageError{errors.New("--bare and --plain exclude each other")}
+	}
 	if o.Target != "" {
 		return func() {}, nil
 	}
@@ -174,6 +180,10 @@ func prepareBench(o *bench.Options, f benchFlags) (cleanup func(), err error) {
 		o.ServeArgs = []string{"bench", "bare", "--listen", api, "--dir", filepath.Join(dir, "bare"), "--echo", host}
 		o.Target, o.Admin = "http://"+api, "http://"+api
 		return cleanup, nil
+	}
+	if f.plain {
+		o.ServeArgs = []string{"bench", "plain", "--listen", api, "--dir", filepath.Join(dir, "plain"), "--bank", host, "--dialect", f.dialect, "--key", benchKey}
+		control = api
 	}
 	o.Target, o.Admin, o.Books, o.Keys = "http://"+api, "http://"+control, []string{"http://" + books}, []string{benchKey}
 	if f.keep {
