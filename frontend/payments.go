@@ -20,6 +20,17 @@ func (c *call) target(text []byte) bool {
 	return true
 }
 
+// targetRefund reads the refund's id of the path, or answers 404.
+func (c *call) targetRefund(text []byte) bool {
+	id, err := payswitch.ParseID(payswitch.KindRefund.Prefix(), string(text))
+	if err != nil {
+		c.refuse(problem{kind: problemNotFound, detail: "This payment has no such refund."})
+		return false
+	}
+	c.refund = id
+	return true
+}
+
 // createPayment answers POST /v1/payments.
 func (c *call) createPayment() {
 	if !c.readPayment() {

@@ -28,6 +28,7 @@ var (
 	problemNotFound         = &problemKind{"not_found", 404, "There is no such thing", false}
 	problemMethodNotAllowed = &problemKind{"method_not_allowed", 405, "The method is not allowed here", false}
 	problemTimeout          = &problemKind{"request_timeout", 408, "The request came too slowly", true}
+	problemInvalidState     = &problemKind{"invalid_state", 409, "The payment's state does not allow this", false}
 	problemBodyTooLarge     = &problemKind{"body_too_large", 413, "The body is too large", false}
 	problemURITooLong       = &problemKind{"uri_too_long", 414, "The address is too long", false}
 	problemMediaType        = &problemKind{"media_type", 415, "The body is not application/json", false}
@@ -42,7 +43,7 @@ var (
 
 var problemKinds = []*problemKind{
 	problemInvalid, problemKeyMissing, problemKeyInvalid, problemUnauthorized, problemNotFound, problemMethodNotAllowed,
-	problemTimeout, problemBodyTooLarge, problemURITooLong, problemMediaType, problemKeyReused, problemRateLimited,
+	problemTimeout, problemInvalidState, problemBodyTooLarge, problemURITooLong, problemMediaType, problemKeyReused, problemRateLimited,
 	problemHeadersTooLarge, problemInternal, problemUncertain, problemBankUnavailable, problemOverloaded,
 }
 
@@ -55,6 +56,7 @@ var refusalKinds = map[payswitch.Code]*problemKind{
 	payswitch.CodeKeyReused:        problemKeyReused,
 	payswitch.CodeBankUnavailable:  problemBankUnavailable,
 	payswitch.CodeOverloaded:       problemOverloaded,
+	payswitch.CodeInvalidState:     problemInvalidState,
 	payswitch.CodeInternal:         problemInternal,
 	payswitch.CodeOutcomeUncertain: problemUncertain,
 }
@@ -76,10 +78,13 @@ func problemOf(err error) problem {
 		return problem{kind: problemInternal, detail: "Repeat with the same idempotency key to learn the outcome.", retryAfter: time.Second}
 	}
 	p := problem{kind: refusalKinds[r.Code], detail: r.Detail, retryAfter: r.RetryAfter}
-	if p.kind == problemInvalid && r.Pointer != "" {
+	if (p.kind == problemInvalid || p.kind == problemInvalidState) && r.Pointer != "" {
 		code := string(r.Code)
-		if r.Code == payswitch.CodeInvalidRequest {
+		switch r.Code {
+		case payswitch.CodeInvalidRequest:
 			code = "invalid_value"
+		case payswitch.CodeInvalidState:
+			code = "out_of_range"
 		}
 		p.faults = []fault{{pointer: r.Pointer, code: code, detail: r.Detail}}
 	}
@@ -105,7 +110,7 @@ func appendProblem(dst []byte, p *problem, requestID []byte) []byte {
 	dst = append(dst, `","request_id":"`...)
 	dst = append(dst, requestID...)
 	dst = append(dst, `","retryable":`...)
-	dst = strconv.AppendBool(dst, p.kind.retryable)
+	dst = strconv.AppendBool(dst, p.kind.retryable || p.kind == problemInvalidState && p.retryAfter > 0)
 	dst = append(dst, `,"errors":[`...)
 	for i, f := range p.faults {
 		if i > 0 {

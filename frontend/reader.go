@@ -341,6 +341,22 @@ func (d *reader) integer(pointer string, low, high int64) (int64, bool) {
 	return v, true
 }
 
+// boolean reads true or false.
+func (d *reader) boolean(pointer string) bool {
+	if d.broken {
+		return false
+	}
+	if d.peek() != 't' && !d.expect('f', pointer, "true or false") {
+		return false
+	}
+	raw, err := d.dec.ReadValue()
+	if err != nil {
+		d.syntax(err)
+		return false
+	}
+	return string(raw) == "true"
+}
+
 const (
 	safeNameMax   = 64
 	safeDigitsMax = 8

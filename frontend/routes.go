@@ -32,6 +32,10 @@ type routes struct {
 	payments *route // /v1/payments
 	payment  *route // /v1/payments/{id}
 	timeline *route // /v1/payments/{id}/timeline
+	capture  *route // /v1/payments/{id}/capture
+	cancel   *route // /v1/payments/{id}/cancel
+	refunds  *route // /v1/payments/{id}/refunds
+	refund   *route // /v1/payments/{id}/refunds/{id}
 	none     *route // anything else, and what could not be read
 }
 
@@ -52,6 +56,10 @@ func newRoutes(m *metrics) *routes {
 		payments: with(route{name: "/v1/payments", get: (*call).listPayments, post: (*call).createPayment}),
 		payment:  with(route{name: "/v1/payments/{id}", get: (*call).getPayment}),
 		timeline: with(route{name: "/v1/payments/{id}/timeline", get: (*call).getTimeline}),
+		capture:  with(route{name: "/v1/payments/{id}/capture", post: (*call).capturePayment}),
+		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment}),
+		refunds:  with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund}),
+		refund:   with(route{name: "/v1/payments/{id}/refunds/{id}", get: (*call).getRefund}),
 		none:     with(route{name: "none"}),
 	}
 }
@@ -59,29 +67,48 @@ func newRoutes(m *metrics) *routes {
 var (
 	paymentsPath   = []byte("/v1/payments")
 	timelineSuffix = []byte("/timeline")
+	captureSuffix  = []byte("/capture")
+	cancelSuffix   = []byte("/cancel")
+	refundsSuffix  = []byte("/refunds")
 )
 
 // find matches a path as it came: no dots are resolved, no slashes merged and
 // nothing is unescaped, since no address of this API needs it.
-func (r *routes) find(path []byte) (found *route, id []byte) {
+// refund is the second id of an address that has two.
+func (r *routes) find(path []byte) (found *route, id, refund []byte) {
 	rest, ok := bytes.CutPrefix(path, paymentsPath)
 	switch {
 	case !ok:
-		return r.none, nil
+		return r.none, nil, nil
 	case len(rest) == 0:
-		return r.payments, nil
+		return r.payments, nil, nil
 	case rest[0] != '/':
-		return r.none, nil
+		return r.none, nil, nil
 	}
-	rest = rest[1:]
-	found = r.payment
-	if head, ok := bytes.CutSuffix(rest, timelineSuffix); ok {
-		rest, found = head, r.timeline
+	id, tail := rest[1:], []byte(nil)
+	if at := bytes.IndexByte(id, '/'); at >= 0 {
+		id, tail = id[:at], id[at:]
 	}
-	if len(rest) == 0 || bytes.IndexByte(rest, '/') >= 0 {
-		return r.none, nil
+	if len(id) == 0 {
+		return r.none, nil, nil
 	}
-	return found, rest
+	switch {
+	case len(tail) == 0:
+		return r.payment, id, nil
+	case bytes.Equal(tail, timelineSuffix):
+		return r.timeline, id, nil
+	case bytes.Equal(tail, captureSuffix):
+		return r.capture, id, nil
+	case bytes.Equal(tail, cancelSuffix):
+		return r.cancel, id, nil
+	case bytes.Equal(tail, refundsSuffix):
+		return r.refunds, id, nil
+	}
+	refund, ok = bytes.CutPrefix(tail, refundsSuffix)
+	if !ok || len(refund) < 2 || refund[0] != '/' || bytes.IndexByte(refund[1:], '/') >= 0 {
+		return r.none, nil, nil
+	}
+	return r.refund, id, refund[1:]
 }
 
 // dispatch finds the route, the merchant and its quota, in this order, then
@@ -93,7 +120,7 @@ func (c *call) dispatch() {
 		c.refuse(problem{kind: problemURITooLong, detail: "The address has more than " + strconv.Itoa(s.o.MaxURI) + " bytes."})
 		return
 	}
-	found, id := s.routes.find(c.ctx.URI().PathOriginal())
+	found, id, refund := s.routes.find(c.ctx.URI().PathOriginal())
 	if found == s.routes.none {
 		c.refuse(problem{kind: problemNotFound, detail: "This API has nothing at this address."})
 		return
@@ -114,7 +141,7 @@ func (c *call) dispatch() {
 	if !c.authenticate() || !c.withinQuota() {
 		return
 	}
-	if id != nil && !c.target(id) {
+	if id != nil && !c.target(id) || refund != nil && !c.targetRefund(refund) {
 		return
 	}
 	handler(c)
