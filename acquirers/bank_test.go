@@ -2,7 +2,9 @@ package acquirers
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -291,23 +293,42 @@ func TestSlowLateHook(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	d := builtin(t)
 	good := func() Config { return Config{ID: "test", Endpoints: []string{"a:1", "b:2"}} }
+	listening := func(c *Config) {
+		c.Direction, c.Endpoints, c.Listen, c.Peers = DirectionListen, nil, "a:1", []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")}
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*Config)
+		fields string // of the ConfigError
 		want   string
 	}{
-		{"defaults", func(*Config) {}, ""},
-		{"no id", func(c *Config) { c.ID = "" }, "id is required"},
-		{"no endpoints", func(c *Config) { c.Endpoints = nil }, "endpoint"},
-		{"bad endpoint", func(c *Config) { c.Endpoints[1] = "b" }, "endpoint 1 is not host:port"},
-		{"write longer than response", func(c *Config) { c.WriteTimeout, c.ResponseTimeout = 9*time.Second, 8*time.Second }, "write timeout"},
-		{"share of the whole window", func(c *Config) { c.Window, c.ReversalShare = 10, 10 }, "reversal share"},
-		{"window of one", func(c *Config) { c.Window = 1 }, "window"},
-		{"negative window", func(c *Config) { c.Window = -1 }, "window"},
-		{"too many links", func(c *Config) { c.LinksPerEndpoint = 40 }, "links"},
-		{"echo longer than its interval", func(c *Config) { c.EchoInterval, c.EchoTimeout = time.Second, 2*time.Second }, "echo timeout"},
-		{"reconnect reversed", func(c *Config) { c.ReconnectMin, c.ReconnectMax = time.Minute, time.Second }, "reconnect"},
-		{"a microsecond", func(c *Config) { c.ConnectTimeout = time.Microsecond }, "connect timeout"},
+		{"defaults", func(*Config) {}, "", ""},
+		{"no id", func(c *Config) { c.ID = "" }, "ID", "id is required"},
+		{"both sign on", func(c *Config) { c.SignOn, c.AwaitSignOn = true, true }, "SignOn AwaitSignOn", "either ours or theirs"},
+		{"no endpoints", func(c *Config) { c.Endpoints = nil }, "Endpoints", "endpoint"},
+		{"bad endpoint", func(c *Config) { c.Endpoints[1] = "b" }, "Endpoints", "endpoint 1 is not host:port"},
+		{"unknown direction", func(c *Config) { c.Direction = "both" }, "Direction", `"both"`},
+		{"write longer than response", func(c *Config) { c.WriteTimeout, c.ResponseTimeout = 9*time.Second, 8*time.Second }, "WriteTimeout ResponseTimeout", "write timeout"},
+		{"write longer than reversal", func(c *Config) { c.WriteTimeout, c.ReversalTimeout = 9*time.Second, 9*time.Second }, "WriteTimeout ReversalTimeout", "reversal timeout 9s"},
+		{"share of the whole window", func(c *Config) { c.Window, c.ReversalShare = 10, 10 }, "ReversalShare Window", "reversal share"},
+		{"window of one", func(c *Config) { c.Window = 1 }, "Window", "window"},
+		{"negative window", func(c *Config) { c.Window = -1 }, "Window", "window"},
+		{"too many links", func(c *Config) { c.LinksPerEndpoint = 40 }, "LinksPerEndpoint Endpoints", "links"},
+		{"nothing recorded", func(c *Config) { c.Recorded = -1 }, "Recorded", "recorded"},
+		{"misses without end", func(c *Config) { c.EchoMisses = 101 }, "EchoMisses", "echo misses"},
+		{"echo longer than its interval", func(c *Config) { c.EchoInterval, c.EchoTimeout = time.Second, 2*time.Second }, "EchoTimeout EchoMisses EchoInterval", "2 echo misses of 2s"},
+		{"misses longer than the interval", func(c *Config) { c.EchoInterval, c.EchoTimeout, c.EchoMisses = 3*time.Second, time.Second, 4 },
+			"EchoTimeout EchoMisses EchoInterval", "4 echo misses of 1s each must not take longer than the echo interval 3s"},
+		{"misses as long as the interval", func(c *Config) { c.EchoInterval, c.EchoTimeout, c.EchoMisses = 3*time.Second, time.Second, 3 }, "", ""},
+		{"reconnect reversed", func(c *Config) { c.ReconnectMin, c.ReconnectMax = time.Minute, time.Second }, "ReconnectMin ReconnectMax", "reconnect"},
+		{"a microsecond", func(c *Config) { c.ConnectTimeout = time.Microsecond }, "ConnectTimeout", "connect timeout"},
+		{"two days", func(c *Config) { c.ReversalTimeout = 48 * time.Hour }, "ReversalTimeout", "reversal timeout"},
+		{"inexact peer", func(c *Config) { c.Peers = []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("192.0.2.7"), 24)} }, "Peers", "peer 0"},
+		{"listens", listening, "", ""},
+		{"listens nowhere", func(c *Config) { listening(c); c.Listen = "a" }, "Listen", "host:port"},
+		{"listens to nobody", func(c *Config) { listening(c); c.Peers = nil }, "Peers", "peers"},
+		{"listens to too many", func(c *Config) { listening(c); c.MaxPeers = 65 }, "MaxPeers", "max peers"},
+		{"listens without a certificate", func(c *Config) { listening(c); c.TLS = new(tls.Config) }, "TLS", "certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := good()
@@ -315,6 +336,10 @@ func TestConfigIsChecked(t *testing.T) {
 			_, err := New(cfg, d, Hooks{NextSeq: func() (uint64, error) { return 1, nil }})
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Fatalf("got %v, want %q", err, c.want)
+			}
+			var at *ConfigError
+			if c.want != "" && (!errors.As(err, &at) || strings.Join(at.Fields, " ") != c.fields) {
+				t.Errorf("%v is at the fields %+v, want %s", err, at, c.fields)
 			}
 		})
 	}

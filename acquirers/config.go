@@ -3,11 +3,11 @@ package acquirers
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,7 +47,7 @@ type Config struct {
 	ReversalTimeout time.Duration // for MTI class 4; default: the dialect's, else 40s
 	EchoInterval    time.Duration // silence after which an echo is sent; default: the dialect's, else 30s
 	EchoTimeout     time.Duration // also for sign-on and sign-off; default a third of EchoInterval, at most 10s
-	EchoMisses      int           // unanswered echoes in a row that end the link; default 2
+	EchoMisses      int           // unanswered echoes in a row that end the link; all together within EchoInterval; default 2
 	ReconnectMin    time.Duration // default 500ms
 	ReconnectMax    time.Duration // default 30s
 
@@ -126,45 +126,64 @@ func (c *Config) EnsureDefaults(d *iso.Dialect) {
 	}
 }
 
+// ConfigError is a fault of a Config.
+type ConfigError struct {
+	Fields []string // the Config's fields whose values do not go together, or the one that is out of bounds
+	Text   string   // names the fields in words, with their values
+}
+
+// Error implements error.
+func (e *ConfigError) Error() string { return e.Text }
+
+// faultOf makes a ConfigError of fields, separated by spaces.
+func faultOf(fields, format string, args ...any) error {
+	return &ConfigError{Fields: strings.Fields(fields), Text: fmt.Sprintf(format, args...)}
+}
+
 // Validate checks bounds and relations. REQUIRES: EnsureDefaults was called.
-// The error names the field.
+// Every error is a *ConfigError.
 func (c *Config) Validate() error {
 	for _, t := range []struct {
-		name  string
-		value time.Duration
+		fields, name string // the second field is what the default of the first comes from
+		value        time.Duration
 	}{
-		{"connect timeout", c.ConnectTimeout}, {"write timeout", c.WriteTimeout}, {"response timeout", c.ResponseTimeout},
-		{"reversal timeout", c.ReversalTimeout}, {"echo interval", c.EchoInterval}, {"echo timeout", c.EchoTimeout},
-		{"reconnect min", c.ReconnectMin}, {"reconnect max", c.ReconnectMax},
+		{"ConnectTimeout", "connect timeout", c.ConnectTimeout}, {"WriteTimeout ResponseTimeout", "write timeout", c.WriteTimeout},
+		{"ResponseTimeout", "response timeout", c.ResponseTimeout}, {"ReversalTimeout", "reversal timeout", c.ReversalTimeout},
+		{"EchoInterval", "echo interval", c.EchoInterval}, {"EchoTimeout EchoInterval", "echo timeout", c.EchoTimeout},
+		{"ReconnectMin", "reconnect min", c.ReconnectMin}, {"ReconnectMax ReconnectMin", "reconnect max", c.ReconnectMax},
 	} {
 		if t.value < wheelTick || t.value > maxTimeout {
-			return fmt.Errorf("%s is %v: want %v to %v", t.name, t.value, wheelTick, maxTimeout)
+			return faultOf(t.fields, "%s is %v: want %v to %v", t.name, t.value, wheelTick, maxTimeout)
 		}
 	}
 	switch {
 	case c.ID == "":
-		return errors.New("id is required")
+		return faultOf("ID", "id is required")
 	case c.SignOn && c.AwaitSignOn:
-		return errors.New("sign-on is either ours or theirs")
+		return faultOf("SignOn AwaitSignOn", "sign-on is either ours or theirs")
 	case c.Window < 2 || c.Window > maxWindow:
-		return fmt.Errorf("window is %d: want 2 to %d", c.Window, maxWindow)
+		return faultOf("Window", "window is %d: want 2 to %d", c.Window, maxWindow)
 	case c.ReversalShare < 1 || c.ReversalShare >= c.Window:
-		return fmt.Errorf("reversal share is %d: want at least 1 and less than the window of %d", c.ReversalShare, c.Window)
+		return faultOf("ReversalShare Window", "reversal share is %d: want at least 1 and less than the window of %d", c.ReversalShare, c.Window)
 	case c.Recorded < 1 || c.Recorded > maxRecorded:
-		return fmt.Errorf("recorded frames are %d: want 1 to %d", c.Recorded, maxRecorded)
+		return faultOf("Recorded", "recorded frames are %d: want 1 to %d", c.Recorded, maxRecorded)
 	case c.EchoMisses < 1 || c.EchoMisses > 100:
-		return fmt.Errorf("echo misses is %d: want 1 to 100", c.EchoMisses)
-	case c.WriteTimeout >= c.ResponseTimeout || c.WriteTimeout >= c.ReversalTimeout:
-		return fmt.Errorf("write timeout %v must be shorter than the response timeout %v and the reversal timeout %v",
-			c.WriteTimeout, c.ResponseTimeout, c.ReversalTimeout)
-	case c.EchoTimeout > c.EchoInterval:
-		return fmt.Errorf("echo timeout %v must not be longer than the echo interval %v", c.EchoTimeout, c.EchoInterval)
+		return faultOf("EchoMisses", "echo misses is %d: want 1 to 100", c.EchoMisses)
+	case c.WriteTimeout >= c.ResponseTimeout:
+		return faultOf("WriteTimeout ResponseTimeout", "write timeout %v must be shorter than the response timeout %v", c.WriteTimeout, c.ResponseTimeout)
+	case c.WriteTimeout >= c.ReversalTimeout:
+		return faultOf("WriteTimeout ReversalTimeout", "write timeout %v must be shorter than the reversal timeout %v", c.WriteTimeout, c.ReversalTimeout)
+	case time.Duration(c.EchoMisses)*c.EchoTimeout > c.EchoInterval:
+		// A silent bank is found after one interval and all the misses: within
+		// two intervals.
+		return faultOf("EchoTimeout EchoMisses EchoInterval", "%d echo misses of %v each must not take longer than the echo interval %v",
+			c.EchoMisses, c.EchoTimeout, c.EchoInterval)
 	case c.ReconnectMin > c.ReconnectMax:
-		return fmt.Errorf("reconnect min %v must not be longer than reconnect max %v", c.ReconnectMin, c.ReconnectMax)
+		return faultOf("ReconnectMin ReconnectMax", "reconnect min %v must not be longer than reconnect max %v", c.ReconnectMin, c.ReconnectMax)
 	}
 	for i, p := range c.Peers {
 		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() {
-			return fmt.Errorf("peer %d is not an exact address range", i)
+			return faultOf("Peers", "peer %d is not an exact address range", i)
 		}
 	}
 	switch c.Direction {
@@ -173,20 +192,20 @@ func (c *Config) Validate() error {
 	case DirectionListen:
 		return c.validateListen()
 	}
-	return fmt.Errorf("direction %q is not one of dial, listen", c.Direction)
+	return faultOf("Direction", "direction %q is not one of dial, listen", c.Direction)
 }
 
 func (c *Config) validateDial() error {
 	links := len(c.Endpoints) * c.LinksPerEndpoint
 	switch {
 	case len(c.Endpoints) == 0:
-		return errors.New("at least one endpoint is required")
+		return faultOf("Endpoints", "at least one endpoint is required")
 	case c.LinksPerEndpoint < 1 || links > maxLinks:
-		return fmt.Errorf("%d links per endpoint make %d links: want 1 to %d in all", c.LinksPerEndpoint, links, maxLinks)
+		return faultOf("LinksPerEndpoint Endpoints", "%d links per endpoint make %d links: want 1 to %d in all", c.LinksPerEndpoint, links, maxLinks)
 	}
 	for i, e := range c.Endpoints {
 		if _, _, err := net.SplitHostPort(e); err != nil {
-			return fmt.Errorf("endpoint %d is not host:port", i)
+			return faultOf("Endpoints", "endpoint %d is not host:port", i)
 		}
 	}
 	return nil
@@ -194,15 +213,15 @@ func (c *Config) validateDial() error {
 
 func (c *Config) validateListen() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		return errors.New("listen is not host:port")
+		return faultOf("Listen", "listen is not host:port")
 	}
 	switch t := c.TLS; {
 	case c.MaxPeers < 1 || c.MaxPeers > maxLinks:
-		return fmt.Errorf("max peers is %d: want 1 to %d", c.MaxPeers, maxLinks)
+		return faultOf("MaxPeers", "max peers is %d: want 1 to %d", c.MaxPeers, maxLinks)
 	case len(c.Peers) == 0:
-		return errors.New("peers are required when the bank dials in; all addresses are 0.0.0.0/0 and ::/0")
+		return faultOf("Peers", "peers are required when the bank dials in; all addresses are 0.0.0.0/0 and ::/0")
 	case t != nil && len(t.Certificates) == 0 && t.GetCertificate == nil && t.GetConfigForClient == nil:
-		return errors.New("TLS needs a certificate when the bank dials in")
+		return faultOf("TLS", "TLS needs a certificate when the bank dials in")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -147,10 +148,35 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 	check := link
 	check.EnsureDefaults(d)
 	if err := check.Validate(); err != nil {
-		return none, c.fault(fmt.Sprintf("banks[%d]", i), "%v", err)
+		return none, c.linkFault(i, err)
 	}
 	return payswitch.BankConfig{Link: link, Dialect: d, Live: b.Mode == "live", Currencies: b.Currencies,
 		Acquirer: b.Institution, Forwarder: b.Forwarder}, nil
+}
+
+// linkKeys are the keys of a bank that fill the fields of acquirers.Config.
+var linkKeys = map[string]string{
+	"ID": "id", "Direction": "direction", "Endpoints": "endpoints", "LinksPerEndpoint": "links_per_endpoint", "Listen": "listen",
+	"MaxPeers": "max_peers", "Peers": "peers", "Window": "window", "ReversalShare": "reversal_share", "ConnectTimeout": "timeouts.connect",
+	"WriteTimeout": "timeouts.write", "ResponseTimeout": "timeouts.response", "ReversalTimeout": "timeouts.reversal",
+	"EchoInterval": "echo.interval", "EchoTimeout": "echo.timeout", "EchoMisses": "echo.misses", "ReconnectMin": "reconnect.min",
+	"ReconnectMax": "reconnect.max", "SignOn": "sign_on", "AwaitSignOn": "sign_on", "TLS": "tls",
+}
+
+// linkFault puts a fault of a bank's links at the first of its keys that stands
+// in the file: the others are defaults.
+func (c *Config) linkFault(i int, err error) error {
+	bank := fmt.Sprintf("banks[%d]", i)
+	var at *acquirers.ConfigError
+	if errors.As(err, &at) {
+		for _, field := range at.Fields {
+			key := bank + "." + linkKeys[field]
+			if _, written := c.lines[key]; written {
+				return c.fault(key, "%v", err)
+			}
+		}
+	}
+	return c.fault(bank, "%v", err)
 }
 
 // bankWay checks how the bank is reached, keys that belong to the other

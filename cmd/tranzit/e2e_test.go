@@ -190,7 +190,7 @@ func (r *rig) run(args ...string) {
 	line := append(append([]string{}, r.wrap...), append([]string{os.Args[0]}, args...)...)
 	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), runAsTranzit+"=1")
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, childOfTest()
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}

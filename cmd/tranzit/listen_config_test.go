@@ -75,7 +75,7 @@ func TestListeningMistakes(t *testing.T) {
 			"tranzit.yaml:14: banks[0].endpoints: are dialed: with direction: listen the bank dials us"},
 		{"links, too", "    max_peers: 3", "    links_per_endpoint: 3",
 			"tranzit.yaml:14: banks[0].links_per_endpoint: is of dialed links: with direction: listen it is max_peers"},
-		{"too many places", "max_peers: 3", "max_peers: 65", "tranzit.yaml:8: banks[0]: max peers is 65: want 1 to 64"},
+		{"too many places", "max_peers: 3", "max_peers: 65", "tranzit.yaml:14: banks[0].max_peers: max peers is 65: want 1 to 64"},
 		{"fewer than none", "max_peers: 3", "max_peers: -1", "tranzit.yaml:14: banks[0].max_peers: must not be negative"},
 		{"listen and dial", "direction: listen", "endpoints: ['127.0.0.1:1']", "tranzit.yaml:12: banks[0].listen: needs direction: listen"},
 		{"a third who signs on", "    window: 64", "    sign_on: both",
