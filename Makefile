@@ -7,12 +7,13 @@ SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 30s
 BENCH ?= .
+COUNT ?= 1
 SEEDS ?= 20000
 # vet, staticcheck and the tests look at the same build, so that a clean clone
 # compiles everything once.
 RACE := CGO_ENABLED=1 GOFLAGS="$(shell $(GO) env GOFLAGS) -race -buildvcs=false"
 
-.PHONY: help build test test-fast deps fmt fmt-check vet staticcheck house fuzz race gate lives zoo sim bench clean
+.PHONY: help build test test-fast deps fmt fmt-check vet staticcheck house fuzz race gate lives zoo sim bench microbench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,8 +68,11 @@ zoo: ## every planted bug must be found
 sim: ## SEEDS lives in the simulation (default 20000); SEED=N replays one
 	$(GO) test -timeout 4h ./bench/sim -run TestLives $(if $(SEED),-sim.seed=$(SEED) -v,-sim.seeds=$(SEEDS))
 
-bench: ## the Go benchmarks; BENCH selects by name
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+bench: build ## the goals of the payment path on this machine, under 5 minutes; GOALS passes flags on
+	bin/tranzit bench goals $(GOALS)
+
+microbench: ## the Go benchmarks for benchstat; BENCH selects by name, COUNT repeats
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
 clean: ## remove what the build made
 	rm -rf bin

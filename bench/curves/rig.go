@@ -135,43 +135,74 @@ func (r *Rig) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	api, admin, hosts, books := free[0], free[1], free[2:2+r.plan.Banks], free[2+r.plan.Banks:]
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	r.load.Target, r.load.Admin = "http://"+api, "http://"+admin
-	if r.plan.Kind != Switch {
-		r.load.Admin, r.load.Keys, r.load.SkipMoney = r.load.Target, []string{keyOf(0)}, true
-		echo, err := startProcess(ctx, command{name: "echo", line: []string{self, "bench", "echo", "--listen", hosts[0]},
-			up: func(ctx context.Context) error { return reach(ctx, hosts[0]) }})
-		if err != nil {
-			return err
-		}
-		r.banks = append(r.banks, echo)
-		r.serve = []string{r.plan.Binary, "bench", string(r.plan.Kind), "--listen", api, "--dir", filepath.Join(r.dir, "data"), "--echo", hosts[0]}
-		return r.startSubject(ctx)
+	at := places{api: free[0], admin: free[1], hosts: free[2 : 2+r.plan.Banks], books: free[2+r.plan.Banks:]}
+	r.load.Target, r.load.Admin, r.load.Keys = "http://"+at.api, "http://"+at.api, []string{keyOf(0)}
+	data := filepath.Join(r.dir, "data")
+	switch r.plan.Kind {
+	case Bare:
+		r.load.SkipMoney = true
+		err = r.startBank(ctx, command{name: "echo", line: []string{self, "bench", "echo", "--listen", at.hosts[0]},
+			up: func(ctx context.Context) error { return reach(ctx, at.hosts[0]) }})
+		r.serve = []string{r.plan.Binary, "bench", "bare", "--listen", at.api, "--dir", data, "--echo", at.hosts[0]}
+	case Plain:
+		err = r.startBanks(ctx, self, at)
+		r.serve = []string{r.plan.Binary, "bench", "plain", "--listen", at.api, "--dir", data, "--bank", at.hosts[0], "--dialect", dialects[0], "--key", keyOf(0)}
+	default:
+		err = errors.Join(r.startBanks(ctx, self, at), os.WriteFile(filepath.Join(r.dir, configName), r.configuration(at), 0o600))
+		r.serve = r.configure(at)
 	}
-	for i, host := range hosts {
-		books := "http://" + books[i]
-		bank, err := startProcess(ctx, command{name: "bank", up: func(ctx context.Context) error { return get(ctx, books+"/healthz") },
-			line: []string{self, "bank", "--dialect", dialects[i], "--listen", host, "--books", strings.TrimPrefix(books, "http://"), "--delay", r.plan.Delay.String()}})
-		if err != nil {
-			return err
-		}
-		r.banks = append(r.banks, bank)
-		r.load.Books = append(r.load.Books, books)
-		r.load.Banks = append(r.load.Banks, bankID(i))
-	}
-	config := filepath.Join(r.dir, "tranzit.yaml")
-	if err := os.WriteFile(config, r.configuration(api, admin, hosts), 0o600); err != nil {
+	if err != nil {
 		return err
 	}
+	return r.startSubject(ctx)
+}
+
+// places are the addresses of a rig.
+type places struct {
+	api, admin   string
+	hosts, books []string // of the banks
+}
+
+const configName = "tranzit.yaml"
+
+// configure says how the switch is loaded, and what its command line is.
+func (r *Rig) configure(at places) []string {
+	r.load.Admin, r.load.Keys = "http://"+at.admin, nil
 	for i := range r.plan.Keys {
 		r.load.Keys = append(r.load.Keys, keyOf(i*r.plan.Merchants/r.plan.Keys))
 	}
-	r.serve = []string{r.plan.Binary, "serve", "--config", config}
-	return r.startSubject(ctx)
+	for i := range r.plan.Banks {
+		if r.plan.Banks > 1 {
+			r.load.Banks = append(r.load.Banks, bankID(i))
+		}
+	}
+	return []string{r.plan.Binary, "serve", "--config", filepath.Join(r.dir, configName)}
+}
+
+// startBanks starts simulated banks, each with its own dialect and books.
+func (r *Rig) startBanks(ctx context.Context, self string, at places) error {
+	for i, host := range at.hosts {
+		books := "http://" + at.books[i]
+		r.load.Books = append(r.load.Books, books)
+		err := r.startBank(ctx, command{name: "bank", up: func(ctx context.Context) error { return get(ctx, books+"/healthz") },
+			line: []string{self, "bank", "--dialect", dialects[i], "--listen", host, "--books", at.books[i], "--delay", r.plan.Delay.String()}})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Rig) startBank(ctx context.Context, c command) error {
+	p, err := startProcess(ctx, c)
+	if err == nil {
+		r.banks = append(r.banks, p)
+	}
+	return err
 }
 
 func bankID(i int) string { return "bench" + strconv.Itoa(i+1) }
@@ -179,13 +210,13 @@ func bankID(i int) string { return "bench" + strconv.Itoa(i+1) }
 func keyOf(merchant int) string { return fmt.Sprintf("sk_test_bench_0123456789_%07d", merchant) }
 
 // configuration is the switch's.
-func (r *Rig) configuration(api, admin string, hosts []string) []byte {
+func (r *Rig) configuration(at places) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "listen: %s\nadmin: %s\ndata: %q\nlog: {level: warn}\n", api, admin, filepath.Join(r.dir, "data"))
+	fmt.Fprintf(&b, "listen: %s\nadmin: %s\ndata: %q\nlog: {level: warn}\n", at.api, at.admin, filepath.Join(r.dir, "data"))
 	fmt.Fprintf(&b, "http: {connections: %d}\nlimits: {max_in_flight: %d, merchant_share: 1}\nbanks:\n", inFlightMost, inFlightMost)
 	response := r.plan.Delay + answerExtra
 	var routes []string
-	for i, host := range hosts {
+	for i, host := range at.hosts {
 		fmt.Fprintf(&b, `  - id: %s
     dialect: %s
     endpoints: ["%s"]
@@ -208,7 +239,7 @@ func (r *Rig) configuration(api, admin string, hosts []string) []byte {
 // startSubject starts the subject on the folder it had, if any.
 func (r *Rig) startSubject(ctx context.Context) (err error) {
 	up := func(ctx context.Context) error { return get(ctx, r.load.Admin+"/readyz") }
-	if r.plan.Kind != Switch {
+	if r.plan.Kind == Bare {
 		up = func(ctx context.Context) error { return reach(ctx, strings.TrimPrefix(r.load.Target, "http://")) }
 	}
 	r.subject, err = startProcess(ctx, command{name: string(r.plan.Kind), up: up, line: append(append([]string(nil), r.plan.Wrap...), r.serve...)})

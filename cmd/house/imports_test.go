@@ -22,7 +22,7 @@ var guests = []struct {
 	files  int      // at most so many files that are not tests; 0: no limit
 	file   string   // one more file where it may be imported
 }{
-	{module: "github.com/moov-io/iso8583", rooms: []string{"iso"}, file: "acquirers/transport.go"},
+	{module: "github.com/moov-io/iso8583", rooms: []string{"iso", "bench/goals"}, file: "acquirers/transport.go"},
 	{module: "github.com/moov-io/iso8583-connection", rooms: []string{"acquirers"}, files: 1},
 	{module: "github.com/cockroachdb/pebble", rooms: []string{"storage"}, files: 2},
 	{module: "github.com/jackc/pgx", rooms: []string{"storage"}, files: 1},

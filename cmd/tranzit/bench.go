@@ -84,7 +84,7 @@ whatever the switch does, and latency counts from the moment they were due.
 	flags.BoolVar(&f.bare, "bare", false, "load the bare path instead of the switch: the floor that its cost is divided by")
 	flags.BoolVar(&f.plain, "plain", false, "load the plain stack instead of the switch: stock libraries as they come")
 	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand())
-	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand())
+	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand())
 	return c
 }
 

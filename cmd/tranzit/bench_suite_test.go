@@ -120,3 +120,32 @@ func TestPointOf(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchGoals runs one part with the real processes: three subjects in turns. The
+// missed goals of a busy machine are no error.
+func TestBenchGoals(t *testing.T) {
+	text, err := tranzit(t, "bench", "goals", "--only", "floor", "--rounds", "1", "--seconds", "1", "--data", t.TempDir(), "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g report.Goals
+	if err := json.Unmarshal(text, &g); err != nil {
+		t.Fatal(err)
+	}
+	measured := 0
+	for _, l := range g.Lines {
+		if l.Value == nil {
+			continue
+		}
+		measured++
+		if *l.Value <= 0 || l.Invalid || l.State == report.StateNotMeasured {
+			t.Errorf("%+v", l)
+		}
+	}
+	if measured != 5 || len(g.Lines) < 15 {
+		t.Errorf("%d of %d measured\n%s", measured, len(g.Lines), text)
+	}
+	if _, err := tranzit(t, "bench", "goals", "--only", "weather"); err == nil || !strings.Contains(err.Error(), "weather") {
+		t.Error(err)
+	}
+}
