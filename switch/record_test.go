@@ -42,10 +42,40 @@ func drawIntent(t *rapid.T) *intent {
 	return in
 }
 
+func drawOperation(t *rapid.T, r *record) {
+	text := func(label string) string { return rapid.StringN(0, 20, 40).Draw(t, label) }
+	if r.kind != recordOperation {
+		r.op = rapid.Uint32Range(1, 1e6).Draw(t, "op")
+	}
+	switch r.kind {
+	case recordOperation:
+		at := drawTime(t, "sent")
+		r.begun = &begun{id: ID{3, 4}, kind: OperationKind(rapid.ByteRange(1, 4).Draw(t, "operation")), method: Method(rapid.ByteRange(1, 6).Draw(t, "method")),
+			request: rapid.Bool().Draw(t, "request"), hold: rapid.Bool().Draw(t, "hold"), final: rapid.Bool().Draw(t, "final"),
+			amount: rapid.Int64Range(0, 999999999999).Draw(t, "amount"), stays: rapid.Int64Range(0, 999999999999).Draw(t, "stays"),
+			reason: text("reason"), fingerprint: Fingerprint{5}, stan: 7, rrn: text("rrn"), sentAt: at,
+			localAt: at.In(time.FixedZone("", rapid.IntRange(-12, 14).Draw(t, "zone")*3600))}
+	case recordOperationAnswered, recordOperationLate:
+		r.verdict, r.attempt = iso.ReversalVerdict(rapid.ByteRange(0, 2).Draw(t, "verdict")), rapid.Uint32().Draw(t, "attempt")
+		r.responseCode, r.approvalCode = text("rc"), text("approval")
+		r.decline = Decline{Source: "bank", Code: text("code"), Message: text("message"), Retry: text("retry"), ResponseCode: r.responseCode}
+		r.nextAt, r.message = drawTime(t, "next"), rapid.SliceOfN(rapid.Byte(), 1, 80).Draw(t, "message")
+	case recordOperationNotSent, recordOperationDesk:
+		r.reason = text("reason")
+	case recordOperationUnknown:
+		r.reason, r.responseCode, r.reversalSTAN, r.reversalSentAt = text("reason"), text("rc"), 123, drawTime(t, "reversal")
+		r.reversalReason, r.nextAt = iso.ReasonTimeout, drawTime(t, "next")
+	case recordOperationSent:
+		r.attempt, r.nextAt = rapid.Uint32().Draw(t, "attempt"), drawTime(t, "next")
+	case recordOperationClosed, recordOperationRetried:
+		r.reason, r.operator, r.settledOperation, r.nextAt = text("reason"), text("operator"), OperationDeclined, drawTime(t, "next")
+	}
+}
+
 func TestRecordRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := func(label string) string { return rapid.StringN(0, 20, 40).Draw(t, label) }
-		r := record{kind: recordKind(rapid.ByteRange(1, 11).Draw(t, "kind")), at: drawTime(t, "at")}
+		r := record{kind: recordKind(rapid.ByteRange(1, byte(lastRecordKind)).Draw(t, "kind")), at: drawTime(t, "at")}
 		switch r.kind {
 		case recordIntent:
 			r.intent = drawIntent(t)
@@ -68,11 +98,19 @@ func TestRecordRoundTrip(t *testing.T) {
 		case recordReversalAnswered:
 			r.attempt, r.verdict, r.responseCode = 3, iso.ReversalDone, text("rc")
 			r.nextAt = drawTime(t, "next")
+		default:
+			drawOperation(t, &r)
 		}
 		body := r.encode(nil)
 		got, err := decodeRecord(body)
 		if err != nil {
 			t.Fatalf("%s: %v", r.kind, err)
+		}
+		if r.begun != nil {
+			if !got.begun.localAt.Equal(r.begun.localAt) || got.begun.localAt.Format("150405") != r.begun.localAt.Format("150405") {
+				t.Fatalf("local time %s, want %s", got.begun.localAt, r.begun.localAt)
+			}
+			got.begun.localAt = r.begun.localAt
 		}
 		if r.intent != nil {
 			if !got.intent.localAt.Equal(r.intent.localAt) || got.intent.localAt.Format("150405") != r.intent.localAt.Format("150405") {
@@ -99,6 +137,8 @@ func FuzzDecodeRecord(f *testing.F) {
 	f.Add((&record{kind: recordIntent, at: at, intent: &intent{merchant: "m", currency: currency, metadata: []Pair{{"k", "v"}}}}).encode(nil))
 	f.Add((&record{kind: recordAnswered, at: at, approved: true, responseCode: "00"}).encode(nil))
 	f.Add((&record{kind: recordUnknown, at: at, reason: "no_answer"}).encode(nil))
+	f.Add((&record{kind: recordOperation, at: at, begun: &begun{kind: KindRefund, method: MethodRefund, amount: 5}}).encode(nil))
+	f.Add((&record{kind: recordOperationAnswered, at: at, op: 1, verdict: iso.ReversalDone, responseCode: "00"}).encode(nil))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, err := decodeRecord(body)
 		if err != nil {

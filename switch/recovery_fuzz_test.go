@@ -32,6 +32,10 @@ func FuzzRecovery(f *testing.F) {
 	f.Add(pack(2, intent, record{kind: recordUnknown, reason: "no_answer", nextAt: at}))
 	f.Add(pack(3, intent, record{kind: recordAnswered, approved: true}))
 	f.Add(pack(7, record{kind: recordDesk}))
+	refund := &begun{id: ID{9}, kind: KindRefund, method: MethodRefund, amount: 1, request: true}
+	f.Add(pack(8, intent, record{kind: recordAnswered, approved: true}, record{kind: recordOperation, begun: refund}))
+	f.Add(pack(24, intent, record{kind: recordAnswered, approved: true}, record{kind: recordOperation, begun: refund},
+		record{kind: recordOperationUnknown, op: 1, reason: "no_answer"}))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		if len(input) == 0 {
 			return
@@ -53,6 +57,12 @@ func FuzzRecovery(f *testing.F) {
 		for bit, space := range []storage.Space{spaceOpen, spaceReversal, spaceDesk} {
 			if input[0]>>bit&1 == 1 {
 				c.Set(space, id[:], []byte("alfa"))
+			}
+		}
+		ref := (&history{Payment: Payment{ID: id}}).operationRef(1)
+		for bit, space := range []storage.Space{spaceOperation, spaceOperationDesk} {
+			if input[0]>>(bit+3)&1 == 1 {
+				c.Set(space, []byte{9, 15: 0}, ref[:len(ref)-int(input[0]>>7)])
 			}
 		}
 		if _, err := store.Do(&c); err != nil {
