@@ -61,8 +61,8 @@ func (p *Phase) due() float64 {
 	return p.Rate * s
 }
 
-// validate names what makes no sense. REQUIRES: Duration is known.
-func (p *Phase) validate() error {
+// Validate names what makes no sense. REQUIRES: Duration is known.
+func (p *Phase) Validate() error {
 	rate := func(name string, v float64) error {
 		if !(v >= 0 && v <= maxRate) {
 			return fmt.Errorf("%s: must be 0..%d requests per second", name, maxRate)

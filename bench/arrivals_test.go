@@ -90,7 +90,7 @@ func TestScheduleOfAnyPhases(t *testing.T) {
 				Rate: rapid.Float64Range(1, 3000).Draw(t, "rate"), To: rapid.Float64Range(0, 3000).Draw(t, "to"),
 				Size: rapid.IntRange(1, 500).Draw(t, "size"), Period: time.Duration(rapid.Int64Range(1e6, 1e9).Draw(t, "period")),
 				Duration: time.Duration(rapid.Int64Range(1e6, 2e9).Draw(t, "duration"))}
-			if p.validate() != nil {
+			if p.Validate() != nil {
 				t.Skip()
 			}
 			phases = append(phases, p)

@@ -212,7 +212,7 @@ func (o *Options) Validate() error {
 	check(len(o.Arrivals) <= maxPhases, "arrivals: at most %d phases", maxPhases)
 	sum := time.Duration(0)
 	for i := range o.Arrivals {
-		if err := o.Arrivals[i].validate(); err != nil {
+		if err := o.Arrivals[i].Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("arrivals: phase %d: %w", i+1, err))
 		}
 		sum += o.Arrivals[i].Duration

@@ -108,7 +108,20 @@ func (p *progress) second(s Second) {
 func (p *progress) happened(h Happened) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	text := fmt.Sprintf("%.1fs %s", h.At+p.o.Warmup.Seconds(), h.Name)
+	h.At += p.o.Warmup.Seconds()
+	text := h.text()
+	if !p.o.Live {
+		p.print("      event %s\n", text)
+		return
+	}
+	if p.events = append(p.events, text); len(p.events) > shownEvents {
+		p.events = p.events[1:]
+	}
+	p.draw()
+}
+
+func (h *Happened) text() string {
+	text := fmt.Sprintf("at %.1fs %s", h.At, h.Name)
 	if h.Took >= 0.05 {
 		text += fmt.Sprintf(", took %.2fs", h.Took)
 	}
@@ -116,14 +129,7 @@ func (p *progress) happened(h Happened) {
 		first, _, _ := strings.Cut(h.Error, "\n")
 		text += ", failed: " + first
 	}
-	if !p.o.Live {
-		p.print("      event at %s\n", text)
-		return
-	}
-	if p.events = append(p.events, text); len(p.events) > shownEvents {
-		p.events = p.events[1:]
-	}
-	p.draw()
+	return text
 }
 
 // end shows that the load is over and the books are being compared.

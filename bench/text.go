@@ -51,7 +51,7 @@ func (r *Result) WriteText(w io.Writer) error {
 		}
 	}
 	for _, h := range r.Events {
-		p("Event        at %.1fs %s, took %.2fs %s", h.At, h.Name, h.Took, h.Error)
+		p("Event        %s", h.text())
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Processes)) {
 		u := r.Processes[name]

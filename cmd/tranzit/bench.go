@@ -23,6 +23,7 @@ type benchFlags struct {
 	keep    bool
 	bare    bool
 	plain   bool
+	scenarioFlags
 }
 
 func benchCommand() *cobra.Command {
@@ -39,6 +40,13 @@ against the journal afterwards: a figure counts only if the money agrees.
 Without --rate the loop is closed: every connection sends its next payment when
 the last one is answered. With --rate it is open: payments are due at that rate
 whatever the switch does, and latency counts from the moment they were due.
+--arrivals gives the open loop phases, bursts and ramps:
+
+` + arrivalsHelp + `
+
+--scenario runs a whole story: who pays, with which cards, at which banks, and
+what goes wrong meanwhile; tranzit bench scenarios lists those that come with the
+program. --kill kills the switch in full traffic.
 
 --target loads a switch that runs already.`,
 		Args: args(cobra.NoArgs),
@@ -48,7 +56,7 @@ whatever the switch does, and latency counts from the moment they were due.
 				return err
 			}
 			defer cleanup()
-			o.Progress = cmd.ErrOrStderr()
+			o.Progress, o.Live = cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr())
 			result, err := bench.Run(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -83,6 +91,8 @@ whatever the switch does, and latency counts from the moment they were due.
 	flags.BoolVar(&f.keep, "keep", false, "keep the data directory")
 	flags.BoolVar(&f.bare, "bare", false, "load the bare path instead of the switch: the floor that its cost is divided by")
 	flags.BoolVar(&f.plain, "plain", false, "load the plain stack instead of the switch: stock libraries as they come")
+	f.scenarioFlags.add(run, &o)
+	c.AddCommand(benchScenariosCommand())
 	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand())
 	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand())
 	return c
@@ -138,6 +148,9 @@ const benchKey = "sk_test_bench_0123456789abcdef"
 func prepareBench(o *bench.Options, f benchFlags) (cleanup func(), err error) {
 	if f.bare && f.plain {
 		return nil, usageError{errors.New("--bare and --plain exclude each other")}
+	}
+	if f.scenario != "" {
+		return prepareScenario(o, f)
 	}
 	if o.Target != "" {
 		return func() {}, nil
