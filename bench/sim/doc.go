@@ -9,6 +9,7 @@
 //
 //	go test ./bench/sim -run TestLives -sim.seeds=20000     so many seeds
 //	go test ./bench/sim -run TestLives -sim.seed=17         one seed, with its trace
+//	go test ./bench/sim -run TestLives -sim.seed=17 -sim.shrink   the smallest plan that fails as it does
 //	go test ./bench/sim -run TestCrashPoints -sim.full      every single crash point
 //	go test ./bench/sim -run TestReplay -cpu 1              the same seed twice
 //

@@ -22,7 +22,7 @@ var checks = []struct {
 	{3, "approved is for ever", (*evidence).approvedForEver, ""},
 	{4, "agreement", (*evidence).agreement, ""},
 	{5, "conservation", (*evidence).conservation, ""},
-	{6, "one charge per key", (*evidence).oneCharge, "and readJournal: one payment for an order"},
+	{6, "one charge per key", (*evidence).oneCharge, "and readJournal: one payment for an order; atMostOnce: one request for an RRN"},
 	{7, "same key, same answer", (*evidence).sameAnswer, ""},
 	{8, "no answer from unsynced data", nil, "as 2: every answer, also a replayed one, is looked up after the crash; storage TestPowerCut"},
 	{9, "no cross-talk", (*evidence).noCrossTalk, ""},
@@ -31,15 +31,15 @@ var checks = []struct {
 	{12, "late approval ends reversed", (*evidence).lateApproval, ""},
 	{13, "recovery idempotent", nil, "world.tryTwice, and the crashes in recovery of every run"},
 	{14, "trace numbers unique", (*evidence).traceNumbers, ""},
-	{15, "corruption is loud", nil, "result.spoil, after the bubble; storage tests for every byte"},
+	{15, "corruption is loud", nil, "result.spoil, after the bubble; storage TestCorruption"},
 	{16, "audit chain", nil, "evidence.readJournal verifies the chain of every life"},
-	{17, "no secrets at rest or in logs", (*evidence).noSecrets, "switch TestNoSecretsInRecords, frontend tests for logs"},
-	{18, "frame safety", nil, "tap.decode: only whole frames leave; iso FuzzDecode and acquirers TestFrames for what comes in"},
+	{17, "no secrets at rest or in logs", (*evidence).noSecrets, "switch TestNoSecretsAtRest, iso TestCardDataIsMaskedEverywhere, cmd/tranzit TestKillUnderLoad for files and logs"},
+	{18, "frame safety", nil, "tap.decode: only whole frames leave; iso FuzzDecode, FuzzNextFrame and acquirers TestOversizeLengthAllocatesNothing for what comes in"},
 	{19, "everything ends", (*evidence).everythingEnds, "and world.settle"},
 	{20, "every request is answered", (*evidence).answeredInTime, "and world.lastRound"},
 	{21, "the line comes back", nil, "world.settle"},
 	{22, "nothing is left", nil, "the end of the bubble: a goroutine that stays is a panic"},
-	{23, "overload", nil, "bench, real time: not of this tier"},
+	{23, "overload", nil, "real time: cmd/tranzit TestSlowBank; bench for saturation"},
 	{24, "not vacuous", nil, "requireStates"},
 }
 
@@ -150,7 +150,24 @@ func (e *evidence) conservation() {
 	}
 }
 
+// atMostOnce: a request leaves once for its reference number; only advices and
+// reversals are repeated.
+func (e *evidence) atMostOnce() {
+	left := map[string]int{}
+	for i := range e.frames {
+		f := &e.frames[i]
+		if c := f.mti.Class(); c != 1 && c != 2 || f.mti.Function() != 0 {
+			continue
+		}
+		at := place(f.bank, f.field[37])
+		if left[at]++; left[at] == 2 {
+			e.broken(6, "the request with RRN %s left for bank %d again, as %s", f.field[37], f.bank, f.mti)
+		}
+	}
+}
+
 func (e *evidence) oneCharge() {
+	e.atMostOnce()
 	for _, p := range e.payments {
 		for _, at := range p.places[:max(1, len(p.places))-1] {
 			if e.requests[at] != nil || e.entries[at] != nil {

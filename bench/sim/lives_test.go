@@ -23,6 +23,7 @@ var (
 	flagSeeds = flag.Int("sim.seeds", 0, "lives that TestLives lives; default by the build")
 	flagSeed  = flag.Uint64("sim.seed", 0, "replay this one seed and print its trace")
 	flagFirst = flag.Uint64("sim.first", 1, "the first seed of TestLives")
+	flagLess  = flag.Bool("sim.shrink", false, "with -sim.seed: find the smallest plan that breaks the same invariant")
 	flagFull  = flag.Bool("sim.full", false, "TestCrashPoints takes every point")
 )
 
@@ -162,11 +163,16 @@ func listed(bad []violation) string {
 func TestLives(t *testing.T) {
 	if *flagSeed != 0 {
 		p := draw(*flagSeed)
-		t.Logf("seed %d: %s; http=%v blank=%v banks=%d links=%d late by %v", p.seed, p.faults, p.http, p.blank, p.banks, p.links, p.lateBy)
-		r := run(t, p, true)
+		t.Logf("%s", p)
+		r := run(t, p, !*flagLess)
 		t.Logf("\n%s", tally(r.seen))
 		if len(r.bad) > 0 {
 			t.Errorf("%s", listed(r.bad))
+		}
+		if len(r.bad) > 0 && *flagLess {
+			number := r.bad[0].number
+			least := shrink(p, func(q *plan) bool { return breaks(t, q, number) })
+			t.Logf("the smallest plan that breaks invariant %d:\n%s", number, least)
 		}
 		return
 	}

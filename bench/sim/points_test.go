@@ -1,7 +1,12 @@
 package sim
 
 import (
+	"bytes"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -152,10 +157,36 @@ func TestPartsNameTheirKeepers(t *testing.T) {
 	if len(checks) != 24 {
 		t.Errorf("%d invariants", len(checks))
 	}
+	for _, c := range checks {
+		for _, name := range testName.FindAllString(c.held, -1) {
+			if !declared(t, "func "+name+"(") {
+				t.Errorf("invariant %d is said to be held by %s, and there is no such test", c.number, name)
+			}
+		}
+	}
 	var once sync.Map
 	for _, state := range required {
 		if _, twice := once.LoadOrStore(state, true); twice {
 			t.Errorf("state %s is required twice", state)
 		}
 	}
+}
+
+var testName = regexp.MustCompile(`\b(Test|Fuzz)[A-Z]\w+`)
+
+// declared reports whether a test file of the project holds this text.
+func declared(t *testing.T, text string) (found bool) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || found || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		found = bytes.Contains(content, []byte(text))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
