@@ -56,20 +56,7 @@ program. --kill kills the switch in full traffic.
 				return err
 			}
 			defer cleanup()
-			o.Progress, o.Live = cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr())
-			result, err := bench.Run(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			if f.json {
-				err = printJSON(cmd.OutOrStdout(), result)
-			} else {
-				err = result.WriteText(cmd.OutOrStdout())
-			}
-			if err == nil && !result.Valid {
-				err = fmt.Errorf("the run does not count; see above")
-			}
-			return err
+			return runBench(cmd, o, f.json)
 		},
 	}
 	flags := run.Flags()
@@ -96,6 +83,25 @@ program. --kill kills the switch in full traffic.
 	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand())
 	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand())
 	return c
+}
+
+// runBench runs one load and prints what was measured. A run that does not count is
+// an error.
+func runBench(cmd *cobra.Command, o bench.Options, asJSON bool) error {
+	o.Progress, o.Live = cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr())
+	result, err := bench.Run(cmd.Context(), o)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = printJSON(cmd.OutOrStdout(), result)
+	} else {
+		err = result.WriteText(cmd.OutOrStdout())
+	}
+	if err == nil && !result.Valid {
+		err = fmt.Errorf("the run does not count; see above")
+	}
+	return err
 }
 
 // bareCommand is the process that `bench run --bare` loads.

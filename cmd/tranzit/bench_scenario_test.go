@@ -73,3 +73,42 @@ func TestScenarios(t *testing.T) {
 		})
 	}
 }
+
+// TestKillsUnderBenchLoad: the switch is killed in full traffic and started on its
+// journal; the merchants repeat what got no answer, learn of every payment, and the
+// books agree.
+func TestKillsUnderBenchLoad(t *testing.T) {
+	s, err := scenarios.Parse("kills.yaml", []byte(`
+retry: true
+merchants: [{count: 4}]
+banks:
+  - {id: alfa, dialect: ascii87, think: 5ms, jitter: 5ms}
+  - {id: vega, think: 5ms, jitter: 5ms}
+mix: {purchase: 7, authorization: 2, duplicate: 1}
+cards: [{card: approve, share: 9}, {card: decline_51, share: 1}]
+phases: [{arrivals: poisson, rate: 200, duration: 4s}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const kills = 4
+	r := scenarioRun(t, s, func(o *bench.Options) { o.Kills = kills })
+	if len(r.Events) != kills {
+		t.Fatalf("%d of %d kills took place: %+v", len(r.Events), kills, r.Events)
+	}
+	for _, h := range r.Events {
+		if h.Error != "" || !h.Kill || h.Took == 0 {
+			t.Errorf("%+v", h)
+		}
+	}
+	if r.Losses["connection_lost"] == 0 || r.Retries == 0 {
+		t.Errorf("losses %v, %d repeats: the kills hit nothing", r.Losses, r.Retries)
+	}
+	if m := r.Money.Merchants; m.Approved == 0 || m.Open > m.Approved/10 {
+		t.Errorf("merchants %+v: most lost payments must have been learnt of", m)
+	}
+	if p := r.Processes["switch"]; p.CPU <= 0 {
+		t.Errorf("the use of the killed processes is lost: %+v", r.Processes)
+	}
+	t.Logf("%d payments, %d repeats, losses %v, merchants %+v, p99 %.0f us, events %+v", r.Payments, r.Retries, r.Losses, r.Money.Merchants, r.Latency.P99, r.Events)
+}
