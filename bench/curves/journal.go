@@ -34,7 +34,7 @@ type growth struct {
 }
 
 // GrowJournal fills one journal to each of the points, which rise, and measures it
-// there.
+// there. X of a point is what the journal really held, which may be a little more.
 func GrowJournal(ctx context.Context, s *Settings, points []float64, add func(report.CurvePoint)) (err error) {
 	s.EnsureDefaults()
 	g := &growth{Settings: s}
@@ -46,11 +46,12 @@ func GrowJournal(ctx context.Context, s *Settings, points []float64, add func(re
 		if err := g.fill(ctx, x); err != nil {
 			return err
 		}
+		held := g.held
 		p, err := g.point(ctx)
 		if err != nil {
 			return err
 		}
-		p.X = x
+		p.X = held
 		add(p)
 	}
 	return nil
@@ -58,7 +59,7 @@ func GrowJournal(ctx context.Context, s *Settings, points []float64, add func(re
 
 // fill drives payments through the switch until the journal holds x of them.
 func (g *growth) fill(ctx context.Context, x float64) error {
-	guess := 10_000.0
+	guess := x // the first slice is at most a second and tells the rate
 	for g.held < x {
 		o := g.closed()
 		o.Warmup = 10 * time.Millisecond

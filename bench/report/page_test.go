@@ -30,10 +30,22 @@ func runOf(t *testing.T, valid bool) *bench.Result {
 		Processes: map[string]bench.Process{"switch": {CPUPerPayment: 101.5}, evil: {CPUPerPayment: 3}},
 		Timeline:  []bench.Second{{Second: 1, Answered: 12000, P50: 2000, P99: 4000, Max: 9000}, {Second: 2, Answered: 12600, Bad: 3, P50: 2000, P99: 4000, Max: 9000}},
 		Money:     &bench.MoneyCheck{OK: valid, Merchants: bench.MerchantView{Approved: 2000, ApprovedAmount: 777}, Bank: &bench.BankView{Net: 778}}}
+	r.Scenario, r.Phases = evil, []bench.Part{{Name: "burst " + evil, From: 1, To: 2, Due: 4711}}
+	r.Events = []bench.Happened{{At: 1.25, Name: "kill", Kill: true, Took: 0.314}, {At: 2, Name: "slow", Error: "no bank " + evil}}
 	if !valid {
 		r.Money.Findings = []string{"the bank holds 778, the journal says 777 " + evil}
 	}
 	return r
+}
+
+// rates are open loops that make a saturation curve.
+func rates(t *testing.T) (runs []*bench.Result) {
+	for _, rate := range []float64{3000, 1000, 2000} {
+		r := runOf(t, true)
+		r.Offered, r.Achieved = rate, rate*0.99
+		runs = append(runs, r)
+	}
+	return runs
 }
 
 func fileOf(t *testing.T, name string, v any) File {
@@ -61,7 +73,7 @@ func everyKind(t *testing.T) []File {
 		t.Fatal(err)
 	}
 	return []File{
-		fileOf(t, evil+".json", runOf(t, false)), fileOf(t, "list.json", []*bench.Result{runOf(t, true), runOf(t, true)}),
+		fileOf(t, evil+".json", runOf(t, false)), fileOf(t, "rates.json", rates(t)), fileOf(t, "list.json", []*bench.Result{runOf(t, true), runOf(t, true)}),
 		fileOf(t, "curve.json", Curve{Kind: KindCurve, Title: "Links " + evil, X: "links", XLog: true, Machine: m, Notes: []string{evil},
 			Figures: []Figure{{Key: "tps", Title: "payments/s"}, {Key: "p50", Title: "p50", Plot: "Latency", Format: FormatOfMicros}, {Key: "p99", Title: "p99", Plot: "Latency", Format: FormatOfMicros}},
 			Points:  []CurvePoint{{X: 1, Values: map[string]float64{"tps": 9876, "p50": 10, "p99": 30}, Valid: true}, {X: 64, Note: "the limit of open files is 20000"}}}),
@@ -77,7 +89,7 @@ func TestPage(t *testing.T) {
 	}
 	page := out.String()
 	for _, want := range []string{"THE BOOKS DO NOT AGREE", "the books agree", "the bank holds 778", "101", "12.3k", "met", "not measured", "it is not there",
-		"no difference seen", "limit of open files", "report maker", "210 µs", "1 of 2 goals met", "1 of 2 points count", "Latency by percentile", "prefers-color-scheme: dark"} {
+		"no difference seen", "limit of open files", "report maker", "210 µs", "Saturation: latency", "4711", "314 ms", "burst", "no bank", "Scenario", "1 of 2 goals met", "1 of 2 points count", "Latency by percentile", "prefers-color-scheme: dark"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not hold %q", want)
 		}

@@ -36,14 +36,58 @@ func runSection(name string, r *bench.Result) *section {
 	s.Tables = append(s.Tables, latencyTable(r), moneyTable(r))
 	s.pairs("Settings", settings(r))
 	s.pairs("Answers", answers(r))
+	for _, parts := range []struct {
+		title string
+		list  []bench.Part
+	}{{"Phases", r.Phases}, {"Banks", r.Banks}, {"Kinds of requests", r.Kinds}} {
+		if len(parts.list) > 0 {
+			s.Tables = append(s.Tables, partsTable(parts.title, parts.list))
+		}
+	}
+	if len(r.Events) > 0 {
+		s.Tables = append(s.Tables, eventsTable(r.Events))
+	}
 	return s
+}
+
+func partsTable(title string, parts []bench.Part) table {
+	t := table{Title: title, Head: []string{"", "due", "paid", "refused", "lost", "p50", "p99", "p99 of payments"}}
+	for _, p := range parts {
+		name := p.Name
+		if p.To > p.From {
+			name += fmt.Sprintf(" (%.3g s to %.3g s)", p.From, p.To)
+		}
+		n := func(v uint64) string { return strconv.FormatUint(v, 10) }
+		t.Rows = append(t.Rows, row{Cells: []string{name, n(p.Due), n(p.Payments), n(p.Refused), n(p.Lost), FormatMicros(p.Latency.P50),
+			FormatMicros(p.Latency.P99), FormatMicros(p.Good.P99)}})
+	}
+	return t
+}
+
+func eventsTable(events []bench.Happened) table {
+	t := table{Title: "Events", Head: []string{"second", "what", "took", "result"}}
+	for _, e := range events {
+		took, result, mark := "-", "done", "good"
+		if e.Kill {
+			took = FormatMicros(e.Took * 1e6)
+		}
+		if e.Error != "" {
+			result, mark = e.Error, "bad"
+		}
+		t.Rows = append(t.Rows, row{Cells: []string{fmt.Sprintf("%.2f", e.At), e.Name, took, result}, Mark: mark})
+	}
+	return t
 }
 
 func loopWords(r *bench.Result) string {
 	if r.Mode == "closed" {
 		return "Closed loop: every connection sends its next payment when the last is answered"
 	}
-	return "Open loop (" + r.Mode + "): latency counts from the moment a payment was due"
+	scenario := ""
+	if r.Scenario != "" {
+		scenario = "Scenario " + r.Scenario + ": "
+	}
+	return scenario + "open loop (" + strings.TrimSpace(r.Mode+" "+r.Arrivals) + "): latency counts from the moment a payment was due"
 }
 
 func runCards(r *bench.Result) []card {
@@ -221,6 +265,7 @@ func overview(all []document) *section {
 		}
 		rate.Series = append(rate.Series, line)
 	}
+	saturation(s, runs)
 	if len(runs) <= palette {
 		named := slices.Clone(runs)
 		for i := range named {
@@ -232,6 +277,32 @@ func overview(all []document) *section {
 	}
 	s.Tables = append(s.Tables, t)
 	return s
+}
+
+// leastRates make a saturation curve.
+const leastRates = 3
+
+// saturation draws what open loops at several rates were answered, when there are
+// enough of them. Runs that do not count are left out.
+func saturation(s *section, runs []document) {
+	var achieved, due, p50, p99 []Point
+	for _, d := range runs {
+		r := d.run
+		if r.Mode == "closed" || !r.Valid || slices.ContainsFunc(due, func(p Point) bool { return p.X == r.Offered }) {
+			continue
+		}
+		due = append(due, Point{X: r.Offered, Y: r.Offered})
+		achieved = append(achieved, Point{X: r.Offered, Y: r.Achieved})
+		p50, p99 = append(p50, Point{X: r.Offered, Y: r.Latency.P50}), append(p99, Point{X: r.Offered, Y: r.Latency.P99})
+	}
+	if len(due) < leastRates {
+		return
+	}
+	offered := Axis{Label: "offered per second", FromZero: true}
+	s.plot(&Plot{Title: "Saturation: answered against offered", X: offered, Y: Axis{Label: "payments/s", FromZero: true},
+		Series: []Series{{Name: "answered", Points: byX(achieved)}, {Name: "as offered", Points: byX(due), Faint: true}}})
+	s.plot(&Plot{Title: "Saturation: latency against offered", X: offered, Y: Axis{Label: "latency", Log: true, Format: FormatMicros},
+		Series: []Series{{Name: "p50", Points: byX(p50)}, {Name: "p99", Points: byX(p99)}}})
 }
 
 // shorten makes a name fit beside a picture.
