@@ -72,7 +72,7 @@ func (h *history) planCapture(b *begun, r *OperationRequest, t *situation) *Refu
 	case !allowed(recordOperation, h.Status):
 		return h.wrongStatus("captured")
 	case t.undoing:
-		return inTheWay("A cancel")
+		return inTheWay("A cancel or the release")
 	case t.refunds > 0:
 		return inTheWay("A refund")
 	case !h.ManualCapture:
@@ -111,7 +111,7 @@ func (h *history) planRefund(b *begun, r *OperationRequest, t *situation) *Refus
 	case t.captures > 0:
 		return inTheWay("A capture")
 	case t.undoing:
-		return inTheWay("A cancel")
+		return inTheWay("A cancel or the release")
 	case t.captured == 0:
 		return wrongState("Nothing of this payment is captured: cancel it.")
 	case !t.terms.refund:
@@ -136,7 +136,7 @@ func (h *history) planCancel(b *begun, r *OperationRequest, t *situation) *Refus
 	case !allowed(recordOperation, h.Status):
 		return h.wrongStatus("canceled")
 	case t.undoing:
-		return inTheWay("Another cancel")
+		return inTheWay("A cancel or the release")
 	case t.captures > 0:
 		return inTheWay("A capture")
 	case t.captured == 0:

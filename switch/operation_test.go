@@ -17,106 +17,68 @@ var allTerms = terms{capture: true, void: true, parts: true, refund: true, refun
 
 var morning = time.Date(2026, 6, 12, 8, 0, 0, 0, time.UTC)
 
-// paymentAs is a payment of 1000 in a state, and the moment after.
-func paymentAs(t *testing.T, name string) *history {
-	t.Helper()
-	h := &history{}
-	write := func(r record) {
-		t.Helper()
-		r.at = morning
-		if err := h.apply(ID{1}, h.Version+1, &r); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-	}
-	operation := func(b begun, outcome record) {
-		t.Helper()
-		write(record{kind: recordOperation, begun: &b})
-		if outcome.op = uint32(len(h.operations)); outcome.kind != 0 {
-			write(outcome)
-		}
-	}
-	done := record{kind: recordOperationAnswered, verdict: iso.ReversalDone}
-	doubt := record{kind: recordOperationUnknown, reason: "no_answer"}
+// storiesOf are the records that bring a payment of 1000 into a state.
+func storiesOf() map[string][]record {
 	in := testIntent(false)
 	in.amount = 1000
 	held := *in
 	held.manual = true
-	begin := func(in *intent) { write(record{kind: recordIntent, intent: in}) }
-	approve := func(in *intent) {
-		begin(in)
-		write(record{kind: recordAnswered, approved: true})
+	asked, hold := record{kind: recordIntent, intent: in}, record{kind: recordIntent, intent: &held}
+	approved := record{kind: recordAnswered, approved: true}
+	begin := func(b begun) record { return record{kind: recordOperation, begun: &b} }
+	capture := func(n int64, final bool) record {
+		return begin(begun{kind: KindCapture, method: MethodCompletion, amount: n, final: final})
 	}
-	capture := func(n int64, final bool) begun {
-		return begun{kind: KindCapture, method: MethodCompletion, amount: n, final: final}
+	refund := func(n int64) record {
+		return begin(begun{kind: KindRefund, method: MethodRefund, amount: n, request: true})
 	}
-	refund := func(n int64) begun { return begun{kind: KindRefund, method: MethodRefund, amount: n, request: true} }
-	switch name {
-	case "in_flight":
-		begin(in)
-	case "declined":
-		begin(in)
-		write(record{kind: recordAnswered, decline: Decline{Code: "do_not_honor"}})
-	case "failed":
-		begin(in)
-		write(record{kind: recordNotSent})
-	case "unknown", "reversed":
-		begin(in)
-		write(record{kind: recordUnknown, reason: "no_answer"})
-		if name == "reversed" {
-			write(record{kind: recordReversalSent, attempt: 1})
-			write(record{kind: recordReversalAnswered, verdict: iso.ReversalDone})
-		}
-	case "captured":
-		approve(in)
-	case "authorized":
-		approve(&held)
-	case "capture in flight":
-		approve(&held)
-		operation(capture(400, false), record{})
-	case "capture pending":
-		approve(&held)
-		operation(capture(400, false), doubt)
-	case "final capture pending":
-		approve(&held)
-		operation(capture(400, true), doubt)
-	case "captured in part":
-		approve(&held)
-		operation(capture(400, false), done)
-	case "captured for good":
-		approve(&held)
-		operation(capture(400, true), done)
-	case "void pending":
-		approve(&held)
-		operation(begun{kind: KindCancel, method: MethodVoid, hold: true, amount: 1000}, doubt)
-	case "canceled":
-		approve(&held)
-		operation(begun{kind: KindCancel, method: MethodVoid, hold: true, amount: 1000}, done)
-	case "reversal refused":
-		approve(in)
-		operation(begun{kind: KindCancel, method: MethodReversal, amount: 1000}, record{kind: recordOperationAnswered, verdict: iso.ReversalManual})
-	case "reversal pending":
-		approve(in)
-		operation(begun{kind: KindCancel, method: MethodReversal, amount: 1000}, doubt)
-	case "release pending":
-		approve(&held)
-		operation(begun{kind: KindRelease, method: MethodVoid, hold: true, amount: 1000}, record{})
-	case "expired":
-		approve(&held)
-		operation(begun{kind: KindRelease, method: MethodVoid, hold: true, amount: 1000}, done)
-	case "refund unknown":
-		approve(in)
-		operation(refund(400), doubt)
-	case "refund of all unknown":
-		approve(in)
-		operation(refund(1000), doubt)
-	case "partially_refunded":
-		approve(in)
-		operation(refund(400), done)
-	case "refunded":
-		approve(in)
-		operation(refund(1000), done)
-	default:
+	void := begin(begun{kind: KindCancel, method: MethodVoid, hold: true, amount: 1000})
+	release := begin(begun{kind: KindRelease, method: MethodVoid, hold: true, amount: 1000})
+	reversal := begin(begun{kind: KindCancel, method: MethodReversal, amount: 1000})
+	done := record{kind: recordOperationAnswered, op: 1, verdict: iso.ReversalDone}
+	refused := record{kind: recordOperationAnswered, op: 1, verdict: iso.ReversalManual}
+	doubt := record{kind: recordOperationUnknown, op: 1, reason: "no_answer"}
+	unknown := record{kind: recordUnknown, reason: "no_answer"}
+	return map[string][]record{
+		"in_flight": {asked},
+		"declined":  {asked, {kind: recordAnswered, decline: Decline{Code: "do_not_honor"}}},
+		"failed":    {asked, {kind: recordNotSent}},
+		"unknown":   {asked, unknown},
+		"reversed": {asked, unknown, {kind: recordReversalSent, attempt: 1},
+			{kind: recordReversalAnswered, verdict: iso.ReversalDone}},
+		"captured":              {asked, approved},
+		"authorized":            {hold, approved},
+		"capture in flight":     {hold, approved, capture(400, false)},
+		"capture pending":       {hold, approved, capture(400, false), doubt},
+		"final capture pending": {hold, approved, capture(400, true), doubt},
+		"captured in part":      {hold, approved, capture(400, false), done},
+		"captured for good":     {hold, approved, capture(400, true), done},
+		"void pending":          {hold, approved, void, doubt},
+		"canceled":              {hold, approved, void, done},
+		"reversal refused":      {asked, approved, reversal, refused},
+		"reversal pending":      {asked, approved, reversal, doubt},
+		"release pending":       {hold, approved, release},
+		"expired":               {hold, approved, release, done},
+		"refund unknown":        {asked, approved, refund(400), doubt},
+		"refund of all unknown": {asked, approved, refund(1000), doubt},
+		"partially_refunded":    {asked, approved, refund(400), done},
+		"refunded":              {asked, approved, refund(1000), done},
+	}
+}
+
+// paymentAs is a payment of 1000 in a state.
+func paymentAs(t *testing.T, name string) *history {
+	t.Helper()
+	h := &history{}
+	story := storiesOf()[name]
+	if len(story) == 0 {
 		t.Fatalf("no such state: %s", name)
+	}
+	for _, r := range story {
+		r.at = morning
+		if err := h.apply(ID{1}, h.Version+1, &r); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
 	}
 	return h
 }

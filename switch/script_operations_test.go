@@ -30,6 +30,10 @@ func (s *script) operateLine(words []string) bool {
 		kind := map[string]OperationKind{"begin_capture": KindCapture, "begin_refund": KindRefund}[words[0]]
 		go func() { _ = s.operation(kind, words) }()
 		synctest.Wait()
+	case "retry_operation":
+		s.operate(s.core.RetryOperation(s.numbered(words), act))
+	case "close_operation":
+		s.operate(s.core.CloseOperation(s.numbered(words), words[3], act))
 	case "payment":
 		p, err := s.core.AnyPayment(s.id(words[1]))
 		if err != nil {
@@ -55,6 +59,20 @@ func (s *script) operateLine(words []string) bool {
 		return false
 	}
 	return true
+}
+
+// numbered is the id of the payment's n-th operation.
+func (s *script) numbered(words []string) ID {
+	s.t.Helper()
+	h, err := s.core.history(s.id(words[1]))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n, err := strconv.Atoi(words[2])
+	if err != nil || n > len(h.operations) {
+		s.t.Fatalf("no operation %s: %v", words[2], err)
+	}
+	return h.operations[n-1].ID
 }
 
 func (s *script) merchantOf(name string) Account {

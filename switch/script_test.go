@@ -37,6 +37,7 @@ var update = flag.Bool("update", false, "rewrite the expectations of the scripts
 //	capture NAME KEY [AMOUNT] [final], cancel NAME KEY [AMOUNT], refund NAME KEY [AMOUNT]
 //	                         what the merchant does to it, under an idempotency key
 //	begin_capture, begin_refund  the same, without waiting for the answer
+//	retry_operation NAME N, close_operation NAME N STATUS  what an operator does to its n-th operation
 //	payment NAME             the payment's state and amounts now
 //	refunds NAME             its refunds
 //	money                    the sums of the bank's books

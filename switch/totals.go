@@ -96,18 +96,20 @@ func Export(store *storage.Store, yield func(Payment, TimelineEvent) error) erro
 	})
 }
 
-// Owed is one reversal the switch still owes, or one given to the operators.
+// Owed is one message the switch still owes, or one given to the operators.
 type Owed struct {
-	ID       ID
-	Bank     string
-	Amount   int64
-	Currency string
-	RRN      string
-	Attempts uint32
-	Desk     string // why the switch stopped trying; empty while it has not
+	ID        ID     // the payment
+	Operation string // TypeID of its operation; empty: the payment's own reversal
+	Bank      string
+	Amount    int64
+	Currency  string
+	RRN       string
+	Attempts  uint32
+	Desk      string // why the switch stopped trying; empty while it has not
 }
 
-// OwedReversals lists at most limit reversals owed, then those on the desk.
+// OwedReversals lists at most limit reversals owed, then those on the desk, then
+// the operations that are open and those on the desk.
 func (s *Switch) OwedReversals(limit int) ([]Owed, error) {
 	var out []Owed
 	for _, space := range []storage.Space{spaceReversal, spaceDesk} {
@@ -126,6 +128,24 @@ func (s *Switch) OwedReversals(limit int) ([]Owed, error) {
 			}
 			out = append(out, Owed{ID: id, Bank: h.Bank, Amount: h.Amount, Currency: h.Currency.Alpha(), RRN: h.RRN,
 				Attempts: h.reversal.attempts, Desk: h.reversal.desk})
+		}
+	}
+	for _, space := range []storage.Space{spaceOperation, spaceOperationDesk} {
+		refs, err := s.operationsIn(space)
+		if err != nil {
+			return nil, err
+		}
+		for _, ref := range refs[:min(len(refs), max(0, limit-len(out)))] {
+			h, err := s.history(ref.payment)
+			if err != nil {
+				return nil, err
+			}
+			if int(ref.n) > len(h.operations) || h.operations[ref.n-1].Status == OperationInFlight {
+				continue
+			}
+			o := &h.operations[ref.n-1]
+			out = append(out, Owed{ID: ref.payment, Operation: o.ID.Text(o.Kind.Prefix()), Bank: h.Bank, Amount: o.Amount,
+				Currency: h.Currency.Alpha(), RRN: o.RRN, Attempts: o.owed.attempts, Desk: o.owed.desk})
 		}
 	}
 	return out, nil

@@ -80,7 +80,7 @@ program. --kill kills the switch in full traffic.
 	flags.BoolVar(&f.plain, "plain", false, "load the plain stack instead of the switch: stock libraries as they come")
 	f.scenarioFlags.add(run, &o)
 	c.AddCommand(benchScenariosCommand())
-	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand())
+	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand(), benchISOCommand())
 	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand())
 	return c
 }

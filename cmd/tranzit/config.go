@@ -90,7 +90,14 @@ type BankConfig struct {
 	Institution string   `yaml:"institution"`
 	Forwarder   string   `yaml:"forwarder"`
 	Currencies  []string `yaml:"currencies"`
-	TLS         *struct {
+	Allows      struct {
+		HoldDays           int    `yaml:"hold_days"`
+		OvercapturePercent int    `yaml:"overcapture_percent"`
+		SingleCapture      bool   `yaml:"single_capture"`
+		CutOver            string `yaml:"cut_over"`
+		TimeZone           string `yaml:"time_zone"`
+	} `yaml:"allows"`
+	TLS *struct {
 		CA         string `yaml:"ca"`
 		Cert       string `yaml:"cert"`
 		Key        string `yaml:"key"`

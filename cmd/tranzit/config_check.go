@@ -150,8 +150,36 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 	if err := check.Validate(); err != nil {
 		return none, c.linkFault(i, err)
 	}
+	allows, err := c.bankAllows(i)
+	if err != nil {
+		return none, err
+	}
 	return payswitch.BankConfig{Link: link, Dialect: d, Live: b.Mode == "live", Currencies: b.Currencies,
-		Acquirer: b.Institution, Forwarder: b.Forwarder}, nil
+		Acquirer: b.Institution, Forwarder: b.Forwarder, Allows: allows}, nil
+}
+
+// bankAllows reads what a bank allows after a payment.
+func (c *Config) bankAllows(i int) (y payswitch.Capabilities, err error) {
+	a := &c.Banks[i].Allows
+	at := func(key string) string { return fmt.Sprintf("banks[%d].allows.%s", i, key) }
+	y = payswitch.Capabilities{HoldDays: a.HoldDays, OvercapturePercent: a.OvercapturePercent, SingleCapture: a.SingleCapture}
+	switch {
+	case a.HoldDays < 0 || a.HoldDays > 60:
+		return y, c.fault(at("hold_days"), "%d is not within 1..60", a.HoldDays)
+	case a.OvercapturePercent < 0 || a.OvercapturePercent > 100:
+		return y, c.fault(at("overcapture_percent"), "%d is not within 0..100", a.OvercapturePercent)
+	}
+	if a.CutOver != "" {
+		clock, err := time.Parse("15:04", a.CutOver)
+		if err != nil {
+			return y, c.fault(at("cut_over"), "%q is not a time of day like 23:30", a.CutOver)
+		}
+		y.CutOver = time.Duration(clock.Hour())*time.Hour + time.Duration(clock.Minute())*time.Minute
+	}
+	if y.TimeZone, err = time.LoadLocation(a.TimeZone); err != nil {
+		return y, c.fault(at("time_zone"), "%q is not a time zone like Europe/Moscow", a.TimeZone)
+	}
+	return y, nil
 }
 
 // linkKeys are the keys of a bank that fill the fields of acquirers.Config.

@@ -162,10 +162,10 @@ func loginName() string {
 func safCommand() *cobra.Command {
 	var address string
 	var asJSON bool
-	c := &cobra.Command{Use: "saf", Short: "See the reversals a running switch owes"}
+	c := &cobra.Command{Use: "saf", Short: "See the messages a running switch owes"}
 	list := &cobra.Command{
 		Use:   "list",
-		Short: "List reversals that are owed, and those that need an operator",
+		Short: "List reversals and operations that are owed, and those that need an operator",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var got struct {
@@ -178,17 +178,17 @@ func safCommand() *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), got.Data)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "payment\tbank\tamount\tcurrency\trrn\tattempts\tdesk")
+			fmt.Fprintln(w, "payment\toperation\tbank\tamount\tcurrency\trrn\tattempts\tdesk")
 			for _, o := range got.Data {
-				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%d\t%s\n", o.Payment, o.Bank, o.Amount, o.Currency, o.RRN, o.Attempts, o.Desk)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%d\t%s\n", o.Payment, o.Operation, o.Bank, o.Amount, o.Currency, o.RRN, o.Attempts, o.Desk)
 			}
 			return w.Flush()
 		},
 	}
 	addAdminFlags(list, &address, &asJSON)
 	c.AddCommand(list,
-		actCommand(actSpec{use: "retry PAYMENT", short: "Put a payment from the desk back into store-and-forward", path: "/admin/v1/saf/%s/retry"}),
-		actCommand(actSpec{use: "close PAYMENT", short: "Settle a payment on the desk, with proof", path: "/admin/v1/saf/%s/close", as: true}))
+		actCommand(actSpec{use: "retry ID", short: "Put a payment or an operation from the desk back into store-and-forward", path: "/admin/v1/saf/%s/retry"}),
+		actCommand(actSpec{use: "close ID", short: "Settle a payment or an operation on the desk, with proof", path: "/admin/v1/saf/%s/close", as: true}))
 	return c
 }
 

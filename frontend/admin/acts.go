@@ -15,7 +15,7 @@ type Act struct {
 	Operator string `json:"operator"`
 	Reason   string `json:"reason"`
 	Bank     string `json:"bank,omitempty"` // pin: the bank; empty unpins
-	As       string `json:"as,omitempty"`   // close: reversed, captured or authorized
+	As       string `json:"as,omitempty"`   // close: reversed, captured or authorized; of an operation: succeeded, declined or reversed
 }
 
 func (s *Server) routeActs(mux *http.ServeMux) {
@@ -29,6 +29,9 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 		return s.o.Switch.Pin(id, a.Bank, a.by())
 	}))
 	mux.HandleFunc("POST /admin/v1/saf/{id}/retry", s.act(func(id string, a Act) error {
+		if operation, ok := payswitch.ParseOperationID(id); ok {
+			return s.o.Switch.RetryOperation(operation, a.by())
+		}
 		payment, err := payswitch.ParseID(payswitch.PaymentPrefix, id)
 		if err != nil {
 			return errPaymentID
@@ -36,6 +39,9 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 		return s.o.Switch.RetryReversal(payment, a.by())
 	}))
 	mux.HandleFunc("POST /admin/v1/saf/{id}/close", s.act(func(id string, a Act) error {
+		if operation, ok := payswitch.ParseOperationID(id); ok {
+			return s.o.Switch.CloseOperation(operation, a.As, a.by())
+		}
 		payment, err := payswitch.ParseID(payswitch.PaymentPrefix, id)
 		if err != nil {
 			return errPaymentID
@@ -48,7 +54,7 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 	}))
 }
 
-var errPaymentID = &payswitch.Refusal{Code: payswitch.CodeInvalidRequest, Detail: "That is not a payment id."}
+var errPaymentID = &payswitch.Refusal{Code: payswitch.CodeInvalidRequest, Detail: "That is not the id of a payment or of an operation."}
 
 func (a *Act) by() payswitch.Act { return payswitch.Act{Operator: a.Operator, Reason: a.Reason} }
 

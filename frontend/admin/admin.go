@@ -108,13 +108,14 @@ func (s *Server) frames(w http.ResponseWriter, r *http.Request) {
 
 // OwedReversal is one line of /admin/v1/saf.
 type OwedReversal struct {
-	Payment  string `json:"payment"`
-	Bank     string `json:"bank"`
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency"`
-	RRN      string `json:"rrn"`
-	Attempts uint32 `json:"attempts"`
-	Desk     string `json:"desk,omitempty"`
+	Payment   string `json:"payment"`
+	Operation string `json:"operation,omitempty"` // of a capture, cancel, refund or release; else it is the payment's own reversal
+	Bank      string `json:"bank"`
+	Amount    int64  `json:"amount"`
+	Currency  string `json:"currency"`
+	RRN       string `json:"rrn"`
+	Attempts  uint32 `json:"attempts"`
+	Desk      string `json:"desk,omitempty"`
 }
 
 const maxOwed = 10_000
@@ -136,7 +137,7 @@ func (s *Server) saf(w http.ResponseWriter, r *http.Request) {
 	}
 	out := make([]OwedReversal, 0, len(owed))
 	for _, o := range owed {
-		out = append(out, OwedReversal{Payment: o.ID.Text(payswitch.PaymentPrefix), Bank: o.Bank, Amount: o.Amount,
+		out = append(out, OwedReversal{Payment: o.ID.Text(payswitch.PaymentPrefix), Operation: o.Operation, Bank: o.Bank, Amount: o.Amount,
 			Currency: o.Currency, RRN: o.RRN, Attempts: o.Attempts, Desk: o.Desk})
 	}
 	reply(w, http.StatusOK, map[string]any{"data": out})
