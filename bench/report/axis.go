@@ -14,6 +14,8 @@ type Axis struct {
 	Log bool
 	// FromZero lets a linear scale begin at 0.
 	FromZero bool
+	// Binary makes linear steps powers of two, for sizes.
+	Binary bool
 	// Format writes a value at the axis. Default FormatCount.
 	Format func(float64) string
 	// Ticks replaces the automatic ones; those outside the data are left out.
@@ -78,7 +80,7 @@ func (s *scale) round(most int) {
 		}
 		return
 	}
-	step := niceStep((s.top - s.low) / float64(most))
+	step := s.step(most)
 	s.low, s.top = math.Floor(s.low/step+1e-9)*step, math.Ceil(s.top/step-1e-9)*step
 }
 
@@ -106,12 +108,21 @@ func (s *scale) ticks(most int) []Tick {
 			add(v, s.axis.label(v))
 		}
 	default:
-		step := niceStep((s.top - s.low) / float64(most))
+		step := s.step(most)
 		for i := math.Ceil(s.low/step - 1e-9); i*step <= s.top+step*1e-9; i++ {
 			add(i*step, s.axis.label(i*step))
 		}
 	}
 	return out
+}
+
+// step is the distance of ticks on a linear scale.
+func (s *scale) step(most int) float64 {
+	v := (s.top - s.low) / float64(most)
+	if s.axis.Binary && v > 0 {
+		return math.Exp2(math.Ceil(math.Log2(v) - 1e-9))
+	}
+	return niceStep(v)
 }
 
 func (a *Axis) label(v float64) string {

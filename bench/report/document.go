@@ -87,6 +87,7 @@ type document struct {
 	comparison *Comparison
 	curve      *Curve
 	goals      *Goals
+	search     *search
 }
 
 // maxFile bounds a document, in bytes.
@@ -155,6 +156,7 @@ func parseDocument(name string, text []byte) (document, error) {
 		Mode       string
 		Latency    json.RawMessage
 		Throughput json.RawMessage
+		Bound      float64 `json:"bound_us"`
 	}
 	if err := json.Unmarshal(text, &probe); err != nil {
 		return d, fmt.Errorf("%s: %w", name, err)
@@ -170,6 +172,9 @@ func parseDocument(name string, text []byte) (document, error) {
 	case probe.Kind == KindComparison || probe.Kind == "" && probe.Throughput != nil:
 		d.comparison = new(Comparison)
 		into = d.comparison
+	case probe.Kind == "" && probe.Bound > 0:
+		d.search = new(search)
+		into = d.search
 	case probe.Kind == "" && probe.Mode != "" && probe.Latency != nil:
 		d.run = new(bench.Result)
 		into = d.run

@@ -153,6 +153,8 @@ func (d *document) section() *section {
 		return d.goals.section()
 	case d.comparison != nil:
 		return d.comparison.section()
+	case d.search != nil:
+		return searchSection(d.name, d.search)
 	}
 	return runSection(d.name, d.run)
 }

@@ -77,6 +77,9 @@ func everyKind(t *testing.T) []File {
 		fileOf(t, "curve.json", Curve{Kind: KindCurve, Title: "Links " + evil, X: "links", XLog: true, Machine: m, Notes: []string{evil},
 			Figures: []Figure{{Key: "tps", Title: "payments/s"}, {Key: "p50", Title: "p50", Plot: "Latency", Format: FormatOfMicros}, {Key: "p99", Title: "p99", Plot: "Latency", Format: FormatOfMicros}},
 			Points:  []CurvePoint{{X: 1, Values: map[string]float64{"tps": 9876, "p50": 10, "p99": 30}, Valid: true}, {X: 64, Note: "the limit of open files is 20000"}}}),
+		{"search.json", []byte(`{"bound_us":50000,"rate":15000,"limited_by":"switch<b>","valid":false,"overload":{"goodput":0.977,"peak":16000,"point":{"offered":30000,"achieved":15632,"p50_us":9e5,"p99_us":2e6,"money_ok":true}},
+			"points":[{"offered":1000,"achieved":999,"p50_us":800,"p99_us":3000,"kept":true,"money_ok":true},{"offered":15000,"achieved":14990,"p50_us":8000,"p99_us":30000,"kept":true,"money_ok":false},
+			{"offered":22500,"achieved":16000,"p50_us":80000,"p99_us":300000,"money_ok":true,"generator_bound":true}]}`)},
 		fileOf(t, "goals.json", g), fileOf(t, "compare.json", Comparison{Kind: KindComparison, NameA: evil, NameB: "b", Comparison: *c}),
 	}
 }
@@ -89,7 +92,7 @@ func TestPage(t *testing.T) {
 	}
 	page := out.String()
 	for _, want := range []string{"THE BOOKS DO NOT AGREE", "the books agree", "the bank holds 778", "101", "12.3k", "met", "not measured", "it is not there",
-		"no difference seen", "limit of open files", "report maker", "210 µs", "Saturation: latency", "4711", "314 ms", "burst", "no bank", "Scenario", "1 of 2 goals met", "1 of 2 points count", "Latency by percentile", "prefers-color-scheme: dark"} {
+		"no difference seen", "limit of open files", "report maker", "210 µs", "Saturation: latency", "4711", "314 ms", "burst", "no bank", "Scenario", "0.977", "15k payments/s keep the bound", "the generator was the limit", "1 of 2 goals met", "1 of 2 points count", "Latency by percentile", "prefers-color-scheme: dark"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not hold %q", want)
 		}

@@ -91,6 +91,7 @@ func TestTicks(t *testing.T) {
 		{Axis{Log: true, Format: FormatMicros}, []float64{80, 2e6}, "10 µs 100 µs 1 ms 10 ms 100 ms 1 s 10 s"},
 		{Axis{Log: true}, []float64{20, 60}, "20 50"},
 		{Axis{}, []float64{5}, "2 3 4 5 6 7 8"},
+		{Axis{Binary: true, FromZero: true, Format: FormatBytes}, []float64{35_000}, "0 B 8 KiB 16 KiB 24 KiB 32 KiB 40 KiB"},
 		{Axis{}, nil, "0 0.2 0.4 0.6 0.8 1"},
 		{Axis{}, []float64{-10, 10}, "-10 -5 0 5 10"},
 		{Axis{Log: true, Ticks: percentileTicks}, []float64{1, 150}, "0 50 % 90 % 99 %"},

@@ -62,7 +62,7 @@ func (c *Curve) groups() (out [][]Figure) {
 func (c *Curve) plot(group []Figure) *Plot {
 	first := group[0]
 	p := &Plot{Title: first.Title, X: Axis{Label: c.X, Log: c.XLog, Format: c.XFormat.Text},
-		Y: Axis{Log: first.Log, FromZero: true, Format: first.Format.Text}}
+		Y: Axis{Log: first.Log, FromZero: true, Binary: first.Format == FormatOfBytes, Format: first.Format.Text}}
 	if first.Plot != "" {
 		p.Title = first.Plot
 	}
