@@ -1,9 +1,11 @@
 package payswitch
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,6 +31,7 @@ type rig struct {
 
 	responseTimeout time.Duration
 	window          int
+	dialer          func(ctx context.Context, network, addr string) (net.Conn, error)
 	onFatal         func(error)
 }
 
@@ -101,13 +104,17 @@ func (r *rig) start() {
 // options are the rig's banks and merchants on a store.
 func (r *rig) options(store *storage.Store) Options {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	dial := r.net.Dial
+	if r.dialer != nil {
+		dial = r.dialer
+	}
 	o := Options{Store: store, Keys: r.keys, Logger: quiet}
 	one := Merchant{ID: "mer_one", Name: "RIG", City: "BERLIN", Country: "276", MCC: "5411", Keys: []APIKey{{Hash: HashKey([]byte("sk_test_one"))}}}
 	two := one
 	two.ID, two.Keys = "mer_two", []APIKey{{Hash: HashKey([]byte("sk_test_two"))}}
 	for _, b := range rigBanks {
 		o.Banks = append(o.Banks, BankConfig{Dialect: r.dialect(b.dialect), Acquirer: "123456", Allows: Capabilities{HoldDays: 2}, Link: acquirers.Config{
-			ID: b.id, Endpoints: []string{b.id + ":9101"}, LinksPerEndpoint: 1, SignOn: true, Dial: r.net.Dial, Logger: quiet,
+			ID: b.id, Endpoints: []string{b.id + ":9101"}, LinksPerEndpoint: 1, SignOn: true, Dial: dial, Logger: quiet,
 			ResponseTimeout: r.responseTimeout, ReversalTimeout: rigResponse, Window: r.window,
 		}})
 		two.Banks = append(two.Banks, MerchantBank{Bank: b.id, MerchantID: "MERCHANT0000001", Terminals: []string{"TERM0001"}})
