@@ -79,7 +79,7 @@ program. --kill kills the switch in full traffic.
 	flags.BoolVar(&f.bare, "bare", false, "load the bare path instead of the switch: the floor that its cost is divided by")
 	flags.BoolVar(&f.plain, "plain", false, "load the plain stack instead of the switch: stock libraries as they come")
 	f.scenarioFlags.add(run, &o)
-	c.AddCommand(benchScenariosCommand())
+	c.AddCommand(benchScenariosCommand(), benchSearchCommand())
 	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand(), benchISOCommand())
 	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand())
 	return c
