@@ -41,7 +41,7 @@ func (s *Switch) newBank(c *BankConfig) (*bank, error) {
 	}
 	b := &bank{
 		id: c.Link.ID, live: c.Live, currencies: c.Currencies, acquirer: c.Acquirer, forwarder: c.Forwarder,
-		dialect: c.Dialect, trace: counter{store: s.store, name: "trace/" + c.Link.ID}, saf: newReversalQueue(),
+		dialect: c.Dialect, trace: counter{store: s.store, name: "trace/" + c.Link.ID}, saf: newReversalQueue().by(s.o.Now),
 		metrics: s.metrics.bank(c.Link.ID), holdMade: make(chan struct{}, 1),
 	}
 	if err := c.Allows.validate(); err != nil {

@@ -69,11 +69,11 @@ func backoff(saf iso.SAFSchedule, attempt uint32) time.Duration {
 
 // standing is where a payment stands in the journal's small indexes: those that
 // recovery, store-and-forward and the desk read.
-type standing struct{ open, owed, desk, hold bool }
+type standing struct{ open, owed, desk, hold, doubt bool }
 
 func (h *history) standing() standing {
 	return standing{open: h.in != nil && h.Status == StatusInFlight, owed: h.reversal.queued, desk: h.reversal.desk != "",
-		hold: h.uncaptured}
+		hold: h.uncaptured, doubt: h.Status == StatusUnknown}
 }
 
 // reindex adds to the command what the step from before to the present changes
@@ -102,6 +102,9 @@ func (h *history) reindex(c *storage.Command, before standing) {
 	case before.hold && !after.hold:
 		c.Delete(spaceHold, h.holdKey())
 	}
+	if after.doubt && !before.doubt {
+		c.Set(spaceLate, h.lateKey(0), nil)
+	}
 }
 
 // reindexOperation does the same for one operation of the payment.
@@ -121,6 +124,18 @@ func (h *history) reindexOperation(c *storage.Command, n uint32, before operatio
 	}
 	move(spaceOperation, before.open, after.open)
 	move(spaceOperationDesk, before.desk, after.desk)
+	if after.doubt && !before.doubt {
+		c.Set(spaceLate, h.lateKey(n), nil)
+	}
+}
+
+// lateKey orders what was given up by the time of it.
+func (h *history) lateKey(n uint32) []byte {
+	return append(lateTime(h.UpdatedAt), h.operationRef(n)...)
+}
+
+func lateTime(at time.Time) []byte {
+	return binary.BigEndian.AppendUint64(make([]byte, 0, 8+20), uint64(at.UnixMilli()))
 }
 
 // operationRef is how the journal's indexes name an operation: the payment and

@@ -270,14 +270,14 @@ func (h *history) restate() {
 
 // operationStanding is where an operation stands in the journal's small
 // indexes: those that recovery and the desk read.
-type operationStanding struct{ open, desk bool }
+type operationStanding struct{ open, desk, doubt bool }
 
 func (h *history) operationStanding(n uint32) operationStanding {
 	if n < 1 || int(n) > len(h.operations) {
 		return operationStanding{}
 	}
 	o := &h.operations[n-1]
-	return operationStanding{open: o.Status == OperationInFlight || o.owed.queued, desk: o.owed.desk != ""}
+	return operationStanding{open: o.Status == OperationInFlight || o.owed.queued, desk: o.owed.desk != "", doubt: o.Status == OperationUnknown}
 }
 
 func (h *history) illegalOperation(r *record, version uint32) error {

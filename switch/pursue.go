@@ -150,17 +150,22 @@ func (s *Switch) recoverOperation(id ID, n uint32, reason string) error {
 	if !o.owed.queued {
 		return nil
 	}
+	s.rememberOperation(b, h, n)
+	b.saf.addOperation(o.ID, id, s.soon(b, o.owed.nextAt))
+	return nil
+}
+
+// rememberOperation is remember for an operation of an earlier life.
+func (s *Switch) rememberOperation(b *bank, h *history, n uint32) {
 	var v iso.Values
 	var m iso.Message
-	first := *o
+	first := h.operations[n-1]
 	first.Status = OperationInFlight
 	op := h.fillOperation(b.dialect, &first, &v)
-	v.PAN = standIn
+	v.PAN = standIn // the key of the answer holds no card number, but no message is built without one
 	if err := b.dialect.Build(op, &v, &m); err == nil {
-		b.late.addOperation(b.keyOf(&m), id, n, s.o.Now())
+		b.late.addOperation(b.keyOf(&m), h.ID, n, s.o.Now())
 	}
-	b.saf.addOperation(o.ID, id, o.owed.nextAt)
-	return nil
 }
 
 // lateOperation records an answer to an operation that was given up; it is

@@ -1,9 +1,11 @@
 package payswitch
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/tranzit/tranzit/iso"
 	"github.com/tranzit/tranzit/storage"
@@ -33,6 +35,9 @@ func (s *Switch) recover() error {
 		return err
 	}
 	if err := each(owed, s.recoverReversal); err != nil {
+		return err
+	}
+	if err := s.recoverLate(); err != nil {
 		return err
 	}
 	operations, err := s.operationsIn(spaceOperation)
@@ -147,13 +152,71 @@ func (s *Switch) recoverReversal(id ID) error {
 	if b == nil {
 		return fmt.Errorf("payment %s owes a reversal to bank %q, which is not configured", id.Text(PaymentPrefix), h.Bank)
 	}
+	s.rememberPayment(b, h)
+	b.saf.add(id, s.soon(b, h.reversal.nextAt))
+	return nil
+}
+
+// soon is a time from the journal, but never further off than the longest pause
+// of the bank's schedule: the clock may have been set back since.
+func (s *Switch) soon(b *bank, at time.Time) time.Time {
+	if latest := s.now().Add(max(b.dialect.Behaviour().SAF.Cap, b.dialect.Behaviour().SAF.First)); at.After(latest) {
+		return latest
+	}
+	return at
+}
+
+// rememberPayment is remember for a payment of an earlier life.
+func (s *Switch) rememberPayment(b *bank, h *history) {
 	var v iso.Values
 	var m iso.Message
 	h.in.fillValues(&v)
 	v.PAN = standIn // the key of the answer holds no card number, but no request is built without one
 	if err := b.dialect.Build(h.in.operation, &v, &m); err == nil {
-		b.remember(&m, id, s.o.Now())
+		b.remember(&m, h.ID, s.o.Now())
 	}
-	b.saf.add(id, h.reversal.nextAt)
-	return nil
+}
+
+// recoverLate remembers what an earlier life gave up and settled so short a time
+// ago that its answer may still come, and forgets what is older.
+func (s *Switch) recoverLate() error {
+	var old storage.Command
+	var recent []openOperation
+	window := time.Duration(0)
+	for _, b := range s.order {
+		window = max(window, b.late.window)
+	}
+	from, forgotten := lateTime(s.now().Add(-window)), 0
+	err := s.store.Scan(storage.Range{Space: spaceLate}, func(key, _ []byte) bool {
+		payment, n, ok := parseOperationRef(key[min(len(key), 8):])
+		switch {
+		case !ok || bytes.Compare(key, from) < 0:
+			old.Delete(spaceLate, key)
+			forgotten++
+		default:
+			recent = append(recent, openOperation{payment, n})
+		}
+		return forgotten < storage.MaxSteps
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := s.store.Do(&old); err != nil {
+		return err
+	}
+	return each(recent, func(o openOperation) error {
+		h, err := s.history(o.payment)
+		if err != nil {
+			return fmt.Errorf("payment %s: %w", o.payment.Text(PaymentPrefix), err)
+		}
+		b := s.banks[h.Bank]
+		switch {
+		case b == nil || int(o.n) > len(h.operations):
+		case o.n == 0:
+			s.rememberPayment(b, h)
+		default:
+			s.rememberOperation(b, h, o.n)
+		}
+		return nil
+	})
 }

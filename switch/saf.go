@@ -22,6 +22,12 @@ type reversalQueue struct {
 	owner   map[ID]ID     // of an operation: its payment
 	entries uint64
 	wake    chan struct{}
+
+	// Entries wait by a clock that never steps: wall at the making, and what has
+	// passed since by the process's own count. A nil wall: by what callers say.
+	wall  func() time.Time
+	base  time.Time
+	began time.Time
 }
 
 type due struct {
@@ -45,6 +51,20 @@ func (h *dueHeap) Pop() any {
 
 func newReversalQueue() *reversalQueue {
 	return &reversalQueue{present: map[ID]uint64{}, owner: map[ID]ID{}, wake: make(chan struct{}, 1)}
+}
+
+// by makes the queue wait by its own clock from now on.
+func (q *reversalQueue) by(wall func() time.Time) *reversalQueue {
+	q.wall, q.base, q.began = wall, wall(), time.Now()
+	return q
+}
+
+// steady is the queue's own time for a time of the wall clock.
+func (q *reversalQueue) steady(at time.Time) time.Time {
+	if q.wall == nil {
+		return at
+	}
+	return q.base.Add(time.Since(q.began) + at.Sub(q.wall()))
 }
 
 // add queues a payment's reversal unless it is queued or on its way already.
@@ -84,7 +104,7 @@ func (q *reversalQueue) again(id ID, at time.Time) {
 func (q *reversalQueue) push(id ID, at time.Time) {
 	q.entries++
 	q.present[id] = q.entries
-	heap.Push(&q.heap, due{at: at, id: id, entry: q.entries})
+	heap.Push(&q.heap, due{at: q.steady(at), id: id, entry: q.entries})
 }
 
 // done forgets a payment; what stands of it in the heap no longer counts.
@@ -115,6 +135,7 @@ func (q *reversalQueue) signal() {
 func (q *reversalQueue) take(now time.Time) (id ID, wait time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	now = q.steady(now)
 	for len(q.heap) > 0 {
 		first := q.heap[0]
 		if q.present[first.id] == first.entry && first.at.After(now) {

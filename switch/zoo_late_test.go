@@ -3,6 +3,7 @@ package payswitch
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
@@ -194,5 +195,47 @@ func TestAttemptIsDurableFirst(t *testing.T) {
 			t.Errorf("%d reversals left afterwards", n)
 		}
 		r.disk.SetFaults(storage.Faults{})
+	})
+}
+
+// TestApprovalAfterTheAcknowledgementAndARestart: also when the process that
+// got the acknowledgement is gone.
+func TestApprovalAfterTheAcknowledgementAndARestart(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		lost := r.wants(r.account("one"), r.request("lost", cardOf(banksim.ChargedWithoutAnswer), 100), "alfa", "")
+		r.pass(rigResponse)
+		r.crash()
+		r.start()
+		r.approveLate(lost.ID)
+		r.pass(rigResponse)
+		if story := r.story(lost.ID); strings.Count(story, "reversed           reversed") != 2 {
+			t.Errorf("it was not reversed again:\n%s", story)
+		}
+		r.pass(20 * time.Minute)
+		r.stop()
+		r.start()
+		left := 0
+		if err := r.store.Scan(storage.Range{Space: spaceLate}, func(_, _ []byte) bool { left++; return true }); err != nil || left != 0 {
+			t.Errorf("%d old entries are kept, %v", left, err)
+		}
+	})
+}
+
+// TestReversalsWaitByASteadyClock: a step of the wall clock delays none.
+func TestReversalsWaitByASteadyClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		step := time.Duration(0)
+		wall := func() time.Time { return time.Now().Add(step) }
+		q := newReversalQueue().by(wall)
+		q.add(ID{1}, wall().Add(5*time.Second))
+		step = -time.Hour
+		time.Sleep(4 * time.Second)
+		if _, pause, ok := q.take(wall()); ok || pause != time.Second {
+			t.Errorf("due %v, in %s", ok, pause)
+		}
+		time.Sleep(time.Second)
+		if _, _, ok := q.take(wall()); !ok {
+			t.Error("a step of the clock held a reversal up")
+		}
 	})
 }
