@@ -55,6 +55,68 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// TestReturns: what the answer to a cancel or a refund says about the money, and that
+// a duplicate of the payment, which tells what was told first, does not undo it.
+func TestReturns(t *testing.T) {
+	for _, tt := range []struct {
+		code   int
+		status string
+		want   outcome
+	}{
+		{201, "succeeded", returned}, {202, "pending", doubtful}, {202, "unknown", doubtful}, {201, "declined", moneyYes}, {201, "failed", moneyYes},
+		{201, "reversed", moneyYes}, {409, "", moneyYes}, {503, "", moneyYes}, {500, "", doubtful}, {201, "", doubtful},
+	} {
+		var l ledger
+		i := l.open()
+		l.note(i, moneyYes)
+		l.operated(i, returnedBy(&answer{code: tt.code, status: []byte(tt.status)}))
+		l.note(i, moneyYes)
+		if l.outcomes[i] != tt.want || l.contradictions != 0 {
+			t.Errorf("%d %s: %d, want %d", tt.code, tt.status, l.outcomes[i], tt.want)
+		}
+		l.note(i, moneyNo)
+		if l.contradictions != 1 {
+			t.Errorf("%d %s: approved, then declined, is no contradiction", tt.code, tt.status)
+		}
+	}
+}
+
+// TestFollowers: a payment has one operation at a time, of a kind that it can have.
+func TestFollowers(t *testing.T) {
+	var f followers
+	if _, ok := f.take(kindRefund, 5); ok {
+		t.Error("a refund of nothing")
+	}
+	f.add(followed{payment: 1, held: true}, 0)
+	f.add(followed{payment: 2}, 0)
+	if _, ok := f.take(kindCapture, 7); !ok {
+		t.Error("no capture of the held payment")
+	}
+	if _, ok := f.take(kindCapture, 7); ok {
+		t.Error("a capture of a captured payment")
+	}
+	if p, ok := f.take(kindCancel, 3); !ok || p.payment != 2 {
+		t.Errorf("canceled %+v, %v", p, ok)
+	}
+	for i := range uint64(3 * maxFollowed) {
+		f.add(followed{payment: i}, i)
+	}
+	seen := map[uint64]bool{}
+	for {
+		p, ok := f.take(kindRefund, uint64(len(seen))*7)
+		if !ok {
+			break
+		}
+		if seen[p.payment] {
+			t.Fatalf("payment %d was given twice", p.payment)
+		}
+		seen[p.payment] = true
+	}
+	if len(seen) != maxFollowed {
+		t.Errorf("%d payments were remembered", len(seen))
+	}
+}
+
 // TestCompareBooks plants each disagreement.
 func TestCompareBooks(t *testing.T) {
 	at := func(net int64, j JournalView) books { return books{bank: &BankView{Net: net}, journal: &j} }

@@ -57,7 +57,11 @@ func (w *worker) send(r request) {
 	c := &w.conns[w.idle[last]]
 	w.idle = w.idle[:last]
 	c.request, c.sentAt = r, w.now()
-	c.out = w.mix.appendRequest(c.out[:0], w.number(r.payment))
+	if n := w.number(r.payment); r.kind < kindCapture {
+		c.out = w.mix.appendRequest(c.out[:0], n)
+	} else {
+		c.out = w.mix.appendOperation(c.out[:0], n, &c.request)
+	}
 	c.written = 0
 	w.busy++
 	w.total.sent++
@@ -127,9 +131,9 @@ func (w *worker) accept(c *conn, a *answer) {
 		w.measured.answer(a)
 	}
 	w.total.answer(a)
-	w.ledger.note(c.payment, outcomeOf(a))
+	w.learn(c, a)
 	record(w.second.latency, now-c.due)
-	if !w.retry(c, now) {
+	if !w.retry(c, a, now) {
 		e := endRefused
 		if a.code < 300 {
 			e = endPayment
@@ -145,12 +149,13 @@ func (w *worker) accept(c *conn, a *answer) {
 	w.rest(c)
 }
 
-// retry books the connection's payment for another attempt, when the merchant does
-// not know for certain what became of it.
-func (w *worker) retry(c *conn, now time.Duration) bool {
-	if !w.o.RetryLost || w.ledger.outcomes[c.payment] != lost {
+// retry books the connection's request for another attempt, when the merchant does
+// not know for certain what became of it; a is nil without an answer.
+func (w *worker) retry(c *conn, a *answer, now time.Duration) bool {
+	if !w.o.RetryLost || !w.uncertain(&c.request, a) {
 		return false
 	}
+	c.repeated = true
 	w.again = append(w.again, repeat{request: c.request, notBefore: now + retryPause})
 	return true
 }
@@ -174,8 +179,8 @@ func (w *worker) lose(c *conn, why int) {
 	if w.plan.has(now) {
 		w.measured.losses[why]++
 	}
-	w.ledger.note(c.payment, lost)
-	if !w.retry(c, now) {
+	w.lost(&c.request)
+	if !w.retry(c, nil, now) {
 		w.finish(&c.request, endLost, now)
 	}
 	c.payment = noPayment

@@ -6,9 +6,10 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// statuses are the payment statuses of the API; the last stands for any other.
+// statuses are those of payments and operations of the API; the last stands for any
+// other.
 var statuses = [...]string{"captured", "authorized", "declined", "failed", "unknown", "reversed", "requires_action",
-	"canceled", "expired", "partially_refunded", "refunded", "other"}
+	"canceled", "expired", "partially_refunded", "refunded", "succeeded", "pending", "other"}
 
 func statusIndex(s []byte) int {
 	for i := range len(statuses) - 1 {

@@ -10,6 +10,8 @@ const (
 	pending          // recorded, outcome not proven yet
 	moneyNo          // final, no money moved
 	moneyYes         // approved
+	doubtful         // approved; whether an operation gave the money back is not known
+	returned         // approved, and an operation gave the money back
 )
 
 // ledger is the merchant's own book of one worker: one byte per payment, indexed
@@ -28,7 +30,7 @@ func (l *ledger) open() uint64 {
 // forgotten: a later loss or refusal of a duplicate changes nothing.
 func (l *ledger) note(i uint64, o outcome) {
 	old := l.outcomes[i]
-	if old == moneyYes && o == moneyNo || old == moneyNo && o == moneyYes {
+	if old >= doubtful && o == moneyNo || old == moneyYes && o == moneyNo || old == moneyNo && o == moneyYes {
 		l.contradictions++
 	}
 	if old == lost && o == refused {
@@ -37,6 +39,27 @@ func (l *ledger) note(i uint64, o outcome) {
 	if o > old {
 		l.outcomes[i] = o
 	}
+}
+
+// operated records what became of payment i's money by a cancel or a refund.
+func (l *ledger) operated(i uint64, o outcome) { l.outcomes[i] = o }
+
+// returnedBy is what the answer to a cancel or a refund says about the money. An
+// error of the request promises that nothing was recorded.
+func returnedBy(a *answer) outcome {
+	switch o := outcomeOf(a); {
+	case o == refused:
+		return moneyYes
+	case o == lost:
+		return doubtful
+	}
+	switch string(a.status) {
+	case "succeeded":
+		return returned
+	case "declined", "failed", "reversed":
+		return moneyYes
+	}
+	return doubtful
 }
 
 func outcomeOf(a *answer) outcome {
@@ -59,9 +82,9 @@ func outcomeOf(a *answer) outcome {
 type MerchantView struct {
 	Approved       uint64 `json:"approved"`
 	ApprovedAmount int64  `json:"approved_amount"`
-	NotApproved    uint64 `json:"not_approved"`
+	NotApproved    uint64 `json:"not_approved"` // or given back
 	Refused        uint64 `json:"refused"`
-	Open           uint64 `json:"open"` // unknown, or without an answer
+	Open           uint64 `json:"open"` // unknown, without an answer, or an operation of it is
 	OpenAmount     int64  `json:"open_amount"`
 	// Contradictions are payments answered both approved and not approved. Must be 0.
 	Contradictions uint64 `json:"contradictions"`
@@ -76,11 +99,11 @@ func (v *MerchantView) add(l *ledger, numberOf func(i uint64) uint64) {
 		case moneyYes:
 			v.Approved++
 			v.ApprovedAmount += amount
-		case moneyNo:
+		case moneyNo, returned:
 			v.NotApproved++
 		case refused:
 			v.Refused++
-		case lost, pending:
+		case lost, pending, doubtful:
 			v.Open++
 			v.OpenAmount += amount
 		}

@@ -67,7 +67,7 @@ func (l *load) newWorker(i int, m *mix) (*worker, error) {
 	seed := o.Seed*1_000_003 + uint64(i)
 	w := &worker{o: o, index: i, start: l.start, plan: l.plan, mix: m, poll: p, stop: &l.stop, report: l.reports,
 		rng: mathrand.New(mathrand.NewPCG(seed, 7)), total: newCounts(), measured: newCounts(),
-		latency: newHist(), late: newHist(), split: newSplit(o), second: &interval{latency: newHist()}}
+		latency: newHist(), late: newHist(), split: newSplit(o), follows: o.operates(), operations: o.operationShares(), second: &interval{latency: newHist()}}
 	if o.open() {
 		w.due = newSchedule(o.phases(), i, o.Workers).seed(seed)
 	}

@@ -10,16 +10,28 @@ const (
 	Purchase      Kind = "purchase"      // a payment that is captured at once
 	Authorization Kind = "authorization" // a payment that only holds the money
 	Duplicate     Kind = "duplicate"     // an earlier payment's request once more, with its key
+	Capture       Kind = "capture"       // takes all that an earlier authorization holds
+	Cancel        Kind = "cancel"        // undoes an earlier payment whole
+	Refund        Kind = "refund"        // gives all of an earlier payment back
 )
 
 // kinds are those of the requests, in the order of their numbers.
-var kinds = [...]Kind{Purchase, Authorization, Duplicate}
+var kinds = [...]Kind{Purchase, Authorization, Duplicate, Capture, Cancel, Refund}
 
 const (
 	kindPurchase = iota
 	kindAuthorization
 	kindDuplicate
+	kindCapture
+	kindCancel
+	kindRefund
 )
+
+// operation is how a request about an earlier payment is sent. A payment has at most
+// one of each kind, so that its number and a letter name it.
+type operation struct{ path, mark string }
+
+var operations = [len(kinds)]operation{kindCapture: {"/capture", "-c"}, kindCancel: {"/cancel", "-x"}, kindRefund: {"/refunds", "-r"}}
 
 // mix turns the number of a payment into its request, always the same bytes, so
 // that a duplicate needs nothing but the number. Immutable.
@@ -77,6 +89,21 @@ func (m *mix) parts(n uint64) (p parts) {
 		p.kind = kindAuthorization
 	}
 	return p
+}
+
+// appendOperation writes a request about payment n, which has this id, behind dst.
+func (m *mix) appendOperation(dst []byte, n uint64, r *request) []byte {
+	op := &operations[r.kind]
+	h := &m.heads[m.parts(n).key]
+	dst = append(dst, h.path...)
+	dst = append(dst, '/')
+	dst = append(dst, r.id[:]...)
+	dst = append(dst, op.path...)
+	dst = append(dst, h.before...)
+	dst = appendHex16(dst, n)
+	dst = append(dst, op.mark...)
+	dst = append(dst, h.after...)
+	return append(dst, "2\r\n\r\n{}"...)
 }
 
 // appendRequest writes the request of payment n behind dst.

@@ -110,7 +110,8 @@ func readJournal(ctx context.Context, admin, currency string) (JournalView, erro
 		case l.Status == "captured" || l.Status == "authorized":
 			v.Approved += l.Count
 			v.ApprovedAmount += l.Amount
-		case l.Status == "declined" || l.Status == "failed" || l.Status == "reversed" || l.Status == "canceled" || l.Status == "expired":
+		case l.Status == "declined" || l.Status == "failed" || l.Status == "reversed" || l.Status == "canceled" || l.Status == "expired" ||
+			l.Status == "refunded":
 			v.NotApproved += l.Count
 		default:
 			v.Open += l.Count

@@ -29,7 +29,9 @@ type Options struct {
 	// payment gets each of Keys, Cards and Banks, instead of by turns.
 	KeyShares, CardShares, BankShares []float64
 	// Mix are the kinds of requests by weight. Default: purchases, and duplicates as
-	// Duplicates says; a weight of duplicates here stands for that.
+	// Duplicates says; a weight of duplicates here stands for that. Captures, cancels
+	// and refunds are of the whole amount and follow an approved payment of the same
+	// merchant that had none of its kind; while none waits, a payment is sent instead.
 	Mix map[Kind]float64
 	// Currency is an ISO 4217 alphabetic code. Default RUB.
 	Currency string
@@ -129,6 +131,7 @@ func (o *Options) EnsureDefaults() {
 	setDefault(&o.Connections, 64)
 	setDefault(&o.Workers, 1)
 	if again := o.Mix[Duplicate]; again > 0 {
+		// Operations are chosen first; this is the share of what is left.
 		o.Duplicates = again / (again + o.Mix[Purchase] + o.Mix[Authorization])
 	}
 	setDefault(&o.Warmup, time.Second)

@@ -110,8 +110,8 @@ func (w *worker) finish(r *request, e end, now time.Duration) {
 		w.split.banks[p.bank].note(e, took)
 	}
 	if w.split.kinds != nil {
-		if r.duplicate {
-			p.kind = kindDuplicate
+		if r.kind != kindPurchase {
+			p.kind = r.kind
 		}
 		w.split.kinds[p.kind].note(e, took)
 	}

@@ -11,7 +11,8 @@ const maxAnswer = 64 << 10
 // buffer that was read.
 type answer struct {
 	code     int
-	status   []byte // of the payment; nil when the body has none
+	id       []byte // of the payment or operation; nil when the body has none
+	status   []byte // of the same
 	problem  []byte // code of a problem document
 	replayed bool
 	closes   bool // the server will close the connection
@@ -23,6 +24,7 @@ var (
 	errTooLong  = errors.New("the answer is longer than 64 KiB")
 
 	headEnd    = []byte("\r\n\r\n")
+	idMark     = []byte(`"id":`)
 	statusMark = []byte(`"status":`)
 	codeMark   = []byte(`"code":`)
 )
@@ -83,7 +85,7 @@ func parseAnswer(buf []byte, a *answer) (int, error) {
 	}
 	body := buf[end+len(headEnd) : total]
 	if a.code < 300 {
-		a.status = textAfter(body, statusMark)
+		a.id, a.status = textAfter(body, idMark), textAfter(body, statusMark)
 	} else {
 		a.problem = textAfter(body, codeMark)
 	}

@@ -20,7 +20,7 @@ func TestParseAnswerOnEverySplit(t *testing.T) {
 		want       answer
 	}{
 		{"captured", httpAnswer("201 Created\r\nDate: Mon\r\nidempotency-REPLAYED: true", `{"id":"pay_1","status":"captured","x":{"status":"no"}}`),
-			answer{code: 201, status: []byte("captured"), replayed: true}},
+			answer{code: 201, id: []byte("pay_1"), status: []byte("captured"), replayed: true}},
 		{"spaces", httpAnswer("202 Accepted", `{"status": "unknown"}`), answer{code: 202, status: []byte("unknown")}},
 		{"problem", httpAnswer("503 Service Unavailable\r\nConnection: Close", `{"status":503,"code":"overloaded"}`),
 			answer{code: 503, problem: []byte("overloaded"), closes: true}},

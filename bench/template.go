@@ -13,7 +13,7 @@ const (
 )
 
 // head is a request up to its body but for the idempotency key.
-type head struct{ before, after []byte }
+type head struct{ path, before, after []byte }
 
 // body is a request's body with two holes.
 type body struct {
@@ -23,7 +23,8 @@ type body struct {
 
 func newHead(host, key, run string) head {
 	return head{
-		before: fmt.Appendf(nil, "POST /v1/payments HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s-", host, key, run),
+		path:   []byte("POST /v1/payments"),
+		before: fmt.Appendf(nil, " HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s-", host, key, run),
 		after:  []byte("\r\nContent-Type: application/json\r\nContent-Length: "),
 	}
 }
@@ -51,6 +52,7 @@ func newBody(w wish) body {
 
 // appendTo writes the request of payment n behind dst.
 func (b *body) appendTo(dst []byte, h *head, n uint64) []byte {
+	dst = append(dst, h.path...)
 	dst = append(dst, h.before...)
 	dst = appendHex16(dst, n)
 	dst = append(dst, h.after...)

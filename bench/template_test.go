@@ -87,6 +87,31 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// TestOperationRequests: an operation names its payment, has the payment's merchant
+// and a key of its own.
+func TestOperationRequests(t *testing.T) {
+	m := testMix(t, Options{Keys: []string{"k1", "k2"}})
+	keys := map[string]bool{}
+	for kind, path := range map[int]string{kindCapture: "capture", kindCancel: "cancel", kindRefund: "refunds"} {
+		for n := range uint64(4) {
+			r := request{kind: kind, id: paymentID([]byte("pay_01m858pafqe03txhvkj21jdvtw"))}
+			req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(m.appendOperation(nil, n, &r))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(req.Body)
+			if err != nil || string(body) != "{}" || req.URL.Path != "/v1/payments/pay_01m858pafqe03txhvkj21jdvtw/"+path {
+				t.Errorf("%s %q: %v", req.URL.Path, body, err)
+			}
+			key := req.Header.Get("Idempotency-Key")
+			if want := "Bearer k" + string('1'+rune(n%2)); keys[key] || req.Header.Get("Authorization") != want {
+				t.Errorf("key %q, %s, want %s", key, req.Header.Get("Authorization"), want)
+			}
+			keys[key] = true
+		}
+	}
+}
+
 func TestAmounts(t *testing.T) {
 	seen := map[int64]bool{}
 	for n := range uint64(10_000) {

@@ -39,24 +39,27 @@ type worker struct {
 	stop   *atomic.Bool
 	report chan<- *interval
 
-	conns     []conn
-	idle      []int32 // a stack: the most recently used is the warmest
-	busy      int
-	nextDue   time.Duration
-	nextTick  time.Duration
-	freeSince time.Duration // since then there always was an idle connection
-	again     []repeat      // lost payments to send once more, oldest first
-	rng       *rand.Rand
-	ledger    ledger
-	total     *counts // the whole run
-	measured  *counts // answers inside the plan
-	latency   *hdrhistogram.Histogram
-	split     split
-	late      *hdrhistogram.Histogram // sent after it was due through the generator's own fault
-	starved   uint64                  // had to wait for a free connection
-	dropped   uint64                  // due inside the plan and never sent
-	second    *interval
-	err       error
+	conns      []conn
+	idle       []int32 // a stack: the most recently used is the warmest
+	busy       int
+	nextDue    time.Duration
+	nextTick   time.Duration
+	freeSince  time.Duration // since then there always was an idle connection
+	again      []repeat      // lost payments to send once more, oldest first
+	rng        *rand.Rand
+	follows    bool                // operations follow payments
+	operations [len(kinds)]float64 // shares of all requests
+	followers  followers
+	ledger     ledger
+	total      *counts // the whole run
+	measured   *counts // answers inside the plan
+	latency    *hdrhistogram.Histogram
+	split      split
+	late       *hdrhistogram.Histogram // sent after it was due through the generator's own fault
+	starved    uint64                  // had to wait for a free connection
+	dropped    uint64                  // due inside the plan and never sent
+	second     *interval
+	err        error
 }
 
 // interval is one second of one worker.
@@ -123,9 +126,11 @@ func (w *worker) retrying(now time.Duration) bool {
 
 // request is one intended request.
 type request struct {
-	payment   uint64 // its index in the ledger
-	due       time.Duration
-	duplicate bool
+	payment  uint64 // its index in the ledger
+	due      time.Duration
+	kind     int       // kindPurchase stands for whatever the payment's number says
+	id       paymentID // of the payment that an operation follows
+	repeated bool      // an earlier attempt got no answer
 }
 
 // repeat is a request that is to be sent once more.
@@ -195,11 +200,16 @@ func (w *worker) patience() time.Duration {
 	return wake - now
 }
 
-// pick chooses the payment to send, a new one or a duplicate.
+// pick chooses what to send: an operation, a duplicate or a new payment.
 func (w *worker) pick(due time.Duration) request {
+	if w.follows {
+		if r, ok := w.pickOperation(due); ok {
+			return r
+		}
+	}
 	if known := uint64(len(w.ledger.outcomes)); w.o.Duplicates > 0 && known > 0 && w.rng.Float64() < w.o.Duplicates {
 		w.total.duplicates++
-		return request{payment: known - 1 - w.rng.Uint64N(min(known, recentSpan)), due: due, duplicate: true}
+		return request{payment: known - 1 - w.rng.Uint64N(min(known, recentSpan)), due: due, kind: kindDuplicate}
 	}
 	return request{payment: w.ledger.open(), due: due}
 }

@@ -65,6 +65,15 @@ func TestScenarios(t *testing.T) {
 				if r.Replayed == 0 || r.Statuses["declined"] == 0 || len(r.Kinds) != 3 {
 					t.Errorf("%d replayed, statuses %v, kinds %v", r.Replayed, r.Statuses, r.Kinds)
 				}
+			case "auth_capture", "refund":
+				for _, k := range r.Kinds {
+					if k.Payments == 0 || k.Refused > 0 {
+						t.Errorf("%+v", k)
+					}
+				}
+				if r.Statuses["succeeded"] == 0 || len(r.Kinds) < 3 {
+					t.Errorf("statuses %v, kinds %+v", r.Statuses, r.Kinds)
+				}
 			case "soak":
 				if len(r.Banks) != 3 || r.Banks[0].Payments <= r.Banks[2].Payments {
 					t.Errorf("banks %+v, shares are 5:3:2", r.Banks)
@@ -84,7 +93,7 @@ merchants: [{count: 4}]
 banks:
   - {id: alfa, dialect: ascii87, think: 5ms, jitter: 5ms}
   - {id: vega, think: 5ms, jitter: 5ms}
-mix: {purchase: 7, authorization: 2, duplicate: 1}
+mix: {purchase: 6, authorization: 3, duplicate: 1, capture: 1.5, cancel: 1, refund: 1}
 cards: [{card: approve, share: 9}, {card: decline_51, share: 1}]
 phases: [{arrivals: poisson, rate: 200, duration: 4s}]
 `))
