@@ -16,6 +16,8 @@ const (
 	tick         = 100 * time.Millisecond // time-outs and reconnects are looked at
 	recentSpan   = 1000                   // duplicates repeat one of the last so many payments
 	dialTimeout  = 2 * time.Second
+	dialPiece    = 500 * time.Microsecond // spent on connecting at once
+	dialPause    = 2 * time.Millisecond   // before the next piece
 	noPayment    = ^uint64(0)
 	readSize     = 8 << 10
 	maxDueAtOnce = 64 // sent before answers are read again
@@ -214,8 +216,9 @@ func (w *worker) pick(due time.Duration) request {
 	return request{payment: w.ledger.open(), due: due}
 }
 
-// housekeep closes overdue requests, reconnects and finishes a second. When nobody
-// listens, one attempt shows it.
+// housekeep closes overdue requests, reconnects and finishes a second. Opening many
+// connections takes a while, in which nothing else is sent, so it is done in pieces;
+// and when nobody listens, one attempt shows it.
 func (w *worker) housekeep(now time.Duration) {
 	w.nextTick = now + tick
 	deaf := false
@@ -223,6 +226,10 @@ func (w *worker) housekeep(now time.Duration) {
 		c := &w.conns[i]
 		switch {
 		case c.fd < 0 && !deaf && (now < w.plan.to || w.retrying(now)):
+			if w.now()-now > dialPiece {
+				deaf, w.nextTick = true, now+dialPause
+				continue
+			}
 			deaf = !w.connect(c)
 		case c.payment != noPayment && now-c.sentAt > w.o.Timeout:
 			w.lose(c, lossTimeout)
