@@ -132,7 +132,7 @@ type Switch struct {
 	flights flights
 	watch   watchers
 	pins    pins
-	stripes [256]stripe
+	stripes [1024]stripe
 	metrics *metrics
 	pool    sync.Pool // *work
 
@@ -293,7 +293,9 @@ func (s *Switch) BankStatuses() []BankStatus {
 func (s *Switch) now() time.Time { return s.o.Now().UTC().Truncate(time.Millisecond) }
 
 // lock serialises the records of one payment once it has left pay.
-func (s *Switch) lock(id ID) sync.Locker { return &s.stripes[id[15]] }
+func (s *Switch) lock(id ID) sync.Locker {
+	return &s.stripes[(int(id[14])<<8|int(id[15]))%len(s.stripes)]
+}
 
 // stripe is a lock that is held while the journal syncs. Its waiters stand at
 // a condition, so that virtual time goes on under them in a simulation.
