@@ -18,6 +18,8 @@ type history struct {
 	operations []operation // in the order of their beginning
 	approvedAt time.Time
 	uncaptured bool // a hold of which captures may still come
+
+	steps uint64 // of its stripe after the last record written through this history
 }
 
 // reversalState is what store-and-forward needs to know of one payment.

@@ -168,6 +168,7 @@ func (s *Switch) appendOperation(h *history, b *bank, w *work, begin *record) (s
 		return result, errInternal
 	}
 	if result.Kind == storage.Applied {
+		h.steps = s.stripe(h.ID).steps.Add(1)
 		s.watch.notify(h.ID)
 	}
 	return result, nil
@@ -211,14 +212,16 @@ func (s *Switch) perform(b *bank, h *history, n uint32, w *work) (*history, erro
 // appendTo makes a record durable on top of h, or of what the payment has
 // become since h was read. REQUIRES: the payment's lock.
 func (s *Switch) appendTo(h *history, r *record) (*history, error) {
-	fresh, err := s.history(h.ID)
-	if err != nil {
-		return nil, err
+	if s.stripe(h.ID).steps.Load() != h.steps {
+		var err error
+		if h, err = s.history(h.ID); err != nil {
+			return nil, err
+		}
 	}
-	if !s.append(fresh, r) {
+	if !s.append(h, r) {
 		return nil, errors.New("not recorded")
 	}
-	return fresh, nil
+	return h, nil
 }
 
 // operationOutcome turns the fate of an operation's first message into a record.

@@ -362,6 +362,7 @@ func (s *Switch) append(h *history, r *record) bool {
 		s.log.Error("journal refused a record", "payment", id.Text(PaymentPrefix), "kind", r.kind.String(), "error", err)
 		return false
 	}
+	h.steps = s.stripe(id).steps.Add(1)
 	if b := s.banks[h.Bank]; b != nil && h.uncaptured && !before.hold {
 		b.holdBegan()
 	}

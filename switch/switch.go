@@ -293,7 +293,9 @@ func (s *Switch) BankStatuses() []BankStatus {
 func (s *Switch) now() time.Time { return s.o.Now().UTC().Truncate(time.Millisecond) }
 
 // lock serialises the records of one payment once it has left pay.
-func (s *Switch) lock(id ID) sync.Locker {
+func (s *Switch) lock(id ID) sync.Locker { return s.stripe(id) }
+
+func (s *Switch) stripe(id ID) *stripe {
 	return &s.stripes[(int(id[14])<<8|int(id[15]))%len(s.stripes)]
 }
 
@@ -303,6 +305,8 @@ type stripe struct {
 	mu   sync.Mutex
 	free sync.Cond
 	held bool
+
+	steps atomic.Uint64 // records written to its payments since the start
 }
 
 // Lock implements sync.Locker.
