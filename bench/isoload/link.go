@@ -225,6 +225,8 @@ func (k *link) write(conn net.Conn) {
 
 // pace sends what falls due, gives up on what is overdue, and ends the link.
 func (k *link) pace(ctx context.Context) {
+	clock := newSleeper()
+	defer clock.close()
 	for {
 		now := k.load.now()
 		k.mu.Lock()
@@ -239,7 +241,7 @@ func (k *link) pace(ctx context.Context) {
 			}
 			return
 		}
-		time.Sleep(wake)
+		clock.sleep(wake)
 	}
 }
 
