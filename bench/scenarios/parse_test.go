@@ -3,6 +3,7 @@ package scenarios
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,39 @@ func TestParseNamesTheLine(t *testing.T) {
 	}
 	if _, err := Load("no-such"); err == nil || !strings.Contains(err.Error(), "brown_out") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestDocumented: the example of the documentation is a good one, and every key, every
+// scenario and every kind is explained there.
+func TestDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/bench.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(page)
+	_, example, _ := strings.Cut(text, "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	if _, err := Parse("docs/bench.md", []byte(example)); err != nil {
+		t.Error(err)
+	}
+	var words []string
+	for _, of := range []reflect.Type{reflect.TypeFor[Scenario](), reflect.TypeFor[Phase](), reflect.TypeFor[Merchants](), reflect.TypeFor[Bank](),
+		reflect.TypeFor[Card](), reflect.TypeFor[Event]()} {
+		for i := range of.NumField() {
+			if tag := of.Field(i).Tag.Get("yaml"); tag != "" && tag != "-" {
+				words = append(words, tag)
+			}
+		}
+	}
+	words = append(words, Names()...)
+	for _, kind := range []bench.Kind{bench.Purchase, bench.Authorization, bench.Duplicate, bench.Capture, bench.Cancel, bench.Refund} {
+		words = append(words, string(kind))
+	}
+	for _, w := range words {
+		if !strings.Contains(text, "`"+w+"`") && !strings.Contains(text, ": "+w+"`") {
+			t.Errorf("docs/bench.md does not explain %q", w)
+		}
 	}
 }
 
