@@ -68,15 +68,22 @@ is counted so. A link that ends is opened and signed on again.
 			return err
 		},
 	}
+	c.Flags().StringVar(&dialect, "dialect", "ascii87", "built-in dialect or dialect file")
+	c.Flags().StringVar(&mix, "mix", "", "weights of the messages: purchase=, authorization=, reversal=, echo= (default purchase=1)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	isoLoadFlags(c, &o)
+	return c
+}
+
+// isoLoadFlags are the flags that fill the options as they stand.
+func isoLoadFlags(c *cobra.Command, o *isoload.Options) {
 	flags := c.Flags()
-	flags.StringVar(&dialect, "dialect", "ascii87", "built-in dialect or dialect file")
 	flags.StringSliceVar(&o.Connect, "connect", nil, "addresses of the host, host:port")
 	flags.IntVar(&o.Links, "links", 1, "links to each address")
 	flags.BoolVar(&o.SkipSignOn, "no-sign-on", false, "send no sign-on")
 	flags.Float64Var(&o.Rate, "rate", 0, "messages due per second; 0: closed loop")
 	flags.BoolVar(&o.Poisson, "poisson", false, "with --rate: random instead of even spacing")
 	flags.IntVar(&o.InFlight, "in-flight", 0, "unanswered messages of a link (default 64, with --rate 4096)")
-	flags.StringVar(&mix, "mix", "", "weights of the messages: purchase=, authorization=, reversal=, echo= (default purchase=1)")
 	flags.BoolVar(&o.Reverse, "reverse", false, "send a reversal for what was not answered")
 	flags.DurationVarP(&o.Duration, "duration", "d", 0, "measured time (default 10s)")
 	flags.DurationVar(&o.Warmup, "warmup", 0, "time before that (default 1s, negative: none)")
@@ -90,8 +97,6 @@ is counted so. A link that ends is opened and signed on again.
 	flags.StringVar(&o.Merchant, "merchant", "", "merchant, DE42 (default MERCHANT0000001)")
 	flags.StringVar(&o.MCC, "mcc", "", "merchant category code, DE18 (default 5411)")
 	flags.StringVar(&o.Acquirer, "acquirer", "", "acquiring institution, DE32 (default 123456)")
-	flags.BoolVar(&asJSON, "json", false, "print JSON")
-	return c
 }
 
 func isoServerCommand() *cobra.Command {
