@@ -200,7 +200,18 @@ const (
 	lateLimit = 1_000 // microseconds; a later generator is named when it is also
 	lateShare = 0.1   // this part of what it measures, at the 99th percentile
 	busyLimit = 0.9   // of a processor per worker
+	sendTime  = 25    // microseconds that a worker may need for one request
 )
+
+// burstTime is how long the largest burst may take to send, in microseconds: its
+// requests are due at one moment, and a worker sends one after another.
+func (o *Options) burstTime() float64 {
+	size := 0
+	for _, p := range o.Arrivals {
+		size = max(size, p.Size)
+	}
+	return float64(size*sendTime) / float64(o.Workers)
+}
 
 // judge says whether the figures count.
 func (r *Result) judge(o *Options) {
@@ -214,7 +225,7 @@ func (r *Result) judge(o *Options) {
 			r.fault(fmt.Errorf("event %q: %s", h.Name, h.Error))
 		}
 	}
-	if r.Lateness.P99 > max(lateLimit, lateShare*r.Latency.P99) {
+	if r.Lateness.P99 > max(lateLimit, lateShare*r.Latency.P99, o.burstTime()) {
 		r.Valid, r.GeneratorBound = false, true
 		warn("the generator is the bottleneck: it sent 1%% of the requests %s late or more", shortTime(r.Lateness.P99))
 	}
