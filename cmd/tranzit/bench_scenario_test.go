@@ -34,6 +34,7 @@ func scenarioRun(t *testing.T, s *scenarios.Scenario, change func(*bench.Options
 func TestScenarios(t *testing.T) {
 	for _, name := range scenarios.Names() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, err := scenarios.Load(name)
 			if err != nil {
 				t.Fatal(err)
