@@ -177,7 +177,7 @@ func parsePhase(text string) (p Phase, err error) {
 			p.To = number(to)
 		}
 	default:
-		return p, fmt.Errorf("must begin with constant:, poisson:, burst: or ramp:")
+		return p, fmt.Errorf("must begin with constant, poisson, burst or ramp and a colon")
 	}
 	return p, err
 }
