@@ -64,7 +64,7 @@ func (g *gate) refuse(nc net.Conn) {
 		body := appendProblem(nil, &problem{kind: problemOverloaded, detail: "Too many connections. This request had no effect."}, id)
 		_ = nc.SetWriteDeadline(time.Now().Add(refuseTimeout))
 		_, _ = fmt.Fprintf(nc, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nContent-Length: %d\r\nRequest-Id: %s\r\n"+
-			"Retry-After: 1\r\nConnection: close\r\n\r\n%s", problemType, len(body), id, body)
+			"Cache-Control: no-store\r\nRetry-After: 1\r\nConnection: close\r\n\r\n%s", problemType, len(body), id, body)
 	}
 	_ = nc.Close()
 }

@@ -43,7 +43,7 @@ func gaugeOf(n *atomic.Int64, name, help string) prometheus.GaugeFunc {
 
 // statuses are all that an answer can have.
 var statuses = func() []int {
-	list := []int{200, 201, 202}
+	list := []int{200, 201, 202, 304}
 	for _, k := range problemKinds {
 		list = append(list, k.status)
 	}

@@ -13,6 +13,7 @@ type route struct {
 	name    string // as in the documentation; the label of its metrics
 	get     func(*call)
 	post    func(*call)
+	public  bool // answers without a key
 	allow   []byte
 	seconds prometheus.Observer
 	counts  *[statusLimit]prometheus.Counter
@@ -36,6 +37,7 @@ type routes struct {
 	cancel   *route // /v1/payments/{id}/cancel
 	refunds  *route // /v1/payments/{id}/refunds
 	refund   *route // /v1/payments/{id}/refunds/{id}
+	openAPI  *route // /openapi.json
 	none     *route // anything else, and what could not be read
 }
 
@@ -60,6 +62,7 @@ func newRoutes(m *metrics) *routes {
 		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment}),
 		refunds:  with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund}),
 		refund:   with(route{name: "/v1/payments/{id}/refunds/{id}", get: (*call).getRefund}),
+		openAPI:  with(route{name: "/openapi.json", get: (*call).getOpenAPI, public: true}),
 		none:     with(route{name: "none"}),
 	}
 }
@@ -78,6 +81,8 @@ var (
 func (r *routes) find(path []byte) (found *route, id, refund []byte) {
 	rest, ok := bytes.CutPrefix(path, paymentsPath)
 	switch {
+	case bytes.Equal(path, openAPIPath):
+		return r.openAPI, nil, nil
 	case !ok:
 		return r.none, nil, nil
 	case len(rest) == 0:
@@ -138,7 +143,7 @@ func (c *call) dispatch() {
 		c.refuse(problem{kind: problemMethodNotAllowed, detail: "See the Allow header for the methods of this address."})
 		return
 	}
-	if !c.authenticate() || !c.withinQuota() {
+	if !found.public && (!c.authenticate() || !c.withinQuota()) {
 		return
 	}
 	if id != nil && !c.target(id) || refund != nil && !c.targetRefund(refund) {

@@ -47,6 +47,9 @@ type shop struct {
 	log    *safeBuffer
 	client *http.Client
 	served chan error
+
+	mu    sync.Mutex
+	lines map[string]bool // of the OpenAPI document, seen
 }
 
 // safeBuffer is a log that can be read while it is written.
@@ -86,7 +89,7 @@ func openShop(t testing.TB, change func(*Options)) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &shop{t: t, server: server, addr: ln.Addr().String(), log: log, served: make(chan error, 1)}
+	s := &shop{t: t, server: server, addr: ln.Addr().String(), log: log, served: make(chan error, 1), lines: map[string]bool{}}
 	s.client = &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: 20 * time.Second}
 	go func() { s.served <- server.Serve(ln) }()
 	t.Cleanup(func() {
@@ -131,7 +134,25 @@ func (s *shop) do(method, path, body string, headers ...string) reply {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return readReply(s.t, resp)
+	r := readReply(s.t, resp)
+	s.told(method, path, body, r)
+	return r
+}
+
+// told holds an exchange to the OpenAPI document, and remembers which of its
+// answers was given.
+func (s *shop) told(method, path, body string, r reply) {
+	s.t.Helper()
+	line, err := document().check(method, path, r)
+	if err == nil && r.status < 300 {
+		err = document().checkRequest(method, path, body)
+	}
+	if err != nil {
+		s.t.Errorf("%s %.80s: %v", method, path, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines[line] = true
 }
 
 func (s *shop) pay(key, body string) reply {

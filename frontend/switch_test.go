@@ -3,6 +3,7 @@ package frontend
 import (
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,9 +20,20 @@ const (
 	testCardSilent   = "4000000001170002" // no answer, and the reversal is refused: unknown until people act
 )
 
-// newTestSwitch is a real switch over a store in memory and one simulated bank
-// on loopback, which is signed on when it returns.
-func newTestSwitch(t testing.TB) *payswitch.Switch {
+// rig is a real switch over a store in memory and one simulated bank on
+// loopback.
+type rig struct {
+	sw     *payswitch.Switch
+	host   *banksim.Bank
+	disk   *storage.Disk
+	broken atomic.Bool // the journal may fail
+}
+
+// newTestSwitch is the switch of a rig.
+func newTestSwitch(t testing.TB) *payswitch.Switch { return newRig(t).sw }
+
+// newRig starts everything; the bank is signed on when it returns.
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	dialect, err := iso.Builtin("ascii87")
@@ -31,30 +43,45 @@ func newTestSwitch(t testing.TB) *payswitch.Switch {
 	must(t, host.Start())
 	t.Cleanup(func() { _ = host.Close() })
 
-	store, err := storage.Open(storage.Options{Disk: storage.NewMemDisk(), Logger: quiet, OnFatal: func(err error) { t.Error(err) }})
+	r := &rig{host: host, disk: storage.NewMemDisk()}
+	fatal := func(err error) {
+		if err != nil && !r.broken.Load() {
+			t.Error(err)
+		}
+	}
+	store, err := storage.Open(storage.Options{Disk: r.disk, Logger: quiet, OnFatal: fatal})
 	must(t, err)
-	t.Cleanup(func() { must(t, store.Close()) })
+	t.Cleanup(func() { fatal(store.Close()) })
 	path := filepath.Join(t.TempDir(), "keys")
 	must(t, payswitch.CreateKeyRing(path))
 	keys, err := payswitch.LoadKeyRing(path)
 	must(t, err)
 
-	sw, err := payswitch.New(payswitch.Options{
+	r.sw, err = payswitch.New(payswitch.Options{
 		Store: store, Keys: keys, Logger: quiet,
 		Banks: []payswitch.BankConfig{{Dialect: dialect, Acquirer: "123456", Link: acquirers.Config{
 			ID: "alfa", Endpoints: []string{host.Addr()}, SignOn: true, Institution: "123456", Logger: quiet,
-			WriteTimeout: 100 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond,
+			WriteTimeout: 100 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond, ReversalTimeout: 300 * time.Millisecond,
 		}}},
 		Merchants: []payswitch.Merchant{shopOf("mer_socks", keyTest), shopOf("mer_hats", keyOther), limited(shopOf("mer_slow", keyLimited))},
 	})
 	must(t, err)
-	must(t, sw.Start())
-	t.Cleanup(sw.Close)
+	must(t, r.sw.Start())
+	t.Cleanup(r.sw.Close)
+	r.waitReady(t, true)
+	return r
+}
+
+// waitReady waits until the switch can, or cannot, take payments.
+func (r *rig) waitReady(t testing.TB, want bool) {
+	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		if ok, reasons := sw.Ready(); ok {
-			return sw
-		} else if time.Now().After(deadline) {
-			t.Fatalf("the switch is not ready: %v", reasons)
+		ok, reasons := r.sw.Ready()
+		if ok == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the switch is ready: %v, %v", ok, reasons)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
