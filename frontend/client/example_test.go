@@ -1,0 +1,48 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tranzit/tranzit/frontend/client"
+)
+
+func Example() {
+	if err := buySocks("http://127.0.0.1:8080", "sk_test_demo_4f9a1c7e2b6d8035"); err != nil {
+		fmt.Println(err)
+	}
+}
+
+func buySocks(base, key string) error {
+	c, err := client.New(base, key)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+
+	p, err := c.CreatePayment(ctx, client.PaymentRequest{
+		IdempotencyKey: "order-1002-try-1",
+		Amount:         129900, Currency: "RUB", OrderID: "A-1002",
+		Method: client.ByCard(client.CardNumber{Number: "4111111111111111", ExpMonth: 12, ExpYear: 2028, CVC: "123"}),
+	})
+	var problem *client.Problem
+	switch {
+	case errors.As(err, &problem):
+		return fmt.Errorf("refused with %s, quote %s", problem.Code, problem.RequestID)
+	case err != nil:
+		return err // nobody answered: call again, later, with the same idempotency key
+	case p.Unknown():
+		p, err = c.AwaitPayment(ctx, p.ID)
+	}
+	if err != nil {
+		return err
+	}
+	if p.Status != "captured" {
+		return fmt.Errorf("not paid: %s", p.Status)
+	}
+	_, err = c.Refund(ctx, p.ID, client.UndoRequest{IdempotencyKey: "return-1002-1", Amount: 29900, Reason: "one pair came back"})
+	return err
+}

@@ -1,0 +1,273 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Meta is what the answer said beside the object itself.
+type Meta struct {
+	Status         int    // HTTP status: 202 while the outcome is not proven
+	RequestID      string // name it when you ask for help
+	IdempotencyKey string // what the call was sent with
+	Replayed       bool   // the same answer was given before
+}
+
+// PaymentRequest is a payment to make.
+type PaymentRequest struct {
+	IdempotencyKey string            `json:"-"` // new for everything you mean; made when empty
+	Amount         int64             `json:"amount"`
+	Currency       string            `json:"currency"` // ISO 4217 alphabetic
+	OrderID        string            `json:"order_id,omitempty"`
+	CaptureMethod  string            `json:"capture_method,omitempty"` // "automatic" or "manual"
+	Method         PaymentMethod     `json:"payment_method"`
+	ThreeDS        *ThreeDS          `json:"three_ds,omitempty"`
+	Initiator      string            `json:"initiator,omitempty"` // "customer" or "merchant"
+	Bank           string            `json:"bank,omitempty"`
+	Description    string            `json:"description,omitempty"`
+	Customer       *Customer         `json:"customer,omitempty"`
+	Metadata       map[string]string `json:"metadata,omitempty"`
+}
+
+// PaymentMethod is what pays.
+type PaymentMethod struct {
+	Type string     `json:"type"`
+	Card CardNumber `json:"card"`
+}
+
+// ByCard is the payment method of a card.
+func ByCard(card CardNumber) PaymentMethod { return PaymentMethod{Type: "card", Card: card} }
+
+// CardNumber is a card as its holder tells it. It never prints itself whole.
+type CardNumber struct {
+	Number   string `json:"number"`
+	ExpMonth int    `json:"exp_month"`
+	ExpYear  int    `json:"exp_year"`
+	CVC      string `json:"cvc,omitempty"`
+	Holder   string `json:"holder,omitempty"`
+}
+
+func (c CardNumber) String() string {
+	if len(c.Number) < 12 {
+		return "card"
+	}
+	return "card *" + c.Number[len(c.Number)-4:]
+}
+
+// GoString keeps %#v from telling more than String.
+func (c CardNumber) GoString() string { return c.String() }
+
+// ThreeDS is your own 3-D Secure result.
+type ThreeDS struct {
+	ECI             string `json:"eci,omitempty"`
+	CAVV            string `json:"cavv,omitempty"`
+	DSTransactionID string `json:"ds_transaction_id,omitempty"`
+	Version         string `json:"version,omitempty"`
+}
+
+// Customer is the payer.
+type Customer struct {
+	Email string `json:"email,omitempty"`
+}
+
+// Payment is a payment as it stood when it was answered. Amounts are minor units.
+type Payment struct {
+	ID               string            `json:"id"`
+	Object           string            `json:"object"`
+	Version          int               `json:"version"` // grows by one with every change
+	Status           string            `json:"status"`
+	Live             bool              `json:"livemode"`
+	Amount           int64             `json:"amount"`
+	AmountAuthorized int64             `json:"amount_authorized"`
+	AmountCaptured   int64             `json:"amount_captured"`
+	AmountRefunded   int64             `json:"amount_refunded"`
+	Currency         string            `json:"currency"`
+	OrderID          string            `json:"order_id"`
+	Bank             string            `json:"bank"`
+	RRN              string            `json:"rrn"`
+	STAN             string            `json:"stan"`
+	ApprovalCode     string            `json:"approval_code"`
+	ResponseCode     string            `json:"response_code"`
+	Card             *Card             `json:"card"`
+	Decline          *Decline          `json:"decline"`    // who said no
+	Resolution       *Resolution       `json:"resolution"` // while Unknown
+	CreatedAt        time.Time         `json:"created_at"`
+	UpdatedAt        time.Time         `json:"updated_at"`
+	Metadata         map[string]string `json:"metadata"`
+
+	Meta Meta `json:"-"` // zero in lists and inside operations
+}
+
+// Unknown reports that the outcome is not proven yet: wait for it, and do not
+// start another payment for the same thing.
+func (p *Payment) Unknown() bool { return p.Status == "unknown" }
+
+// Card is what may be shown of a card.
+type Card struct {
+	BIN      string `json:"bin"`
+	Last4    string `json:"last4"`
+	Brand    string `json:"brand"`
+	ExpMonth int    `json:"exp_month"`
+	ExpYear  int    `json:"exp_year"`
+}
+
+// Decline says who said no, and what helps.
+type Decline struct {
+	Source       string `json:"source"`
+	Code         string `json:"code"`
+	Message      string `json:"message"`
+	Retry        string `json:"retry"` // "never", "later" or "with_changes"
+	ResponseCode string `json:"response_code"`
+}
+
+// Resolution says what the switch does about an outcome that is not proven.
+type Resolution struct {
+	Reason     string     `json:"reason"`
+	Since      time.Time  `json:"since"`
+	NextAction string     `json:"next_action"`
+	NextAt     *time.Time `json:"next_at"` // nil when people are on it
+	Attempts   int        `json:"attempts"`
+}
+
+// CreatePayment asks for a payment. A declined one is no error. While the answer
+// is Unknown, wait with AwaitPayment. Errors are *Problem or *Lost.
+func (c *Client) CreatePayment(ctx context.Context, r PaymentRequest) (*Payment, error) {
+	ask, err := post("/v1/payments", r.IdempotencyKey, r)
+	if err != nil {
+		return nil, err
+	}
+	return c.payment(ctx, ask)
+}
+
+func (c *Client) payment(ctx context.Context, ask call) (*Payment, error) {
+	p := new(Payment)
+	meta, err := c.do(ctx, ask, p)
+	if err != nil {
+		return nil, err
+	}
+	p.Meta = meta
+	return p, nil
+}
+
+// GetPayment reads a payment.
+func (c *Client) GetPayment(ctx context.Context, id string) (*Payment, error) {
+	return c.payment(ctx, call{method: http.MethodGet, path: "/v1/payments" + segment(id)})
+}
+
+// poll is how long one question of AwaitPayment stays open.
+const poll = 30 * time.Second
+
+// AwaitPayment waits until the outcome of a payment is proven, as long as ctx
+// lives. When the switch has given up and people are on it, it still waits.
+func (c *Client) AwaitPayment(ctx context.Context, id string) (*Payment, error) {
+	for {
+		p, err := c.payment(ctx, call{method: http.MethodGet, path: "/v1/payments" + segment(id), wait: poll, query: url.Values{"wait": {poll.String()}}})
+		if err != nil || !p.Unknown() {
+			return p, err
+		}
+		if !rest(ctx, c.o.Pause) {
+			return p, fmt.Errorf("client: payment %s is still unknown: %w", id, ctx.Err())
+		}
+	}
+}
+
+// PaymentFilter chooses payments; zero members do not filter.
+type PaymentFilter struct {
+	OrderID                string
+	Status                 string
+	CreatedFrom, CreatedTo time.Time // from is included, to is not
+	Limit                  int       // payments of a page, 1 to 100; 0: the API's default
+	Cursor                 string    // NextCursor of the page before
+}
+
+func (f *PaymentFilter) query() url.Values {
+	q := url.Values{}
+	set := func(name, value string, there bool) {
+		if there {
+			q.Set(name, value)
+		}
+	}
+	set("order_id", f.OrderID, f.OrderID != "")
+	set("status", f.Status, f.Status != "")
+	set("created_from", f.CreatedFrom.UTC().Format(time.RFC3339Nano), !f.CreatedFrom.IsZero())
+	set("created_to", f.CreatedTo.UTC().Format(time.RFC3339Nano), !f.CreatedTo.IsZero())
+	set("limit", strconv.Itoa(f.Limit), f.Limit != 0)
+	set("cursor", f.Cursor, f.Cursor != "")
+	return q
+}
+
+// PaymentList is a page of payments, newest first.
+type PaymentList struct {
+	Object     string    `json:"object"`
+	Data       []Payment `json:"data"`
+	HasMore    bool      `json:"has_more"`
+	NextCursor string    `json:"next_cursor"`
+}
+
+// ListPayments reads one page.
+func (c *Client) ListPayments(ctx context.Context, f PaymentFilter) (*PaymentList, error) {
+	page := new(PaymentList)
+	if _, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/payments", query: f.query()}, page); err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// AllPayments goes through all pages. It ends with the first error.
+func (c *Client) AllPayments(ctx context.Context, f PaymentFilter) iter.Seq2[Payment, error] {
+	return func(yield func(Payment, error) bool) {
+		for {
+			page, err := c.ListPayments(ctx, f)
+			if err != nil {
+				yield(Payment{}, err)
+				return
+			}
+			for i := range page.Data {
+				if !yield(page.Data[i], nil) {
+					return
+				}
+			}
+			if !page.HasMore {
+				return
+			}
+			f.Cursor = page.NextCursor
+		}
+	}
+}
+
+// TimelineEvent is one event of a payment.
+type TimelineEvent struct {
+	Object  string           `json:"object"`
+	Version int              `json:"version"`
+	At      time.Time        `json:"at"`
+	Type    string           `json:"type"` // new ones may appear
+	Status  string           `json:"status"`
+	Detail  string           `json:"detail"`
+	Message *TimelineMessage `json:"message"`
+}
+
+// TimelineMessage is an ISO 8583 message, decoded and masked.
+type TimelineMessage struct {
+	Direction string          `json:"direction"` // "sent" or "received", seen from the switch
+	MTI       string          `json:"mti"`
+	Fields    []TimelineField `json:"fields"`
+}
+
+// TimelineField is one field of a message.
+type TimelineField struct {
+	Number int    `json:"number"` // 0: the message type
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+}
+
+// GetTimeline tells the whole story of a payment, oldest event first.
+func (c *Client) GetTimeline(ctx context.Context, id string) ([]TimelineEvent, error) {
+	var list struct{ Data []TimelineEvent }
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/payments" + segment(id) + "/timeline"}, &list)
+	return list.Data, err
+}
