@@ -280,7 +280,6 @@ func (s *Store) apply(g *group) (err error) {
 			err = fmt.Errorf("applying group %d: %v", s.chain.seq, r)
 		}
 	}()
-	defer s.conditions.end()
 	for _, p := range g.items {
 		if p.cmd.guards > 0 {
 			if p.out, p.err = s.conditions.judge(p.cmd); p.err != nil {
@@ -288,6 +287,8 @@ func (s *Store) apply(g *group) (err error) {
 			}
 		}
 	}
+	// Not deferred: an engine that dies while it applies may keep its locks.
+	s.conditions.end()
 	s.gather(g)
 	if g.batch.empty() {
 		return nil

@@ -336,3 +336,23 @@ func TestCommitterMeetsFatal(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestEitherSlotOfANewAnchor: a power cut while one slot of a new journal's
+// anchor is written over leaves the other.
+func TestEitherSlotOfANewAnchor(t *testing.T) {
+	d := NewMemDisk()
+	s := openOn(t, d)
+	must(t, s, func(c *Command) { c.Append(id(1), 1, nil) })
+	for slot := range anchorSlots {
+		cut := d.CrashClone(Crash{Unsynced: DropUnsynced})
+		name, content := find(t, cut, anchorName)
+		content[slot*anchorStride] ^= 0xff
+		cut.WriteFile(name, content)
+		after, err := Open(Options{Disk: cut, Logger: quiet, OnFatal: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Errorf("slot %d torn: %v", slot, err)
+			continue
+		}
+		closeStore(t, after)
+	}
+}

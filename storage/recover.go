@@ -157,11 +157,17 @@ func (s *Store) raiseEpoch(found bool) error {
 		}
 	}
 	s.anchor.last = mark{store: s.identity, epoch: uint32(s.epoch)}
-	if err := s.anchor.write(s.chain.seq, s.chain.head); err != nil {
-		return fmt.Errorf("storage: %w", err)
+	slots := 1
+	if !found {
+		slots = anchorSlots // the other one must be durable before one is written over
 	}
-	if err := s.anchor.sync(); err != nil {
-		return fmt.Errorf("storage: %w", err)
+	for range slots {
+		if err := s.anchor.write(s.chain.seq, s.chain.head); err != nil {
+			return fmt.Errorf("storage: %w", err)
+		}
+		if err := s.anchor.sync(); err != nil {
+			return fmt.Errorf("storage: %w", err)
+		}
 	}
 	if err := s.eng.syncDir(); err != nil {
 		return fmt.Errorf("storage: syncing the folder: %w", err)

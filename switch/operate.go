@@ -177,11 +177,11 @@ func (s *Switch) appendOperation(h *history, b *bank, w *work, begin *record) (s
 // perform sends an operation for the first time and makes its outcome durable.
 // h is then what the journal holds.
 func (s *Switch) perform(b *bank, h *history, n uint32, w *work) (*history, error) {
-	id := h.operations[n-1].ID
+	id, payment := h.operations[n-1].ID, h.ID
 	settled := false
 	defer func() {
 		if !settled {
-			s.abandonedOperation(h.ID, n)
+			s.abandonedOperation(payment, n)
 		}
 	}()
 	fate := b.link.Exchange(&w.exchange)
@@ -193,7 +193,7 @@ func (s *Switch) perform(b *bank, h *history, n uint32, w *work) (*history, erro
 			return nil, errUncertain
 		}
 	}
-	mu := s.lock(h.ID)
+	mu := s.lock(payment)
 	mu.Lock()
 	defer mu.Unlock()
 	h, err := s.appendTo(h, &outcome)

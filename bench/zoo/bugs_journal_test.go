@@ -222,6 +222,13 @@ var journalBugs = []bug{
 		by:     test("storage", "TestAdmission"),
 	},
 	{
+		name: "new-anchor-has-one-slot", file: "storage/recover.go",
+		old:    "	if !found {\n		slots = anchorSlots",
+		new:    "	if !found && !$zoo {\n		slots = anchorSlots",
+		breaks: "a power cut never ends in a refused start",
+		by:     test("storage", "TestEitherSlotOfANewAnchor"),
+	},
+	{
 		name: "anchor-runs-ahead-of-the-log", file: "storage/commit.go",
 		old:    "	for g := range s.pipe {\n",
 		new:    "$old		if $zoo && g.err == nil {\n			_ = s.anchor.write(g.seq, g.head)\n			_ = s.anchor.file.Sync()\n		}\n",
