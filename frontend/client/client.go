@@ -63,7 +63,7 @@ func (o *Options) Validate() error {
 	case err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" || base.RawQuery != "" || base.User != nil:
 		return errors.New("client: Base must be an address like https://pay.example.com")
 	case o.Key == "" || strings.ContainsFunc(o.Key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("client: Key must be a secret key like sk_test_...")
+		return errors.New("client: Key must be a secret key like sk_test_")
 	case o.Attempts < 1 || o.Attempts > 20:
 		return fmt.Errorf("client: Attempts is %d: want 1..20", o.Attempts)
 	case o.Timeout < 0 || o.Pause < 0 || o.MaxPause < o.Pause:
