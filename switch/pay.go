@@ -323,6 +323,9 @@ func (s *Switch) fillIntent(in *intent, a Account, r *PayRequest, to *route) err
 		card:      Card{BIN: r.PAN.BIN(), Last4: r.PAN.Last4(), Brand: r.PAN.Brand(), Expiry: r.Expiry},
 		panDigest: s.keys.panDigest(r.PAN),
 	}
+	if r.ThreeDS.Version != "" {
+		in.rare = &rare{threeDSVersion: r.ThreeDS.Version}
+	}
 	return nil
 }
 

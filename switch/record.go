@@ -52,8 +52,11 @@ func (k recordKind) String() string {
 	return fmt.Sprintf("kind_%d", byte(k))
 }
 
-// recordSchema is the version of the layout below.
-const recordSchema = 1
+// The layouts of a record. A later one needs a new number.
+const (
+	recordSchema     = 1
+	recordSchemaRare = 2 // the same with rare members behind
+)
 
 // record is one entry of a payment's history. Which members are meaningful
 // depends on the kind; encode and decodeRecord are the one place that knows.
@@ -87,6 +90,8 @@ type record struct {
 	begun            *begun          // recordOperation
 	op               uint32          // the operation's number in the payment, from 1; of all its records but the first
 	settledOperation OperationStatus // recordOperationClosed: as what
+
+	rare *rare // what few records have; of a recordIntent it stands in the intent
 }
 
 // way is where a payment goes: the bank, what it calls the merchant, and the
@@ -126,13 +131,28 @@ type intent struct {
 	keyDigest    [16]byte // of the idempotency key
 	fingerprint  Fingerprint
 	metadata     []Pair
+	rare         *rare
 }
 
 var errRecord = errors.New("journal record is not readable")
 
 func (r *record) encode(dst []byte) []byte {
-	dst = append(dst, byte(r.kind), recordSchema)
-	dst = appendTime(dst, r.at)
+	extra, schema := r.rare, byte(recordSchema)
+	if r.kind == recordIntent {
+		extra = r.intent.rare
+	}
+	if extra != nil {
+		schema = recordSchemaRare
+	}
+	dst = append(dst, byte(r.kind), schema)
+	dst = r.encodeMembers(appendTime(dst, r.at))
+	if extra != nil {
+		dst = extra.encode(dst)
+	}
+	return dst
+}
+
+func (r *record) encodeMembers(dst []byte) []byte {
 	switch r.kind {
 	case recordIntent:
 		dst = r.intent.encode(dst)
@@ -212,7 +232,7 @@ func (y *way) encode(dst []byte) []byte {
 // decodeRecord reads one record. The result shares no memory with body. Any
 // body that encode did not write is refused with errRecord.
 func decodeRecord(body []byte) (record, error) {
-	if len(body) < 2 || body[1] != recordSchema {
+	if len(body) < 2 || body[1] != recordSchema && body[1] != recordSchemaRare {
 		return record{}, errRecord
 	}
 	d := decoder{b: body[2:]}
@@ -254,8 +274,14 @@ func decodeRecord(body []byte) (record, error) {
 			return record{}, errRecord
 		}
 	}
+	if body[1] == recordSchemaRare {
+		r.rare = d.rare()
+	}
 	if d.bad || len(d.b) != 0 {
 		return record{}, errRecord
+	}
+	if r.kind == recordIntent {
+		r.intent.rare, r.rare = r.rare, nil
 	}
 	return r, nil
 }

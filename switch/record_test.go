@@ -39,6 +39,9 @@ func drawIntent(t *rapid.T) *intent {
 	for range rapid.IntRange(0, 5).Draw(t, "pairs") {
 		in.metadata = append(in.metadata, Pair{Key: text("key"), Value: text("value")})
 	}
+	if rapid.Bool().Draw(t, "rare") {
+		in.rare = &rare{threeDSVersion: text("3-D Secure")}
+	}
 	return in
 }
 
@@ -135,6 +138,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	currency, _ := iso.ParseCurrency("RUB")
 	at := time.UnixMilli(1_700_000_000_000).UTC()
 	f.Add((&record{kind: recordIntent, at: at, intent: &intent{merchant: "m", currency: currency, metadata: []Pair{{"k", "v"}}}}).encode(nil))
+	f.Add((&record{kind: recordIntent, at: at, intent: &intent{currency: currency, rare: &rare{threeDSVersion: "2.2.0"}}}).encode(nil))
 	f.Add((&record{kind: recordAnswered, at: at, approved: true, responseCode: "00"}).encode(nil))
 	f.Add((&record{kind: recordUnknown, at: at, reason: "no_answer"}).encode(nil))
 	f.Add((&record{kind: recordOperation, at: at, begun: &begun{kind: KindRefund, method: MethodRefund, amount: 5}}).encode(nil))
