@@ -8,8 +8,8 @@ const (
 	slowRate = 250
 	fastRate = 150
 	flat     = 16 << 10
-
-	// How a process ends that gets no memory.
-	noMemoryStatus = 2
-	noMemoryWord   = "fatal error: "
 )
+
+// noMemory tells how a process ends that gets no memory: by exit status, the
+// words in its log.
+var noMemory = map[int]string{2: "fatal error: "}

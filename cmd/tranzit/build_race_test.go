@@ -8,8 +8,8 @@ const (
 	slowRate = 100
 	fastRate = 50
 	flat     = 64 << 10
-
-	// How a process ends that gets no memory.
-	noMemoryStatus = 66
-	noMemoryWord   = "out of memory"
 )
+
+// noMemory tells how a process ends that gets no memory: by exit status, the
+// words in its log. The race detector's own allocator and Go's may be the first to ask.
+var noMemory = map[int]string{66: "out of memory", 2: "fatal error: "}
