@@ -106,6 +106,9 @@ func (h *history) begin(id ID, r *record) {
 		Amount: in.amount, Merchant: in.merchant, OrderID: in.orderID, Bank: in.bank, Description: in.description,
 		CustomerEmail: in.email, RRN: in.rrn, Card: in.card, Metadata: in.metadata, CreatedAt: r.at, UpdatedAt: r.at,
 	}
+	if in.rare != nil && !in.rare.token.IsZero() {
+		h.Token, h.ByToken = in.rare.token, true
+	}
 }
 
 func (h *history) advance(r *record) {
@@ -153,6 +156,9 @@ func (h *history) advance(r *record) {
 func (h *history) answered(r *record) {
 	h.ResponseCode, h.ApprovalCode = r.responseCode, r.approvalCode
 	h.approvedAt = r.at
+	if r.rare != nil && !r.rare.token.IsZero() {
+		h.Token = r.rare.token
+	}
 	switch {
 	case !r.approved:
 		h.Status = StatusDeclined

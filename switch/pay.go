@@ -85,6 +85,11 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		return s.refuse(a, r, key, err)
 	}
 	defer s.leave(a)
+	if r.SaveCard || !r.Token.IsZero() {
+		if err := s.prepareCard(a, r); err != nil {
+			return s.refuse(a, r, key, err)
+		}
+	}
 
 	// The route holds a slot in its bank's window.
 	var tried [maxBanks]*bank
@@ -164,12 +169,18 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 			return Answer{}, errUncertain
 		}
 	}
+	var save *cardSave
+	if r.SaveCard && outcome.approved {
+		save = s.saveWith(a, r, &outcome)
+	}
+	defer save.end()
 	before := h.standing()
 	if err := h.apply(id, h.Version+1, &outcome); err != nil {
 		return Answer{}, errInternal
 	}
 	w.body = outcome.encode(w.body[:0])
 	w.outcomeCommand(&h, before)
+	save.join(&w.cmd)
 	result, err = s.store.Do(&w.cmd)
 	if err != nil || result.Kind != storage.Applied {
 		s.log.Error("journal refused an outcome", "payment", id.Text(PaymentPrefix), "bank", b.id, "error", err)
@@ -325,6 +336,10 @@ func (s *Switch) fillIntent(in *intent, a Account, r *PayRequest, to *route) err
 	}
 	if r.ThreeDS.Version != "" {
 		in.rare = &rare{threeDSVersion: r.ThreeDS.Version}
+	}
+	if r.Customer != "" {
+		x := in.addRare()
+		x.customer, x.token = r.Customer, r.Token
 	}
 	return nil
 }

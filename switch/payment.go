@@ -128,6 +128,8 @@ type Payment struct {
 	RRN, ApprovalCode, ResponseCode string
 
 	Card       Card
+	Token      ID   // the saved card it was paid by, or that it made; zero: none
+	ByToken    bool // it was paid by Token
 	Decline    *Decline
 	Resolution *Resolution
 	Metadata   []Pair
@@ -154,6 +156,10 @@ type PayRequest struct {
 	CVC            iso.CVC
 	Expiry         iso.Expiry
 	ThreeDS        ThreeDS
+
+	Token    ID     // pay by this saved card: PAN and Expiry are then filled by Pay
+	Customer string // the shop's name for the payer, 1..64 characters, or empty
+	SaveCard bool   // save the card for Customer when the payment is approved
 }
 
 // ThreeDS is the authentication data a shop collected itself.
@@ -190,6 +196,8 @@ const (
 	CodeCurrency         Code = "currency_not_supported"
 	CodeInternal         Code = "internal"
 	CodeOutcomeUncertain Code = "outcome_uncertain"
+	CodeUnknownToken     Code = "unknown_token"
+	CodeCardExpired      Code = "expired"
 )
 
 // Refusal is the error of every call that recorded nothing, with the one

@@ -8,17 +8,41 @@ import "encoding/binary"
 // added later needs no new layout and costs nothing where it is absent.
 type rare struct {
 	threeDSVersion string // recordIntent: protocol version of the authentication the shop did itself
+
+	token    ID     // recordIntent: the saved card it is paid by; recordAnswered: the one it made
+	customer string // recordIntent: the shop's name for the payer
 }
 
 // The tags are stored: never reuse one.
 const (
 	rareEnd            = 0
 	rareThreeDSVersion = 1
+
+	rareToken    = 40
+	rareCustomer = 41
 )
 
 func (x *rare) encode(dst []byte) []byte {
 	dst = appendRare(dst, rareThreeDSVersion, x.threeDSVersion)
+	dst = appendRareID(dst, rareToken, x.token)
+	dst = appendRare(dst, rareCustomer, x.customer)
 	return binary.AppendUvarint(dst, rareEnd)
+}
+
+// addRare gives the rare members of a record that is no intent, to be filled.
+func (r *record) addRare() *rare {
+	if r.rare == nil {
+		r.rare = &rare{}
+	}
+	return r.rare
+}
+
+// addRare gives the rare members of an intent, to be filled.
+func (in *intent) addRare() *rare {
+	if in.rare == nil {
+		in.rare = &rare{}
+	}
+	return in.rare
 }
 
 // appendRare adds a member, unless it is empty.
@@ -27,6 +51,14 @@ func appendRare(dst []byte, tag uint64, value string) []byte {
 		return dst
 	}
 	return appendString(binary.AppendUvarint(dst, tag), value)
+}
+
+// appendRareID adds an id, unless it is zero.
+func appendRareID(dst []byte, tag uint64, id ID) []byte {
+	if id.IsZero() {
+		return dst
+	}
+	return appendBytes(binary.AppendUvarint(dst, tag), id[:])
 }
 
 // rare reads what encode wrote. An unknown tag, one out of order or an empty
@@ -44,6 +76,12 @@ func (d *decoder) rare() *rare {
 		switch tag {
 		case rareThreeDSVersion:
 			x.threeDSVersion = string(value)
+		case rareToken:
+			if d.bad = d.bad || len(value) != len(ID{}); !d.bad {
+				x.token = ID(value)
+			}
+		case rareCustomer:
+			x.customer = string(value)
 		default:
 			d.bad = true
 		}

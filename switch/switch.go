@@ -133,6 +133,7 @@ type Switch struct {
 	watch   watchers
 	pins    pins
 	stripes [1024]stripe
+	cards   cardLocks
 	metrics *metrics
 	pool    sync.Pool // *work
 

@@ -1,0 +1,3 @@
+package payswitch
+import ("testing";"path/filepath")
+func benchVault(b *testing.B) *KeyRing { p:=filepath.Join(b.TempDir(),"k"); _ = CreateKeyRing(p); k,_:=LoadKeyRing(p); return k }
