@@ -55,6 +55,8 @@ func appendPayment(dst []byte, p *payswitch.Payment) []byte {
 	dst = appendText(dst, p.ResponseCode)
 	dst = append(dst, `,"card":`...)
 	dst = appendCard(dst, &p.Card)
+	dst = append(dst, `,"payment_method":`...)
+	dst = appendMethod(dst, p)
 	dst = append(dst, `,"decline":`...)
 	dst = appendDecline(dst, p.Decline)
 	dst = append(dst, `,"resolution":`...)

@@ -34,6 +34,7 @@ type oraclePayment struct {
 	ApprovalCode *string           `json:"approval_code"`
 	ResponseCode *string           `json:"response_code"`
 	Card         *oracleCard       `json:"card"`
+	Method       oracleMethod      `json:"payment_method"`
 	Decline      *oracleDecline    `json:"decline"`
 	Resolution   *oracleResolution `json:"resolution"`
 	CreatedAt    *string           `json:"created_at"`
@@ -47,6 +48,11 @@ type oracleCard struct {
 	Brand *string `json:"brand"`
 	Month int     `json:"exp_month"`
 	Year  int     `json:"exp_year"`
+}
+
+type oracleMethod struct {
+	Type  string  `json:"type"`
+	Token *string `json:"token"`
 }
 
 type oracleDecline struct {
@@ -77,6 +83,12 @@ func oracle(p *payswitch.Payment) oraclePayment {
 	}
 	if p.STAN != 0 {
 		o.STAN = orNull(string(p.STAN.Append(nil)))
+	}
+	if o.Method.Type = "card"; p.ByToken {
+		o.Method.Type = "token"
+	}
+	if !p.Token.IsZero() {
+		o.Method.Token = orNull(p.Token.Text("tok"))
 	}
 	if c := p.Card; c.BIN+c.Last4 != "" {
 		o.Card = &oracleCard{orNull(c.BIN), orNull(c.Last4), orNull(c.Brand), c.Expiry.Month, c.Expiry.Year}
@@ -131,6 +143,9 @@ func drawPayment(t *rapid.T) payswitch.Payment {
 		CreatedAt: moment("created"), UpdatedAt: moment("updated"),
 	}
 	copy(p.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+	if p.ByToken = rapid.Bool().Draw(t, "token"); p.ByToken {
+		p.Token = payswitch.ID{1, 2}
+	}
 	if rapid.Bool().Draw(t, "card") {
 		p.Card = payswitch.Card{BIN: text("bin"), Last4: text("last4"), Brand: text("brand"), Expiry: iso.Expiry{Year: 2028, Month: 12}}
 	}

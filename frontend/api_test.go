@@ -320,7 +320,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s %s: %v", tt.route, tt.code, got)
 		}
 	}
-	if n, err := testutil.GatherAndCount(reg, "tranzit_http_seconds"); err != nil || n != 9 {
+	if n, err := testutil.GatherAndCount(reg, "tranzit_http_seconds"); err != nil || n != 13 {
 		t.Errorf("%d histograms, %v", n, err)
 	}
 }

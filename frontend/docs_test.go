@@ -42,10 +42,10 @@ func TestDocsExamplesWork(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?s)```json request\n(.*?)```").FindAllStringSubmatch(page, -1) {
 		bodies = append(bodies, m[1])
 	}
-	for _, m := range regexp.MustCompile(`(?s)-d '(\{.*?\})'`).FindAllStringSubmatch(page, -1) {
+	for _, m := range regexp.MustCompile(`(?s)-d '\s*(\{.*?\})'`).FindAllStringSubmatch(page, -1) {
 		bodies = append(bodies, m[1])
 	}
-	if len(bodies) != 2 {
+	if len(bodies) != 3 {
 		t.Fatalf("%d examples found", len(bodies))
 	}
 	for _, body := range bodies {

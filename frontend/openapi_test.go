@@ -359,6 +359,9 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 		if !r.FieldByName("post").IsNil() {
 			methods += "POST "
 		}
+		if !r.FieldByName("del").IsNil() {
+			methods += "DELETE "
+		}
 		if documented[name] != methods {
 			t.Errorf("%s takes %q, documented is %q", name, methods, documented[name])
 		}

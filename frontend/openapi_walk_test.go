@@ -20,6 +20,7 @@ const (
 	testCardSlowRefund = "4000000001220005"
 	noPayment          = "pay_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noRefund           = "ref_01kaz7q2v5e8xv9h2m3n4p5q6r"
+	noToken            = "tok_01kaz7q2v5e8xv9h2m3n4p5q6r"
 )
 
 // TestDocumentIsTrue walks over all operations and provokes every answer that
@@ -38,6 +39,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	walk("defect", walkDefect)
 	walk("no bank", walkNoBank)
 	walk("no journal", walkNoJournal)
+	walk("saved cards", walkCards)
 	missing := document().lines()
 	for line := range given {
 		delete(missing, line)
@@ -56,14 +58,19 @@ func (s *shop) collect(given map[string]bool) {
 
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
-	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund).Replace(o.path)
+	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17").Replace(o.path)
 }
+
+// movesMoney tells the operations that have an idempotency key and need a bank.
+func (o apiOperation) movesMoney() bool { return o.documents("422") }
 
 // body is one that the operation takes.
 func (o apiOperation) body() string {
 	switch {
-	case o.method == "GET":
+	case o.method != "POST":
 		return ""
+	case strings.HasPrefix(o.path, "/v1/tokens"):
+		return replaceBody
 	case o.path == "/v1/payments":
 		return leanBody
 	}
@@ -147,7 +154,7 @@ func walkRefusals(t *testing.T, given map[string]bool) {
 		s.want("400 invalid_request", op.method+" "+path+"?nonsense=1", body, key...)
 		s.want("414 uri_too_long", op.method+" "+path+"?order_id="+strings.Repeat("x", 3000), body, key...)
 		s.want("431 headers_too_large", op.method+" "+path, body, "X-Long", strings.Repeat("x", 9000))
-		s.want("405 method_not_allowed", "DELETE "+path, "")
+		s.want("405 method_not_allowed", "PUT "+path, "")
 		s.want("404 not_found", op.method+" "+path+"/x/x", body, key...)
 		if op.documents("401") {
 			s.want("401 unauthorized", op.method+" "+path, body, "Authorization", "")
@@ -157,16 +164,18 @@ func walkRefusals(t *testing.T, given map[string]bool) {
 				t.Errorf("%s %s: no RateLimit: %v", op.method, path, anew.header)
 			}
 		}
-		if op.documents("404") {
+		if op.documents("404") && op.path != "/v1/customers/{customer_id}/tokens" {
 			s.want("404 not_found", op.method+" "+path, body, key...)
 		}
 		if op.method == "POST" {
-			s.want("400 idempotency_key_missing", op.method+" "+path, body)
-			s.want("400 idempotency_key_invalid", op.method+" "+path, body, "Idempotency-Key", strings.Repeat("k", 256))
 			s.want("415 media_type", op.method+" "+path, body, "Idempotency-Key", "fresh", "Content-Type", "text/plain")
-			s.want("422 idempotency_key_reused", op.method+" "+op.to(real, noRefund), strings.Replace(body, "129900", "1", 1), "Idempotency-Key", "taken")
 			c := s.dial().send("POST " + path + " HTTP/1.1\r\n" + hostLine + authLine + jsonLine + keyLine + "Content-Length: 99999999\r\n\r\n{")
 			s.told("POST", path, "", c.reply())
+		}
+		if op.movesMoney() {
+			s.want("400 idempotency_key_missing", op.method+" "+path, body)
+			s.want("400 idempotency_key_invalid", op.method+" "+path, body, "Idempotency-Key", strings.Repeat("k", 256))
+			s.want("422 idempotency_key_reused", op.method+" "+op.to(real, noRefund), strings.Replace(body, "129900", "1", 1), "Idempotency-Key", "taken")
 		}
 	}
 }
@@ -183,6 +192,9 @@ func walkExamples(t *testing.T, given map[string]bool) {
 	n := 0
 	for _, op := range document().operations() {
 		for _, name := range exampleNames(op) {
+			if !op.movesMoney() {
+				continue // walkCards sends it
+			}
 			n++
 			example, _ := document().at(op.node, "requestBody", "content", "application/json", "examples", name)
 			body, err := json.Marshal(example.value["value"])
@@ -240,7 +252,7 @@ func (s *shop) tryParameter(op apiOperation, p map[string]any) {
 		path = op.to(s.made(s.t.(*testing.T), "parameter-"+op.path+name, false), noRefund)
 	}
 	want := []int{200}
-	if strings.Contains(op.path, "{refund_id}") {
+	if strings.Contains(op.path, "{refund_id}") || strings.Contains(op.path, "{token_id}") {
 		want = []int{404}
 	}
 	var r reply
@@ -304,7 +316,7 @@ func walkNoBank(t *testing.T, given map[string]bool) {
 		if strings.HasSuffix(op.path, "/capture") {
 			id = held
 		}
-		if op.method == "POST" {
+		if op.movesMoney() {
 			s.want("503 bank_unavailable", op.method+" "+op.to(id, noRefund), op.body(), "Idempotency-Key", "new-"+op.path)
 		}
 	}
@@ -314,7 +326,7 @@ func walkNoBank(t *testing.T, given map[string]bool) {
 // the end of its deadline: the request has left and its outcome cannot be recorded.
 func walkNoJournal(t *testing.T, given map[string]bool) {
 	for _, op := range document().operations() {
-		if op.method != "POST" {
+		if !op.movesMoney() {
 			continue
 		}
 		bench := newRig(t)

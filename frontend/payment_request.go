@@ -38,6 +38,7 @@ type paymentReader struct {
 	seen seen
 
 	orderID, bank, description, email        span
+	customerID                               span
 	eci, cavv, dsTransaction, threeDSVersion span
 	pairs                                    []pairSpan
 }
@@ -47,6 +48,8 @@ type pairSpan struct{ key, value span }
 // seen says which members were there with a value of the right type.
 type seen struct {
 	amount, currency, method, methodType, card, number, month, year bool
+
+	byToken, token, cvc, save bool // the type is "token"; its token was there ...
 }
 
 // decode reads a payment request into out. It reports false when the request
@@ -54,10 +57,7 @@ type seen struct {
 // body's bytes into iso.PAN and nowhere else. now decides whether a card has
 // expired. The caller wipes the body and calls close.
 func (d *paymentReader) decode(body []byte, now time.Time, out *payswitch.PayRequest) bool {
-	d.open(body)
-	d.out, d.seen, d.pairs = out, seen{}, d.pairs[:0]
-	d.orderID, d.bank, d.description, d.email = span{}, span{}, span{}, span{}
-	d.eci, d.cavv, d.dsTransaction, d.threeDSVersion = span{}, span{}, span{}, span{}
+	d.begin(body, out)
 	out.Initiator = "customer"
 
 	isObject := d.object("")
@@ -70,11 +70,22 @@ func (d *paymentReader) decode(body []byte, now time.Time, out *payswitch.PayReq
 	case isObject:
 		d.missing()
 		d.expiry(now)
+		if d.seen.save || d.seen.byToken || d.seen.token || d.seen.cvc {
+			d.savedCardRules()
+		}
 		d.strayCardNumber()
 	case len(d.faults) == 0:
 		d.fault("", "wrong_type", "Must be an object.")
 	}
 	return len(d.faults) == 0
+}
+
+// begin forgets the last request.
+func (d *paymentReader) begin(body []byte, out *payswitch.PayRequest) {
+	d.open(body)
+	d.out, d.seen, d.pairs = out, seen{}, d.pairs[:0]
+	d.orderID, d.bank, d.description, d.email, d.customerID = span{}, span{}, span{}, span{}, span{}
+	d.eci, d.cavv, d.dsTransaction, d.threeDSVersion = span{}, span{}, span{}, span{}
 }
 
 func (d *paymentReader) payment() {
@@ -96,6 +107,8 @@ func (d *paymentReader) payment() {
 			if who := d.choice("/initiator", "customer", "merchant"); who != "" {
 				d.out.Initiator = who
 			}
+		case "save_card":
+			d.seen.save = d.boolean("/save_card")
 		case "bank":
 			d.bank, _ = d.keep("/bank", limits{1, maxBankID, token})
 		case "description":
@@ -148,12 +161,17 @@ func (d *paymentReader) method() {
 		switch string(name) {
 		case "type":
 			word, ok := d.word("/payment_method/type")
-			d.seen.methodType = ok
-			if ok && string(word) != "card" {
-				d.fault("/payment_method/type", "unknown_value", `Must be "card".`)
+			d.seen.methodType, d.seen.byToken = ok, string(word) == "token"
+			if ok && string(word) != "card" && !d.seen.byToken {
+				d.fault("/payment_method/type", "unknown_value", `Must be "card" or "token".`)
 			}
 		case "card":
 			d.card()
+		case "token":
+			d.savedCard()
+		case "cvc":
+			d.seen.cvc = true
+			d.cvc(savedCVCPointer)
 		default:
 			d.unknown("/payment_method", name)
 		}
@@ -184,7 +202,7 @@ func (d *paymentReader) card() {
 			v, ok := d.integer(yearPointer, 2000, 2099)
 			d.out.Expiry.Year, d.seen.year = int(v), ok
 		case "cvc":
-			d.cvc()
+			d.cvc(cvcPointer)
 		case "holder":
 			mark := len(d.text)
 			d.keep(cardPointer+"/holder", limits{0, maxHolder, printable})
@@ -216,14 +234,14 @@ func (d *paymentReader) number() {
 	}
 }
 
-func (d *paymentReader) cvc() {
-	raw, ok := d.raw(cvcPointer)
+func (d *paymentReader) cvc(pointer string) {
+	raw, ok := d.raw(pointer)
 	if !ok {
 		return
 	}
 	cvc, err := iso.ParseCVC(raw[1 : len(raw)-1])
 	if err != nil {
-		d.fault(cvcPointer, "invalid_format", "Must be 3 or 4 digits.")
+		d.fault(pointer, "invalid_format", "Must be 3 or 4 digits.")
 		return
 	}
 	d.out.CVC = cvc
@@ -259,14 +277,17 @@ func (d *paymentReader) customer() {
 		return
 	}
 	for name, ok := d.member(); ok; name, ok = d.member() {
-		if string(name) != "email" {
+		switch string(name) {
+		case "id":
+			d.customerName()
+		case "email":
+			const pointer = "/customer/email"
+			s, ok := d.keep(pointer, limits{3, maxEmail, printable})
+			if d.email = s; ok && !emailShape(d.text[s.from:s.to]) {
+				d.fault(pointer, "invalid_format", "Must look like name@example.com.")
+			}
+		default:
 			d.unknown("/customer", name)
-			continue
-		}
-		const pointer = "/customer/email"
-		s, ok := d.keep(pointer, limits{3, maxEmail, printable})
-		if d.email = s; ok && !emailShape(d.text[s.from:s.to]) {
-			d.fault(pointer, "invalid_format", "Must look like name@example.com.")
 		}
 	}
 }
@@ -351,7 +372,7 @@ func (d *paymentReader) missing() {
 		pointer string
 	}{
 		{s.amount, "/amount"}, {s.currency, "/currency"}, {s.method, "/payment_method"},
-		{s.methodType || !s.method, "/payment_method/type"}, {s.card || !s.method, cardPointer},
+		{s.methodType || !s.method, "/payment_method/type"}, {s.card || s.byToken || !s.method, cardPointer}, {s.token || !s.byToken, tokenPointer},
 		{s.number || !s.card, numberPointer}, {s.month || !s.card, monthPointer}, {s.year || !s.card, yearPointer},
 	} {
 		if !m.there && !d.faulty(m.pointer) {
@@ -403,7 +424,7 @@ type keptText struct {
 
 func (d *paymentReader) texts() []keptText {
 	list := []keptText{
-		{"/order_id", d.orderID}, {"/bank", d.bank}, {"/description", d.description}, {"/customer/email", d.email},
+		{"/order_id", d.orderID}, {"/bank", d.bank}, {"/description", d.description}, {"/customer/email", d.email}, {customerPointer, d.customerID},
 		{"/three_ds/cavv", d.cavv}, {"/three_ds/ds_transaction_id", d.dsTransaction}, {"/three_ds/version", d.threeDSVersion},
 	}
 	for _, p := range d.pairs {
@@ -422,7 +443,7 @@ func (d *paymentReader) strings(idempotencyKey, requestID []byte) {
 	r := d.out
 	r.OrderID, r.Bank, r.Description, r.CustomerEmail = d.orderID.of(all), d.bank.of(all), d.description.of(all), d.email.of(all)
 	r.ThreeDS = payswitch.ThreeDS{ECI: d.eci.of(all), CAVV: d.cavv.of(all), TransactionID: d.dsTransaction.of(all), Version: d.threeDSVersion.of(all)}
-	r.IdempotencyKey, r.RequestID = key.of(all), id.of(all)
+	r.IdempotencyKey, r.RequestID, r.Customer = key.of(all), id.of(all), d.customerID.of(all)
 	if len(d.pairs) > 0 {
 		r.Metadata = make([]payswitch.Pair, len(d.pairs))
 		for i, p := range d.pairs {

@@ -8,9 +8,9 @@ import (
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
-// target reads the payment id of the path, or answers 404: an id that cannot
-// be one names nothing.
-func (c *call) target(text []byte) bool {
+// targetPayment reads the payment id of the path, or answers 404: an id that
+// cannot be one names nothing.
+func (c *call) targetPayment(text []byte) bool {
 	id, err := payswitch.ParseID(paymentPrefix, string(text))
 	if err != nil {
 		c.refuse(problem{kind: problemNotFound, detail: "There is no such payment."})

@@ -52,6 +52,8 @@ var refusalKinds = map[payswitch.Code]*problemKind{
 	payswitch.CodeInvalidRequest:   problemInvalid,
 	payswitch.CodeUnknownBank:      problemInvalid,
 	payswitch.CodeCurrency:         problemInvalid,
+	payswitch.CodeUnknownToken:     problemInvalid,
+	payswitch.CodeCardExpired:      problemInvalid,
 	payswitch.CodeNotFound:         problemNotFound,
 	payswitch.CodeKeyReused:        problemKeyReused,
 	payswitch.CodeBankUnavailable:  problemBankUnavailable,

@@ -13,7 +13,9 @@ type route struct {
 	name    string // as in the documentation; the label of its metrics
 	get     func(*call)
 	post    func(*call)
-	public  bool // answers without a key
+	del     func(*call)
+	target  func(*call, []byte) bool // reads the id of the path, or answers that there is no such thing; default: a payment's
+	public  bool                     // answers without a key
 	allow   []byte
 	seconds prometheus.Observer
 	counts  *[statusLimit]prometheus.Counter
@@ -37,6 +39,10 @@ type routes struct {
 	cancel   *route // /v1/payments/{id}/cancel
 	refunds  *route // /v1/payments/{id}/refunds
 	refund   *route // /v1/payments/{id}/refunds/{id}
+	tokens   *route // /v1/tokens
+	token    *route // /v1/tokens/{id}
+	replace  *route // /v1/tokens/{id}/replace
+	customer *route // /v1/customers/{id}/tokens
 	openAPI  *route // /openapi.json
 	none     *route // anything else, and what could not be read
 }
@@ -50,6 +56,12 @@ func newRoutes(m *metrics) *routes {
 		if r.post != nil {
 			allow = append(allow, "POST")
 		}
+		if r.del != nil {
+			allow = append(allow, "DELETE")
+		}
+		if r.target == nil {
+			r.target = (*call).targetPayment
+		}
 		r.allow = []byte(strings.Join(allow, ", "))
 		r.counts, r.seconds, r.missing = m.countersOf(r.name), m.seconds.WithLabelValues(r.name), m.requests
 		return &r
@@ -62,6 +74,10 @@ func newRoutes(m *metrics) *routes {
 		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment}),
 		refunds:  with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund}),
 		refund:   with(route{name: "/v1/payments/{id}/refunds/{id}", get: (*call).getRefund}),
+		tokens:   with(route{name: "/v1/tokens", post: (*call).createToken}),
+		token:    with(route{name: "/v1/tokens/{id}", get: (*call).getToken, del: (*call).deleteToken, target: (*call).targetToken}),
+		replace:  with(route{name: "/v1/tokens/{id}/replace", post: (*call).replaceCard, target: (*call).targetToken}),
+		customer: with(route{name: "/v1/customers/{id}/tokens", get: (*call).listTokens, target: (*call).targetCustomer}),
 		openAPI:  with(route{name: "/openapi.json", get: (*call).getOpenAPI, public: true}),
 		none:     with(route{name: "none"}),
 	}
@@ -84,7 +100,8 @@ func (r *routes) find(path []byte) (found *route, id, refund []byte) {
 	case bytes.Equal(path, openAPIPath):
 		return r.openAPI, nil, nil
 	case !ok:
-		return r.none, nil, nil
+		found, id = r.findCard(path)
+		return found, id, nil
 	case len(rest) == 0:
 		return r.payments, nil, nil
 	case rest[0] != '/':
@@ -135,6 +152,8 @@ func (c *call) dispatch() {
 	switch {
 	case header.IsPost():
 		handler = found.post
+	case header.IsDelete():
+		handler = found.del
 	case !header.IsGet() && !header.IsHead():
 		handler = nil
 	}
@@ -146,7 +165,7 @@ func (c *call) dispatch() {
 	if !found.public && (!c.authenticate() || !c.withinQuota()) {
 		return
 	}
-	if id != nil && !c.target(id) || refund != nil && !c.targetRefund(refund) {
+	if id != nil && !found.target(c, id) || refund != nil && !c.targetRefund(refund) {
 		return
 	}
 	handler(c)

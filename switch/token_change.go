@@ -215,7 +215,7 @@ func (s *Switch) roomFor(a Account, r *PayRequest) error {
 	if err == nil && t == nil {
 		var ids []ID
 		if ids, err = s.tokenIDs(customerDigest(account, r.Customer)); err == nil && len(ids) >= maxCustomerTokens {
-			return errTooMany
+			return &Refusal{Code: CodeInvalidRequest, Pointer: "/save_card", Detail: errTooMany.Detail}
 		}
 	}
 	if err != nil {

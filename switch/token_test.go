@@ -209,7 +209,7 @@ func TestCustomersCardsAreBounded(t *testing.T) {
 		}
 		q := r.request("full", cardOf(banksim.Approve), 100)
 		q.Customer, q.SaveCard = "anna", true
-		r.wants(a, q, "", CodeInvalidState)
+		r.wants(a, q, "", CodeInvalidRequest)
 		q.SaveCard = false
 		r.wants(a, q, "alfa", "")
 		nobody := r.request("nobody", cardOf(banksim.Approve), 100)

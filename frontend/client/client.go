@@ -101,7 +101,7 @@ const maxAnswer = 32 << 20
 type call struct {
 	method, path string
 	query        url.Values
-	key          string // idempotency key of a POST
+	key          string // idempotency key of a POST that moves money
 	body         []byte
 	wait         time.Duration // of a long poll
 }
@@ -182,7 +182,9 @@ func (c *Client) once(ctx context.Context, r call, out any) (Meta, error) {
 	req.Header.Set("Accept", "application/json")
 	if r.method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Idempotency-Key", r.key)
+		if r.key != "" {
+			req.Header.Set("Idempotency-Key", r.key)
+		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

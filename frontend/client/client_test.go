@@ -162,8 +162,9 @@ func TestOptions(t *testing.T) {
 
 func TestCardDoesNotPrintItself(t *testing.T) {
 	r := client.PaymentRequest{Method: client.ByCard(client.CardNumber{Number: "4111111111111111", CVC: "987"})}
+	byToken := client.PaymentRequest{Method: client.ByToken("tok_1", "987")}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		if text := fmt.Sprintf(verb, r); strings.Contains(text, "411111") || strings.Contains(text, "987") {
+		if text := fmt.Sprintf(verb, r) + fmt.Sprintf(verb, byToken); strings.Contains(text, "411111") || strings.Contains(text, "987") {
 			t.Errorf("%s prints %s", verb, text)
 		}
 	}
@@ -189,7 +190,8 @@ func TestTypesAreTheDocument(t *testing.T) {
 		"Decline": client.Decline{}, "Resolution": client.Resolution{}, "PaymentList": client.PaymentList{}, "TimelineEvent": client.TimelineEvent{},
 		"TimelineMessage": client.TimelineMessage{}, "TimelineField": client.TimelineField{}, "Fault": client.Field{}, "CardNumber": client.CardNumber{},
 		"ThreeDS": client.ThreeDS{}, "PaymentRequest": client.PaymentRequest{}, "CaptureRequest": client.CaptureRequest{},
-		"CancelRequest": client.UndoRequest{}, "RefundRequest": client.UndoRequest{},
+		"CancelRequest": client.UndoRequest{}, "RefundRequest": client.UndoRequest{}, "UsedMethod": client.UsedMethod{},
+		"Token": client.Token{}, "DeletedToken": client.DeletedToken{},
 	} {
 		var want, got []string
 		for name := range document.Components.Schemas[schema].Properties {

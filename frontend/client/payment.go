@@ -28,6 +28,7 @@ type PaymentRequest struct {
 	Method         PaymentMethod     `json:"payment_method"`
 	ThreeDS        *ThreeDS          `json:"three_ds,omitempty"`
 	Initiator      string            `json:"initiator,omitempty"` // "customer" or "merchant"
+	SaveCard       bool              `json:"save_card,omitempty"` // for Customer.ID, when the payment is approved
 	Bank           string            `json:"bank,omitempty"`
 	Description    string            `json:"description,omitempty"`
 	Customer       *Customer         `json:"customer,omitempty"`
@@ -36,16 +37,34 @@ type PaymentRequest struct {
 
 // PaymentMethod is what pays.
 type PaymentMethod struct {
-	Type string     `json:"type"`
-	Card CardNumber `json:"card"`
+	Type  string     `json:"type"`
+	Card  CardNumber `json:"card,omitzero"`
+	Token string     `json:"token,omitempty"`
+	CVC   string     `json:"cvc,omitempty"` // of the saved card
 }
+
+// String tells neither number nor code.
+func (m PaymentMethod) String() string {
+	if m.Type == "token" {
+		return m.Token
+	}
+	return m.Card.String()
+}
+
+// GoString keeps %#v from telling more than String.
+func (m PaymentMethod) GoString() string { return m.String() }
 
 // ByCard is the payment method of a card.
 func ByCard(card CardNumber) PaymentMethod { return PaymentMethod{Type: "card", Card: card} }
 
+// ByToken is the payment method of a saved card. cvc may be empty.
+func ByToken(token, cvc string) PaymentMethod {
+	return PaymentMethod{Type: "token", Token: token, CVC: cvc}
+}
+
 // CardNumber is a card as its holder tells it. It never prints itself whole.
 type CardNumber struct {
-	Number   string `json:"number"`
+	Number   string `json:"number,omitempty"` // may be empty in ReplaceCard alone
 	ExpMonth int    `json:"exp_month"`
 	ExpYear  int    `json:"exp_year"`
 	CVC      string `json:"cvc,omitempty"`
@@ -72,6 +91,7 @@ type ThreeDS struct {
 
 // Customer is the payer.
 type Customer struct {
+	ID    string `json:"id,omitempty"` // yours; saved cards belong to it
 	Email string `json:"email,omitempty"`
 }
 
@@ -94,6 +114,7 @@ type Payment struct {
 	ApprovalCode     string            `json:"approval_code"`
 	ResponseCode     string            `json:"response_code"`
 	Card             *Card             `json:"card"`
+	Method           UsedMethod        `json:"payment_method"`
 	Decline          *Decline          `json:"decline"`    // who said no
 	Resolution       *Resolution       `json:"resolution"` // while Unknown
 	CreatedAt        time.Time         `json:"created_at"`
@@ -106,6 +127,12 @@ type Payment struct {
 // Unknown reports that the outcome is not proven yet: wait for it, and do not
 // start another payment for the same thing.
 func (p *Payment) Unknown() bool { return p.Status == "unknown" }
+
+// UsedMethod is what a payment was made by.
+type UsedMethod struct {
+	Type  string `json:"type"`  // "card" or "token"
+	Token string `json:"token"` // the saved card it was made by, or that SaveCard made
+}
 
 // Card is what may be shown of a card.
 type Card struct {
