@@ -1,3 +1,13 @@
 package payswitch
-import ("testing";"path/filepath")
-func benchVault(b *testing.B) *KeyRing { p:=filepath.Join(b.TempDir(),"k"); _ = CreateKeyRing(p); k,_:=LoadKeyRing(p); return k }
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+func benchVault(b *testing.B) *KeyRing {
+	p := filepath.Join(b.TempDir(), "k")
+	_ = CreateKeyRing(p)
+	k, _ := LoadKeyRing(p)
+	return k
+}
