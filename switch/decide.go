@@ -77,7 +77,7 @@ func (h *history) standing() standing {
 }
 
 // reindex adds to the command what the step from before to the present changes
-// in the indexes. It is the one place that does.
+// in the indexes, and the events it makes. It is the one place that does.
 func (h *history) reindex(c *storage.Command, before standing) {
 	id, after := h.ID, h.standing()
 	switch {
@@ -105,6 +105,7 @@ func (h *history) reindex(c *storage.Command, before standing) {
 	if after.doubt && !before.doubt {
 		c.Set(spaceLate, h.lateKey(0), nil)
 	}
+	h.announce(c)
 }
 
 // reindexOperation does the same for one operation of the payment.

@@ -19,6 +19,9 @@ type history struct {
 	approvedAt time.Time
 	uncaptured bool // a hold of which captures may still come
 
+	news     news
+	audience *audience // who is told of the next step, set by attend; nil: nobody
+
 	steps uint64 // of its stripe after the last record written through this history
 }
 
@@ -68,6 +71,7 @@ func (h *history) apply(id ID, version uint32, r *record) error {
 	if version != h.Version+1 {
 		return fmt.Errorf("payment %s: record %d follows version %d", id.Text(PaymentPrefix), version, h.Version)
 	}
+	before, operation := h.Status, h.operationBefore(r)
 	if r.kind == recordIntent {
 		if h.in != nil {
 			return fmt.Errorf("payment %s: a second intent at version %d", id.Text(PaymentPrefix), version)
@@ -83,6 +87,7 @@ func (h *history) apply(id ID, version uint32, r *record) error {
 		h.advance(r)
 	}
 	h.Version = version
+	h.tell(r, before, operation)
 	return nil
 }
 

@@ -22,6 +22,8 @@ type Merchant struct {
 	Burst         int
 	MaxInFlight   int // payments at once; 0: the switch's fair share
 
+	Events bool // its events are kept also while it has no webhook endpoint
+
 	inFlight   *atomic.Int64
 	test, live [8]byte // list prefixes of the two accounts
 }

@@ -160,6 +160,7 @@ func (s *Switch) appendOperation(h *history, b *bank, w *work, begin *record) (s
 	w.cmd.Reset()
 	w.cmd.Claim(spaceKey, begin.begun.claim[:], h.operationRef(n))
 	w.cmd.Append(storage.ID(h.ID), h.Version, w.body)
+	s.attend(h)
 	h.reindex(&w.cmd, before)
 	h.reindexOperation(&w.cmd, n, operationStanding{})
 	result, err := s.store.Do(&w.cmd)
@@ -169,7 +170,7 @@ func (s *Switch) appendOperation(h *history, b *bank, w *work, begin *record) (s
 	}
 	if result.Kind == storage.Applied {
 		h.steps = s.stripe(h.ID).steps.Add(1)
-		s.watch.notify(h.ID)
+		s.told(h)
 	}
 	return result, nil
 }

@@ -23,6 +23,11 @@ const (
 	spaceOperationDesk storage.Space = 'e' // operation id waiting for an operator -> payment id, number
 	spaceLate          storage.Space = 'l' // time of giving up, payment id, number of an operation or 0: whose late answers are looked for
 	spaceHold          storage.Space = 'h' // bank id, 0, time of approval, payment id: holds to let go in time
+
+	spaceEndpoint storage.Space = 'n' // account digest + endpoint id: where an account is told of its events
+	spaceEvent    storage.Space = 'v' // account digest + event id -> payment id, version, number, type
+	spaceNotice   storage.Space = 'w' // events that endpoints are owed; see noticeKey and timerKey
+	spaceDelivery storage.Space = 'y' // event id + endpoint id + time: what came of an attempt
 )
 
 // work is the scratch memory of one payment on its way; pooled.
@@ -179,6 +184,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		return Answer{}, errInternal
 	}
 	w.body = outcome.encode(w.body[:0])
+	s.attend(&h)
 	w.outcomeCommand(&h, before)
 	save.join(&w.cmd)
 	result, err = s.store.Do(&w.cmd)
@@ -196,7 +202,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		b.holdBegan()
 	}
 	s.metrics.decided(b, h.Status)
-	s.watch.notify(id)
+	s.told(&h)
 	return Answer{Payment: h.Payment}, nil
 }
 

@@ -351,6 +351,7 @@ func (s *Switch) append(h *history, r *record) bool {
 	}
 	var c storage.Command
 	c.Append(storage.ID(id), version, r.encode(nil))
+	s.attend(h)
 	h.reindex(&c, before)
 	n := r.op
 	if r.kind == recordOperation {
@@ -366,6 +367,6 @@ func (s *Switch) append(h *history, r *record) bool {
 	if b := s.banks[h.Bank]; b != nil && h.uncaptured && !before.hold {
 		b.holdBegan()
 	}
-	s.watch.notify(id)
+	s.told(h)
 	return true
 }

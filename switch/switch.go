@@ -131,6 +131,7 @@ type Switch struct {
 	ids     *idSource
 	flights flights
 	watch   watchers
+	outbox  Outbox
 	pins    pins
 	stripes [1024]stripe
 	cards   cardLocks
@@ -155,6 +156,7 @@ func New(o Options) (*Switch, error) {
 	s.pool.New = func() any { return newWork() }
 	s.flights.init()
 	s.watch.init()
+	s.outbox.s = s
 	s.metrics = newMetrics(o.Registerer, s)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for i := range o.Banks {
@@ -172,6 +174,9 @@ func New(o Options) (*Switch, error) {
 		return nil, err
 	}
 	s.dir.Store(dir)
+	if err := s.outbox.load(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -206,6 +211,9 @@ func (s *Switch) SetMerchants(merchants []Merchant) error {
 		return err
 	}
 	s.dir.Store(dir)
+	s.outbox.mu.Lock()
+	s.outbox.rebuild()
+	s.outbox.mu.Unlock()
 	return nil
 }
 
