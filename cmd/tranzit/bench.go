@@ -113,6 +113,7 @@ func bareCommand() *cobra.Command {
 		Hidden: true,
 		Args:   args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			setProcessors(0)
 			s, err := bare.Start(o)
 			if err != nil {
 				return err

@@ -123,8 +123,25 @@ func tuneRuntime(cfg *Config) {
 	if cfg.Runtime.MemoryMiB > 0 {
 		debug.SetMemoryLimit(int64(cfg.Runtime.MemoryMiB) << 20)
 	}
-	if cfg.Runtime.Processors > 0 {
-		runtime.GOMAXPROCS(cfg.Runtime.Processors)
+	setProcessors(cfg.Runtime.Processors)
+}
+
+// spareProcessors is how many threads may run Go code beside one for each core:
+// the thread that syncs the log keeps its place until the runtime notices that
+// it waits in the kernel.
+const spareProcessors = 1
+
+// coresAtStart follows the machine and the limits of a container.
+var coresAtStart = runtime.GOMAXPROCS(0)
+
+// setProcessors lets n threads run Go code at once; 0 stands for the default,
+// which the environment's GOMAXPROCS replaces.
+func setProcessors(n int) {
+	switch {
+	case n > 0:
+		runtime.GOMAXPROCS(n)
+	case os.Getenv("GOMAXPROCS") == "":
+		runtime.GOMAXPROCS(coresAtStart + spareProcessors)
 	}
 }
 
