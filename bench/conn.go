@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"net"
 	"time"
 )
 
@@ -20,7 +21,7 @@ type conn struct {
 
 // connect makes the connection usable; when it cannot, it is left for the next tick.
 func (w *worker) connect(c *conn) bool {
-	fd, err := dial(w.mix.host, dialTimeout)
+	fd, err := dial(route{host: w.mix.host, connection: int(w.number(uint64(c.token)))}, dialTimeout)
 	if err == nil {
 		if err = w.poll.add(fd, c.token); err != nil {
 			closeSocket(fd)
@@ -33,6 +34,27 @@ func (w *worker) connect(c *conn) bool {
 	c.fd, c.payment, c.have, c.blocked = fd, noPayment, 0, false
 	w.rest(c)
 	return true
+}
+
+// route is where one of the run's connections leads.
+type route struct {
+	host       string
+	connection int // its number in the run, from 0
+}
+
+// perSource is how many connections begin at one source address. Linux gives it
+// 28,000 ports to one host by default.
+const perSource = 20_000
+
+// from spreads connections to this machine over the source addresses 127.0.0.1,
+// 127.0.0.2 and so on, because one has too few ports; nil leaves the choice to
+// the kernel.
+func (r route) from() net.Addr {
+	host, _, err := net.SplitHostPort(r.host)
+	if err != nil || r.connection < perSource || !net.ParseIP(host).Equal(net.IPv4(127, 0, 0, 1)) {
+		return nil
+	}
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+r.connection/perSource))}
 }
 
 // rest puts a connection that has nothing to do on the idle stack.

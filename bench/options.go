@@ -113,7 +113,7 @@ type Options struct {
 }
 
 const (
-	maxConnections = 60_000
+	maxConnections = 200_000
 	maxWorkers     = 64
 	maxRate        = 5_000_000
 )

@@ -78,8 +78,9 @@ func (p *poller) sleep(timeout time.Duration) (int, error) {
 func precise() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) }
 
 // dial connects and returns a non-blocking socket that the runtime does not know.
-func dial(addr string, timeout time.Duration) (int, error) {
-	c, err := net.DialTimeout("tcp", addr, timeout)
+func dial(r route, timeout time.Duration) (int, error) {
+	d := net.Dialer{Timeout: timeout, LocalAddr: r.from()}
+	c, err := d.Dial("tcp", r.host)
 	if err != nil {
 		return -1, err
 	}

@@ -19,7 +19,7 @@ func (*poller) add(int, int32) error                  { return errLinuxOnly }
 func (*poller) wantWrite(int, int32, bool) error      { return errLinuxOnly }
 func (*poller) wait(time.Duration, func(int32)) error { return errLinuxOnly }
 func precise()                                        {}
-func dial(string, time.Duration) (int, error)         { return -1, errLinuxOnly }
+func dial(route, time.Duration) (int, error)          { return -1, errLinuxOnly }
 func readSome(int, []byte) (int, error)               { return 0, errLinuxOnly }
 func writeSome(int, []byte) (int, error)              { return 0, errLinuxOnly }
 func closeSocket(int)                                 {}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -169,33 +167,11 @@ func MostConnections() (most int, bound string) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && files.Max < uint64(most+spareFiles) {
 		most, bound = int(files.Max)-spareFiles, fmt.Sprintf("the hard limit of open files, %d (RLIMIT_NOFILE, ulimit -Hn)", files.Max)
 	}
-	if ports := localPorts(); ports > 0 && ports < most {
-		most, bound = ports, fmt.Sprintf("%d local ports to one address (net.ipv4.ip_local_port_range)", ports)
-	}
 	return most, bound
 }
 
 // generatorMost is the bound of bench.Options.Connections.
-const generatorMost = 60_000
-
-// localPorts is how many connections one source address can have to one address; 0:
-// not known.
-func localPorts() int {
-	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
-	if err != nil {
-		return 0
-	}
-	f := strings.Fields(string(text))
-	if len(f) != 2 {
-		return 0
-	}
-	low, err1 := strconv.Atoi(f[0])
-	high, err2 := strconv.Atoi(f[1])
-	if err1 != nil || err2 != nil {
-		return 0
-	}
-	return max(high-low+1-spareFiles, 0)
-}
+const generatorMost = 200_000
 
 // roomFor says what keeps the machine from so many connections. The Go runtime has
 // raised the soft limit of open files to the hard one, here and in the switch.
