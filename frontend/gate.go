@@ -84,6 +84,7 @@ type conn struct {
 	dirty  int  // how many bytes of the buffer may hold something old
 	full   int  // the longest buffer seen: the whole of fasthttp's
 	linger bool // the answer goes out before the request was read to its end
+	shown  callerCertificate
 	once   sync.Once
 }
 

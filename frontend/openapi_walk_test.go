@@ -21,6 +21,7 @@ const (
 	noPayment          = "pay_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noRefund           = "ref_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noToken            = "tok_01kaz7q2v5e8xv9h2m3n4p5q6r"
+	noKey              = "key_01kaz7q2v5e8xv9h2m3n4p5q6r"
 )
 
 // TestDocumentIsTrue walks over all operations and provokes every answer that
@@ -33,6 +34,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	}
 	walk("lives", walkLives)
 	walk("refusals", walkRefusals)
+	walk("keys", walkKeys)
 	walk("examples", walkExamples)
 	walk("slow clients", walkSlow)
 	walk("crowded", walkCrowded)
@@ -58,7 +60,7 @@ func (s *shop) collect(given map[string]bool) {
 
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
-	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17").Replace(o.path)
+	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
@@ -73,8 +75,15 @@ func (o apiOperation) body() string {
 		return replaceBody
 	case o.path == "/v1/payments":
 		return leanBody
+	case o.path == "/v1/api_keys":
+		return `{"name":"walk","scopes":["payments:read"]}`
 	}
 	return "{}"
+}
+
+// gives reports whether the document tells of an answer: "503 bank_unavailable".
+func (o apiOperation) gives(answer string) bool {
+	return document().lines()[o.method+" "+o.path+" "+answer]
 }
 
 func (o apiOperation) documents(status string) bool {
@@ -158,6 +167,7 @@ func walkRefusals(t *testing.T, given map[string]bool) {
 		s.want("404 not_found", op.method+" "+path+"/x/x", body, key...)
 		if op.documents("401") {
 			s.want("401 unauthorized", op.method+" "+path, body, "Authorization", "")
+			s.want("403 forbidden", op.method+" "+path, body, "Authorization", "Bearer "+keyFenced)
 			s.want("429 rate_limited", op.method+" "+path, body, "Authorization", "Bearer "+keyLimited)
 			anew := s.want("429 rate_limited", op.method+" "+path, body, "Authorization", "Basic "+basicPair(keyLimited))
 			if anew.header.Get("Ratelimit") == "" || anew.header.Get("Ratelimit-Policy") == "" {
@@ -168,6 +178,11 @@ func walkRefusals(t *testing.T, given map[string]bool) {
 			s.want("404 not_found", op.method+" "+path, body, key...)
 		}
 		if op.method == "POST" {
+			if op.gives("400 idempotency_key_missing") {
+				s.want("400 idempotency_key_missing", op.method+" "+path, body)
+				s.want("400 idempotency_key_invalid", op.method+" "+path, body, "Idempotency-Key", strings.Repeat("k", 256))
+				s.want("422 idempotency_key_reused", op.method+" "+op.to(real, noRefund), strings.Replace(body, "129900", "1", 1), "Idempotency-Key", "taken")
+			}
 			s.want("415 media_type", op.method+" "+path, body, "Idempotency-Key", "fresh", "Content-Type", "text/plain")
 			c := s.dial().send("POST " + path + " HTTP/1.1\r\n" + hostLine + authLine + jsonLine + keyLine + "Content-Length: 99999999\r\n\r\n{")
 			s.told("POST", path, "", c.reply())
@@ -252,7 +267,7 @@ func (s *shop) tryParameter(op apiOperation, p map[string]any) {
 		path = op.to(s.made(s.t.(*testing.T), "parameter-"+op.path+name, false), noRefund)
 	}
 	want := []int{200}
-	if strings.Contains(op.path, "{refund_id}") || strings.Contains(op.path, "{token_id}") {
+	if strings.Contains(strings.NewReplacer("{payment_id}", "", "{customer_id}", "").Replace(op.path), "{") {
 		want = []int{404}
 	}
 	var r reply

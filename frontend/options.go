@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,10 @@ type Options struct {
 	Logger     *slog.Logger          // default: slog.Default
 	Registerer prometheus.Registerer // default: a registry of its own
 	Now        func() time.Time      // the wall clock, for the expiry of cards; default time.Now
+
+	// TrustedProxies are the addresses whose X-Forwarded-For is believed when a
+	// key's address list is asked; default none.
+	TrustedProxies []netip.Prefix
 
 	Concurrency  int           // connections at once; default 16384. One more is answered 503 and closed.
 	MaxBody      int           // bytes of a request's body; default 64 KiB

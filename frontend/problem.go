@@ -25,6 +25,7 @@ var (
 	problemKeyMissing       = &problemKind{"idempotency_key_missing", 400, "The idempotency key is missing", false}
 	problemKeyInvalid       = &problemKind{"idempotency_key_invalid", 400, "The idempotency key is not valid", false}
 	problemUnauthorized     = &problemKind{"unauthorized", 401, "The API key is missing or not valid", false}
+	problemForbidden        = &problemKind{"forbidden", 403, "The API key may not do this", false}
 	problemNotFound         = &problemKind{"not_found", 404, "There is no such thing", false}
 	problemMethodNotAllowed = &problemKind{"method_not_allowed", 405, "The method is not allowed here", false}
 	problemTimeout          = &problemKind{"request_timeout", 408, "The request came too slowly", true}
@@ -42,7 +43,7 @@ var (
 )
 
 var problemKinds = []*problemKind{
-	problemInvalid, problemKeyMissing, problemKeyInvalid, problemUnauthorized, problemNotFound, problemMethodNotAllowed,
+	problemInvalid, problemKeyMissing, problemKeyInvalid, problemUnauthorized, problemForbidden, problemNotFound, problemMethodNotAllowed,
 	problemTimeout, problemInvalidState, problemBodyTooLarge, problemURITooLong, problemMediaType, problemKeyReused, problemRateLimited,
 	problemHeadersTooLarge, problemInternal, problemUncertain, problemBankUnavailable, problemOverloaded,
 }
@@ -55,6 +56,7 @@ var refusalKinds = map[payswitch.Code]*problemKind{
 	payswitch.CodeUnknownToken:     problemInvalid,
 	payswitch.CodeCardExpired:      problemInvalid,
 	payswitch.CodeNotFound:         problemNotFound,
+	payswitch.CodeForbidden:        problemForbidden,
 	payswitch.CodeKeyReused:        problemKeyReused,
 	payswitch.CodeBankUnavailable:  problemBankUnavailable,
 	payswitch.CodeOverloaded:       problemOverloaded,

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	payswitch "github.com/tranzit/tranzit/switch"
 )
 
 // route is one address of the API with what answers there.
@@ -15,6 +17,8 @@ type route struct {
 	post    func(*call)
 	del     func(*call)
 	target  func(*call, []byte) bool // reads the id of the path, or answers that there is no such thing; default: a payment's
+	reads   payswitch.Scope          // what a restricted key needs for get
+	writes  payswitch.Scope          // and for the others
 	public  bool                     // answers without a key
 	allow   []byte
 	seconds prometheus.Observer
@@ -43,11 +47,18 @@ type routes struct {
 	token    *route // /v1/tokens/{id}
 	replace  *route // /v1/tokens/{id}/replace
 	customer *route // /v1/customers/{id}/tokens
+	keys     *route // /v1/api_keys
+	key      *route // /v1/api_keys/{id}
+	rollKey  *route // /v1/api_keys/{id}/roll
+	revoke   *route // /v1/api_keys/{id}/revoke
 	openAPI  *route // /openapi.json
 	none     *route // anything else, and what could not be read
+
+	placed []placedRoute // those that do not begin with /v1/payments
 }
 
 func newRoutes(m *metrics) *routes {
+	var all []*route
 	with := func(r route) *route {
 		var allow []string
 		if r.get != nil {
@@ -64,23 +75,34 @@ func newRoutes(m *metrics) *routes {
 		}
 		r.allow = []byte(strings.Join(allow, ", "))
 		r.counts, r.seconds, r.missing = m.countersOf(r.name), m.seconds.WithLabelValues(r.name), m.requests
+		all = append(all, &r)
 		return &r
 	}
-	return &routes{
-		payments: with(route{name: "/v1/payments", get: (*call).listPayments, post: (*call).createPayment}),
-		payment:  with(route{name: "/v1/payments/{id}", get: (*call).getPayment}),
-		timeline: with(route{name: "/v1/payments/{id}/timeline", get: (*call).getTimeline}),
-		capture:  with(route{name: "/v1/payments/{id}/capture", post: (*call).capturePayment}),
-		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment}),
-		refunds:  with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund}),
-		refund:   with(route{name: "/v1/payments/{id}/refunds/{id}", get: (*call).getRefund}),
-		tokens:   with(route{name: "/v1/tokens", post: (*call).createToken}),
-		token:    with(route{name: "/v1/tokens/{id}", get: (*call).getToken, del: (*call).deleteToken, target: (*call).targetToken}),
-		replace:  with(route{name: "/v1/tokens/{id}/replace", post: (*call).replaceCard, target: (*call).targetToken}),
-		customer: with(route{name: "/v1/customers/{id}/tokens", get: (*call).listTokens, target: (*call).targetCustomer}),
-		openAPI:  with(route{name: "/openapi.json", get: (*call).getOpenAPI, public: true}),
-		none:     with(route{name: "none"}),
+	r := &routes{
+		payments: with(route{name: "/v1/payments", get: (*call).listPayments, post: (*call).createPayment,
+			reads: payswitch.ScopePaymentsRead, writes: payswitch.ScopePaymentsWrite}),
+		payment:  with(route{name: "/v1/payments/{id}", get: (*call).getPayment, reads: payswitch.ScopePaymentsRead}),
+		timeline: with(route{name: "/v1/payments/{id}/timeline", get: (*call).getTimeline, reads: payswitch.ScopePaymentsRead}),
+		capture:  with(route{name: "/v1/payments/{id}/capture", post: (*call).capturePayment, writes: payswitch.ScopePaymentsWrite}),
+		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment, writes: payswitch.ScopePaymentsWrite}),
+		refunds: with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund,
+			reads: payswitch.ScopePaymentsRead, writes: payswitch.ScopeRefundsWrite}),
+		refund: with(route{name: "/v1/payments/{id}/refunds/{id}", get: (*call).getRefund, reads: payswitch.ScopePaymentsRead}),
+		tokens: with(route{name: "/v1/tokens", post: (*call).createToken, writes: payswitch.ScopeTokensWrite}),
+		token: with(route{name: "/v1/tokens/{id}", get: (*call).getToken, del: (*call).deleteToken, target: (*call).targetToken,
+			reads: payswitch.ScopeTokensRead, writes: payswitch.ScopeTokensWrite}),
+		replace:  with(route{name: "/v1/tokens/{id}/replace", post: (*call).replaceCard, target: (*call).targetToken, writes: payswitch.ScopeTokensWrite}),
+		customer: with(route{name: "/v1/customers/{id}/tokens", get: (*call).listTokens, target: (*call).targetCustomer, reads: payswitch.ScopeTokensRead}),
+		keys: with(route{name: "/v1/api_keys", get: (*call).listKeys, post: (*call).createKey,
+			reads: payswitch.ScopeKeysRead, writes: payswitch.ScopeKeysWrite}),
+		key:     with(route{name: "/v1/api_keys/{id}", get: (*call).getKey, target: (*call).targetKey, reads: payswitch.ScopeKeysRead}),
+		rollKey: with(route{name: "/v1/api_keys/{id}/roll", post: (*call).rollKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
+		revoke:  with(route{name: "/v1/api_keys/{id}/revoke", post: (*call).revokeKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
+		openAPI: with(route{name: "/openapi.json", get: (*call).getOpenAPI, public: true}),
+		none:    with(route{name: "none"}),
 	}
+	r.place(all)
+	return r
 }
 
 var (
@@ -100,8 +122,7 @@ func (r *routes) find(path []byte) (found *route, id, refund []byte) {
 	case bytes.Equal(path, openAPIPath):
 		return r.openAPI, nil, nil
 	case !ok:
-		found, id = r.findCard(path)
-		return found, id, nil
+		return r.elsewhere(path)
 	case len(rest) == 0:
 		return r.payments, nil, nil
 	case rest[0] != '/':
@@ -162,7 +183,7 @@ func (c *call) dispatch() {
 		c.refuse(problem{kind: problemMethodNotAllowed, detail: "See the Allow header for the methods of this address."})
 		return
 	}
-	if !found.public && (!c.authenticate() || !c.withinQuota()) {
+	if !found.public && (!c.authenticate() || !c.withinQuota() || !c.permitted()) {
 		return
 	}
 	if id != nil && !found.target(c, id) || refund != nil && !c.targetRefund(refund) {

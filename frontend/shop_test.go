@@ -27,7 +27,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 const (
 	keyTest    = "sk_test_socks_0123456789abcdef"
 	keyOther   = "sk_test_hats_0123456789abcdef"
-	keyLimited = "sk_test_slow_0123456789abcdef" // three requests, then one in 100 seconds
+	keyFenced  = "sk_test_fence_0123456789abcdef" // of the first merchant, for an address nobody has
+	keyLimited = "sk_test_slow_0123456789abcdef"  // three requests, then one in 100 seconds
 )
 
 func TestMain(m *testing.M) {

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -63,7 +64,7 @@ func newRig(t testing.TB) *rig {
 			ID: "alfa", Endpoints: []string{host.Addr()}, SignOn: true, Institution: "123456", Logger: quiet,
 			WriteTimeout: 100 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond, ReversalTimeout: 300 * time.Millisecond,
 		}}},
-		Merchants: []payswitch.Merchant{shopOf("mer_socks", keyTest), shopOf("mer_hats", keyOther), limited(shopOf("mer_slow", keyLimited))},
+		Merchants: []payswitch.Merchant{fenced(shopOf("mer_socks", keyTest)), shopOf("mer_hats", keyOther), limited(shopOf("mer_slow", keyLimited))},
 	})
 	must(t, err)
 	must(t, r.sw.Start())
@@ -93,6 +94,12 @@ func shopOf(id, key string) payswitch.Merchant {
 		Keys:  []payswitch.APIKey{{Hash: payswitch.HashKey([]byte(key))}},
 		Banks: []payswitch.MerchantBank{{Bank: "alfa", MerchantID: "000000000000001", Terminals: []string{"T0000001"}}},
 	}
+}
+
+func fenced(m payswitch.Merchant) payswitch.Merchant {
+	nobody := payswitch.Access{Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	m.Keys = append(m.Keys, payswitch.APIKey{Hash: payswitch.HashKey([]byte(keyFenced)), Access: nobody})
+	return m
 }
 
 func limited(m payswitch.Merchant) payswitch.Merchant {

@@ -1,47 +1,14 @@
 package frontend
 
 import (
-	"bytes"
 	"strconv"
 
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
-var (
-	tokensPath    = []byte("/v1/tokens")
-	customersPath = []byte("/v1/customers/")
-	replaceSuffix = []byte("/replace")
-	tokensSuffix  = []byte("/tokens")
-)
+var tokensPath = []byte("/v1/tokens")
 
 const tokenPrefix = payswitch.TokenPrefix
-
-// findCard is find for the addresses of saved cards.
-func (r *routes) findCard(path []byte) (found *route, id []byte) {
-	if rest, ok := bytes.CutPrefix(path, customersPath); ok {
-		if id, ok = bytes.CutSuffix(rest, tokensSuffix); ok && len(id) > 0 && bytes.IndexByte(id, '/') < 0 {
-			return r.customer, id
-		}
-		return r.none, nil
-	}
-	rest, ok := bytes.CutPrefix(path, tokensPath)
-	switch {
-	case !ok:
-		return r.none, nil
-	case len(rest) == 0:
-		return r.tokens, nil
-	case rest[0] != '/':
-		return r.none, nil
-	}
-	id, replace := bytes.CutSuffix(rest[1:], replaceSuffix)
-	switch {
-	case len(id) == 0 || bytes.IndexByte(id, '/') >= 0:
-		return r.none, nil
-	case replace:
-		return r.replace, id
-	}
-	return r.token, id
-}
 
 // targetToken reads the token of the path, or answers 404.
 func (c *call) targetToken(text []byte) bool {

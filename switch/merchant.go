@@ -2,6 +2,7 @@ package payswitch
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -24,18 +25,13 @@ type Merchant struct {
 
 	Events bool // its events are kept also while it has no webhook endpoint
 
+	// Certificates are pins (see ParsePin) of the client certificates, one of which
+	// every key of the merchant demands that has no pins of its own.
+	Certificates []string
+
 	inFlight   *atomic.Int64
 	test, live [8]byte // list prefixes of the two accounts
 }
-
-// APIKey is a secret key as stored: its SHA-256 and its mode.
-type APIKey struct {
-	Hash [sha256.Size]byte
-	Live bool
-}
-
-// HashKey is how an API key is stored and compared.
-func HashKey(key []byte) [sha256.Size]byte { return sha256.Sum256(key) }
 
 // MerchantBank is what one bank calls a merchant.
 type MerchantBank struct {
@@ -47,6 +43,7 @@ type MerchantBank struct {
 // directory finds merchants by key and by id. It is immutable.
 type directory struct {
 	byKey  map[[sha256.Size]byte]Account
+	signs  map[ID]Account // by the id of a key that signs
 	byID   map[string]*Merchant
 	routes map[string]*route // merchant + bank
 }
@@ -72,11 +69,12 @@ func (d *directory) add(m *Merchant, banks map[string]*bank) error {
 	m.inFlight = new(atomic.Int64)
 	m.test, m.live = digestAccount("test", m.ID), digestAccount("live", m.ID)
 	d.byID[m.ID] = m
-	for _, k := range m.Keys {
+	for i := range m.Keys {
+		k := &m.Keys[i]
 		if _, taken := d.byKey[k.Hash]; taken {
 			return fmt.Errorf("an API key is used twice")
 		}
-		d.byKey[k.Hash] = Account{Merchant: m, Live: k.Live}
+		d.byKey[k.Hash] = Account{Merchant: m, Live: k.Live, Key: k}
 	}
 	for _, mb := range m.Banks {
 		b := banks[mb.Bank]
@@ -101,8 +99,60 @@ func nameLocation(m *Merchant) string {
 	return fmt.Sprintf("%-22.22s %-12.12s %-2.2s", m.Name, m.City, m.Country)
 }
 
-// Authenticate finds the account of an API key.
+// with is a copy of the directory that knows the journal's keys besides its own.
+// Keys of merchants that are no longer configured, and dead keys, open nothing.
+func (d *directory) with(keys map[ID]*APIKey) *directory {
+	next := &directory{byKey: map[[sha256.Size]byte]Account{}, signs: map[ID]Account{}, byID: d.byID, routes: d.routes}
+	for hash, a := range d.byKey {
+		if a.Key.ID.IsZero() {
+			next.byKey[hash] = a
+		}
+	}
+	for id, k := range keys {
+		m := d.byID[k.Merchant]
+		switch a := (Account{Merchant: m, Live: k.Live, Key: k}); {
+		case m == nil || !k.RevokedAt.IsZero():
+		case k.Signed:
+			next.signs[id] = a
+		default:
+			next.byKey[k.Hash] = a
+		}
+	}
+	return next
+}
+
+// Authenticate finds the account of an API key. It takes no lock and allocates
+// nothing.
 func (s *Switch) Authenticate(key []byte) (Account, bool) {
-	a, ok := s.dir.Load().byKey[HashKey(key)]
-	return a, ok
+	return s.alive(s.dir.Load().byKey[HashKey(key)])
+}
+
+// Signer finds the account of a key that signs, by the key's id, with the secret
+// that its signatures are made with.
+func (s *Switch) Signer(id ID) (Account, []byte, bool) {
+	a, ok := s.alive(s.dir.Load().signs[id])
+	if !ok {
+		return Account{}, nil, false
+	}
+	return a, []byte(signingOpening(a.Live) + hex.EncodeToString(s.keys.signingSecret(id))), true
+}
+
+// alive refuses an account whose key has expired, and notes the use of a key of
+// the journal.
+func (s *Switch) alive(a Account) (Account, bool) {
+	k := a.Key
+	switch {
+	case k == nil:
+		return Account{}, false
+	case k.ID.IsZero() && k.ExpiresAt.IsZero():
+		return a, true
+	}
+	now := s.o.Now()
+	if k.expired(now) {
+		return Account{}, false
+	}
+	if !k.ID.IsZero() && k.touch(now) {
+		s.issued.signal()
+	}
+	return a, true
 }

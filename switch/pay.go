@@ -21,6 +21,7 @@ const (
 
 	spaceOperation     storage.Space = 'a' // operation id of one that is open or owed -> payment id, number
 	spaceOperationDesk storage.Space = 'e' // operation id waiting for an operator -> payment id, number
+	spaceAccess        storage.Space = 'j' // API keys, when they were used last, and the accounts' operations; see apikeys.go, results.go
 	spaceLate          storage.Space = 'l' // time of giving up, payment id, number of an operation or 0: whose late answers are looked for
 	spaceHold          storage.Space = 'h' // bank id, 0, time of approval, payment id: holds to let go in time
 

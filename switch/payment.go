@@ -179,6 +179,7 @@ type Answer struct {
 type Account struct {
 	Merchant *Merchant
 	Live     bool
+	Key      *APIKey // by which it was authenticated; nil: the switch itself, which may do everything
 }
 
 // Code names a refusal once; the frontend maps it to a status once.
@@ -188,6 +189,7 @@ type Code string
 const (
 	CodeInvalidRequest   Code = "invalid_request"
 	CodeNotFound         Code = "not_found"
+	CodeForbidden        Code = "forbidden"
 	CodeKeyReused        Code = "idempotency_key_reused"
 	CodeBankUnavailable  Code = "bank_unavailable"
 	CodeOverloaded       Code = "overloaded"

@@ -133,6 +133,7 @@ type Switch struct {
 	watch   watchers
 	outbox  Outbox
 	pins    pins
+	issued  issuedKeys
 	stripes [1024]stripe
 	cards   cardLocks
 	metrics *metrics
@@ -173,6 +174,7 @@ func New(o Options) (*Switch, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.issued.init()
 	s.dir.Store(dir)
 	if err := s.outbox.load(); err != nil {
 		return nil, err
@@ -187,6 +189,11 @@ func (s *Switch) Start() error {
 	if err := s.recover(); err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		s.keepUses()
+	}()
 	for _, b := range s.order {
 		b.link.Start()
 		s.workers.Add(1)
@@ -210,7 +217,9 @@ func (s *Switch) SetMerchants(merchants []Merchant) error {
 	if err != nil {
 		return err
 	}
-	s.dir.Store(dir)
+	s.issued.mu.Lock()
+	defer s.issued.mu.Unlock()
+	s.dir.Store(dir.with(s.issued.by))
 	s.outbox.mu.Lock()
 	s.outbox.rebuild()
 	s.outbox.mu.Unlock()

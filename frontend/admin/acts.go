@@ -88,6 +88,8 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case payswitch.CodeInvalidState:
 		return http.StatusConflict
+	case payswitch.CodeForbidden:
+		return http.StatusForbidden
 	case payswitch.CodeInvalidRequest, payswitch.CodeUnknownBank:
 		return http.StatusBadRequest
 	}
