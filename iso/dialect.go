@@ -35,6 +35,7 @@ type Dialect struct {
 
 	processing [opCount]string // DE3 of a request, where it is a constant
 	parts      bool            // a void can name what stays
+	totals     bool            // an increment names the new total, not what is added
 	advices    map[string]ReversalVerdict
 	reasons    [reasonCount]string
 	rrn        []rrnPart
@@ -164,6 +165,10 @@ func (d *Dialect) MTI(op Operation) MTI {
 
 // PartialVoid reports whether a void can undo a part.
 func (d *Dialect) PartialVoid() bool { return d.parts }
+
+// IncrementByTotal reports whether an increment names what is held in all after
+// it; else it names what is added.
+func (d *Dialect) IncrementByTotal() bool { return d.totals }
 
 // BuildRepeat marks m as a repeat: 0420 becomes 0421, the rest stays.
 func (d *Dialect) BuildRepeat(m *Message) { m.MTI = m.MTI.Repeat() }

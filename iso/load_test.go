@@ -27,7 +27,7 @@ func TestWrongFilesAreRefusedWithTheirLine(t *testing.T) {
 		{"source of another length", "11: {from: stan}", "11: {from: local_date}", "local_date has 4 characters but field 11 has exactly 6"},
 		{"unknown source", "from: mcc", "from: mmc", `"mmc" is not known`},
 		{"two sources", "{from: mcc}", `{from: mcc, const: "5411"}`, "needs one of from, const, tags or echo"},
-		{"secret in a reversal", "56: {from: reason}", "56: {from: cvc}", "belongs in a purchase and an authorization only"},
+		{"secret in a reversal", "56: {from: reason}", "56: {from: cvc}", "belongs in a purchase, an authorization and a verification only"},
 		{"secret unmasked", "content: ascii, mask: secret}\n    49", "content: ascii}\n    49", "mask: secret"},
 		{"card number unmasked", "max: 19, content: ascii, mask: pan", "max: 19, content: ascii", "mask: pan"},
 		{"key too long", `"0430": [7, 11, 41]`, `"0430": [7, 11, 41, 43]`, "of a key that has 64"},

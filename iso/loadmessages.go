@@ -32,7 +32,8 @@ func (l *loader) request(s *section, op Operation) program {
 		if st.field == 3 && st.source == srcConst {
 			l.d.processing[op] = st.constant
 		}
-		l.d.parts = l.d.parts || st.source == srcReplacement
+		l.d.parts = l.d.parts || st.source == srcReplacement && op == OpVoid
+		l.d.totals = l.d.totals || st.source == srcTotal
 	}
 	if p.mti != 0 {
 		l.followUp(s, op, p.mti)
@@ -52,7 +53,11 @@ func (l *loader) followUp(s *section, op Operation, mti MTI) {
 		l.fail(line, "%s.mti must be a reversal, like 0400 or 0420", s.path)
 	case op == OpRefund && mti.Class() != 2:
 		l.fail(line, "%s.mti must be a financial message, like 0200 or 0220", s.path)
-	case op == OpRefund && !strings.HasPrefix(l.d.processing[op], "2"):
+	case (op == OpIncrement || op == OpVerification) && mti != MTIAuthorization:
+		l.fail(line, "%s.mti must be an authorization request, 0100: unanswered it is reversed or holds nothing", s.path)
+	case op == OpPayout && mti != MTIFinancial:
+		l.fail(line, "%s.mti must be a financial request, 0200: a payout is never repeated, unanswered it is reversed", s.path)
+	case (op == OpRefund || op == OpPayout) && !strings.HasPrefix(l.d.processing[op], "2"):
 		s.fail("%s needs field 3 with a constant from 200000 to 299999: money to the cardholder", s.path)
 	}
 }
@@ -137,12 +142,14 @@ func (l *loader) source(s *section, op Operation) source {
 	}
 	network := op >= OpSignOn && op <= OpEcho
 	switch {
-	case (src == srcCVC || src == srcCAVV) && op != OpPurchase && op != OpAuthorization:
-		s.fail("%s: a card's verification data belongs in a purchase and an authorization only; remove the field", s.path)
+	case (src == srcCVC || src == srcCAVV) && op != OpPurchase && op != OpAuthorization && op != OpVerification:
+		s.fail("%s: a card's verification data belongs in a purchase, an authorization and a verification only; remove the field", s.path)
 	case src == srcProcessingCode && op != OpReversal && op != OpVoid:
 		s.fail("%s: processing_code is that of a message that is undone; write a constant", s.path)
-	case src == srcReplacement && op != OpVoid:
-		s.fail("%s: replacement belongs in a void", s.path)
+	case src == srcReplacement && op != OpVoid && op != OpReversal:
+		s.fail("%s: replacement belongs in a void or a reversal", s.path)
+	case src == srcTotal && op != OpIncrement:
+		s.fail("%s: total belongs in an increment", s.path)
 	case src == srcNetworkCode && !network:
 		s.fail("%s: network_code belongs in sign_on, sign_off and echo", s.path)
 	case src == srcNetworkCode && l.d.network[op] == "":
@@ -266,13 +273,19 @@ func (l *loader) undoing(line int) {
 	from := func(op Operation) bool {
 		return slices.ContainsFunc(d.requests[op].steps, func(s step) bool { return s.source == srcProcessingCode })
 	}
-	for _, op := range []Operation{OpPurchase, OpAuthorization} {
+	for _, op := range []Operation{OpPurchase, OpAuthorization, OpIncrement} {
 		if d.Supports(op) && d.processing[op] == "" && (from(OpReversal) || from(OpVoid)) {
 			l.fail(line, "messages.%s needs field 3 as a constant, since a reversal takes its processing_code", op)
 		}
 	}
 	if d.requests[OpRefund].mti != 0 && d.requests[OpRefund].mti.Function() == 0 && !from(OpReversal) {
 		l.fail(line, "messages.refund is a request, which is reversed when it is not answered; write messages.reversal.fields.3: {from: processing_code}")
+	}
+	if d.Supports(OpPayout) && !from(OpReversal) {
+		l.fail(line, "messages.payout is reversed when it is not answered; write messages.reversal.fields.3: {from: processing_code}")
+	}
+	if d.totals && !slices.ContainsFunc(d.requests[OpReversal].steps, func(s step) bool { return s.source == srcReplacement }) {
+		l.fail(line, "messages.increment names the new total, so its reversal says what stays; write messages.reversal.fields.95: {from: replacement, optional: true}")
 	}
 	advices := d.Supports(OpCapture) || d.Supports(OpVoid) || d.requests[OpRefund].mti.Function() == 2
 	if advices && d.advices == nil {

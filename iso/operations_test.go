@@ -99,3 +99,32 @@ func TestWrongOperationsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// An increment names what is added or what is held in all; a payout is a credit
+// and a verification is about nothing.
+func TestIncrementPayoutAndVerification(t *testing.T) {
+	for name, want := range map[string]struct{ inc, verify, condition string }{
+		"ascii87":  {"000000001000", "000000", "51"},
+		"binary87": {"000000013500", "330000", "59"},
+	} {
+		d := builtin(t, name)
+		if d.IncrementByTotal() != (name == "binary87") {
+			t.Errorf("%s: by total: %v", name, d.IncrementByTotal())
+		}
+		v := followUp(OpIncrement)
+		v.Amount, v.Total = 1000, 13500
+		for op, has := range map[Operation][2]string{OpIncrement: {"0100", "000000"}, OpPayout: {"0200", "260000"}, OpVerification: {"0100", want.verify}} {
+			m := request(t, d, op, v)
+			body, err := d.AppendBody(nil, m)
+			if err != nil || m.MTI.String() != has[0] || string(m.Get(3)) != has[1] {
+				t.Errorf("%s %s: %s, field 3 %s, %v", name, op, m.MTI, m.Get(3), err)
+			}
+			if err := d.moovAgrees(body, m); err != nil {
+				t.Errorf("%s %s: %v", name, op, err)
+			}
+			if m.Has(90) != (op == OpIncrement) || op == OpIncrement && string(m.Get(4)) != want.inc || op == OpVerification && string(m.Get(25)) != want.condition {
+				t.Errorf("%s %s: field 4 is %s, 25 %s, 90 %q", name, op, m.Get(4), m.Get(25), m.Get(90))
+			}
+		}
+	}
+}

@@ -37,6 +37,7 @@ const (
 	srcNetworkCode
 	srcProcessingCode
 	srcReplacement
+	srcTotal
 	srcCount
 )
 
@@ -74,6 +75,7 @@ var sourceRules = [srcCount]struct {
 	srcNetworkCode:      {"network_code", 0, 0},
 	srcProcessingCode:   {"processing_code", 6, 6},
 	srcReplacement:      {"replacement", 42, 42},
+	srcTotal:            {"total", 12, 12},
 }
 
 // appendSource appends one value; nothing when it is absent.
@@ -91,6 +93,11 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 			return dst, ruleRange
 		}
 		return appendDigits(dst, uint64(v.Amount), 12), ruleNone
+	case srcTotal:
+		if v.Total < 0 || v.Total > maxAmount {
+			return dst, ruleRange
+		}
+		return appendDigits(dst, uint64(v.Total), 12), ruleNone
 	case srcSTAN:
 		if v.STAN > stanMax {
 			return dst, ruleRange

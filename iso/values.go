@@ -127,14 +127,17 @@ const (
 	OpSignOn
 	OpSignOff
 	OpEcho
-	OpCapture // takes money that an authorization holds
-	OpVoid    // undoes an approved request on the merchant's word, whole or part
-	OpRefund  // gives captured money back
+	OpCapture      // takes money that an authorization holds
+	OpVoid         // undoes an approved request on the merchant's word, whole or part
+	OpRefund       // gives captured money back
+	OpIncrement    // raises what an authorization holds, or lengthens it
+	OpPayout       // an original credit: money to a card that no payment came from
+	OpVerification // asks whether a card is good; no money
 	opCount
 )
 
 var operationNames = [opCount]string{"", "purchase", "authorization", "reversal", "sign_on", "sign_off", "echo",
-	"capture", "void", "refund"}
+	"capture", "void", "refund", "increment", "payout", "verification"}
 
 // String is the name the dialect file uses.
 func (o Operation) String() string {
@@ -148,7 +151,7 @@ func (o Operation) String() string {
 // use another: Dialect.MTI tells.
 func (o Operation) MTI() MTI {
 	return [opCount]MTI{0, MTIFinancial, MTIAuthorization, MTIReversalAdvice, MTINetwork, MTINetwork, MTINetwork,
-		MTIFinancialAdvice, MTIReversalAdvice, MTIFinancial}[o%opCount]
+		MTIFinancialAdvice, MTIReversalAdvice, MTIFinancial, MTIAuthorization, MTIFinancial, MTIAuthorization}[o%opCount]
 }
 
 // Reason is why a reversal is sent; the dialect maps it to the bank's code.
@@ -198,6 +201,7 @@ type Values struct {
 	Original                   Original
 	Reason                     Reason
 	Replacement                int64 // DE95: what stays of Amount after a partial reversal; 0: nothing does
+	Total                      int64 // of an increment: what is held in all after it
 }
 
 // Original names the message that a reversal, a capture or a refund refers to

@@ -53,6 +53,7 @@ func New(cfg Config) (*Bank, error) {
 	}
 	b := &Bank{cfg: cfg}
 	b.books = newBooks(&b.cfg.Codes, cfg.OvercapturePercent)
+	b.books.whole = cfg.Dialect.IncrementByTotal()
 	return b, nil
 }
 

@@ -14,6 +14,7 @@ import (
 type Books struct {
 	codes *Codes
 	over  int64 // percent of a hold that captures may take beyond it
+	whole bool  // an increment names the new total, not what is added
 
 	mu      sync.Mutex
 	slabs   [][]row // of slabRows each, append-only
@@ -213,13 +214,26 @@ func (b *Books) take(r *row, approved int64) {
 		if r.original != 0 {
 			b.row(r.original).taken += r.charged
 		}
+	case kindVerification:
+		b.move(r, StateVerified)
+	case kindIncrement:
+		o := b.row(r.original)
+		if b.whole {
+			r.charged = max(0, r.charged-o.held())
+		}
+		o.raised += r.charged
+		t.Charged.add(r.charged)
+		b.move(r, StateCharged)
 	default:
 		t.Charged.add(r.charged)
 		b.move(r, StateCharged)
 	}
 }
 
-// against holds a capture or a refund to what it refers to. It returns the
+// held is what stands of a hold or a charge.
+func (r *row) held() int64 { return r.charged + r.raised - r.reversed }
+
+// against holds a capture, an increment or a refund to what it refers to. It returns the
 // bank's refusal, or "" and the original is noted. A refund of something the
 // books do not hold is taken as it stands: it may be older than they are.
 func (b *Books) against(r *row, f *facts) string {
@@ -235,9 +249,18 @@ func (b *Books) against(r *row, f *facts) string {
 	if o.bin != r.bin || o.last4 != r.last4 || o.panDigits != r.panDigits {
 		return b.codes.BadCard
 	}
-	left := o.charged - o.reversed
+	left := o.held()
 	hold := o.mti.Class() == 1
 	switch {
+	case r.kind == kindIncrement && (!hold || o.kind != kindCharge || left == 0 || o.taken != 0):
+		return b.codes.LateOriginal
+	case r.kind == kindIncrement && b.whole:
+		if left > r.amount {
+			return b.codes.BadAmount
+		}
+		left = r.amount
+	case r.kind == kindIncrement:
+		left = r.amount
 	case r.kind == kindCapture && (!hold || left == 0):
 		return b.codes.LateOriginal
 	case r.kind == kindCapture:
@@ -278,7 +301,7 @@ func (b *Books) again(seq uint32, f *facts, answered bool) verdict {
 	}
 	v.code = string(trimZero(r.code[:]))
 	v.silent = v.code == ""
-	if r.charged != r.amount {
+	if r.charged != r.amount && r.kind != kindIncrement {
 		v.amount = r.charged
 	}
 	if answered && !v.silent {
@@ -344,8 +367,8 @@ func (b *Books) objection(r *row, f *facts) string {
 	if r.kind == kindCharge && r.taken != 0 {
 		return b.codes.LateOriginal // what was captured is refunded, not undone
 	}
-	amountFits := f.amount == r.amount || r.charged != 0 && f.amount == r.charged
-	if !amountFits || f.currency != r.currency || f.actual > r.amount {
+	amountFits := f.amount == r.amount || r.charged != 0 && f.amount == r.charged || r.raised != 0 && f.amount == r.charged+r.raised
+	if !amountFits || f.currency != r.currency || f.actual > r.amount+r.raised {
 		return b.codes.BadAmount
 	}
 	return ""
@@ -354,14 +377,17 @@ func (b *Books) objection(r *row, f *facts) string {
 // giveBack returns what a reversal asks for beyond what came back before. A
 // partial one names what stays (DE95), so that its repeat changes nothing.
 func (b *Books) giveBack(r *row, f *facts) {
-	whole := f.actual == 0
-	if whole {
+	stays := f.actual
+	if r.kind == kindIncrement {
+		stays = 0 // what it names is what stays of the hold: nothing of the increment does
+	}
+	if stays == 0 {
 		r.flags |= flagVoid
 	}
-	if r.charged == 0 {
-		return
+	if r.charged == 0 || r.kind == kindIncrement && b.row(r.original).flags&flagVoid != 0 {
+		return // what undid the hold undid the increment
 	}
-	back := r.charged - r.reversed - f.actual
+	back := r.held() - stays
 	if back <= 0 {
 		b.stats.reversalRepeats++
 		return
@@ -381,6 +407,9 @@ func (b *Books) giveBack(r *row, f *facts) {
 		}
 	default:
 		t.Reversed.more(back, first)
+		if r.kind == kindIncrement && r.original != 0 {
+			b.row(r.original).raised -= back
+		}
 	}
 	r.reversed += back
 	r.reversedAt = f.at
@@ -388,7 +417,7 @@ func (b *Books) giveBack(r *row, f *facts) {
 		r.flags |= flagLate
 		b.stats.lateReversals++
 	}
-	if r.reversed == r.charged {
+	if r.held() == 0 {
 		b.move(r, StateReversed)
 	} else {
 		b.move(r, StatePartlyReversed)

@@ -22,11 +22,12 @@ const (
 	StateUnanswered           // the bank read it, charged nothing and said nothing
 	StateReversalOnly         // a reversal came and its original has not
 	StateRefused              // the original came after its reversal, and was refused
+	StateVerified             // the card is good; no money
 	numStates
 )
 
 var stateNames = [numStates]string{"none", "charged", "credited", "captured", "partly_reversed",
-	"reversed", "declined", "unanswered", "reversal_only", "refused"}
+	"reversed", "declined", "unanswered", "reversal_only", "refused", "verified"}
 
 // String is the name used in the books' JSON.
 func (s State) String() string {
@@ -40,12 +41,14 @@ func (s State) String() string {
 type kind uint8
 
 const (
-	kindCharge  kind = iota // a purchase or a hold
-	kindRefund              // DE3 20..29: money to the card holder
-	kindCapture             // an advice with original data elements
+	kindCharge       kind = iota // a purchase or a hold
+	kindRefund                   // DE3 20..29: money to the card holder
+	kindCapture                  // an advice with original data elements
+	kindIncrement                // an authorization request with original data elements: a hold raised or lengthened
+	kindVerification             // an authorization request for nothing
 )
 
-var kindNames = [...]string{"charge", "refund", "capture"}
+var kindNames = [...]string{"charge", "refund", "capture", "increment", "verification"}
 
 // row is one entry at rest: fixed size and free of pointers, so that millions
 // cost the garbage collector nothing.
@@ -53,6 +56,7 @@ type row struct {
 	received, reversedAt      int64 // Unix nanoseconds; 0 = not yet
 	amount, charged, reversed int64 // minor units: asked for, taken (or given), given back
 	taken, credited           int64 // of a hold or charge: by its captures, and given by its refunds
+	raised                    int64 // of a hold: by its increments
 	chain                     uint32
 	original                  uint32 // of a capture or refund: the entry it refers to; 0: none known
 	stan                      uint32
@@ -93,6 +97,7 @@ type Entry struct {
 	Booked        int64      `json:"booked_amount"`      // taken, or given for a refund
 	Returned      int64      `json:"reversed_amount"`    // given back by reversals
 	Captured      int64      `json:"captured_amount"`    // of a hold: by its captures
+	Raised        int64      `json:"raised_amount"`      // of a hold: by its increments
 	Refunded      int64      `json:"refunded_amount"`    // of a hold or charge: by its refunds
 	Original      uint32     `json:"original,omitempty"` // of a capture or refund: the seq it refers to
 	Currency      string     `json:"currency"`
@@ -114,7 +119,7 @@ func (r *row) entry(seq uint32, terminal, merchant string) Entry {
 		Seq: seq, MTI: r.mti.String(), STAN: digits(uint64(r.stan), 6), RRN: printable(trimZero(r.rrn[:])),
 		Terminal: terminal, Merchant: merchant, SentAt: printable(trimZero(r.de7[:])), Card: r.masked(),
 		Kind: kindNames[r.kind], State: r.state.String(),
-		Amount: r.amount, Booked: r.charged, Returned: r.reversed, Captured: r.taken, Refunded: r.credited, Original: r.original, Currency: currencyName(r.currency),
+		Amount: r.amount, Booked: r.charged, Returned: r.reversed, Captured: r.taken, Raised: r.raised, Refunded: r.credited, Original: r.original, Currency: currencyName(r.currency),
 		ResponseCode: string(trimZero(r.code[:])),
 		Charged:      r.charged != 0, Reversed: r.reversed != 0,
 		LateReversal: r.flags&flagLate != 0, Answered: r.flags&flagAnswered != 0,

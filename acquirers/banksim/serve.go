@@ -174,6 +174,10 @@ func (l *link) read(f *facts) bool {
 		f.kind = kindRefund
 	case m.MTI.Function() == 2 && len(m.Get(90)) >= 20:
 		f.kind = kindCapture
+	case m.MTI.Class() == 1 && len(m.Get(90)) >= 20:
+		f.kind = kindIncrement
+	case m.MTI.Class() == 1 && amount == 0:
+		f.kind = kindVerification
 	}
 	if o := m.Get(90); f.kind != kindCharge && len(o) >= 20 {
 		of, ok := number(o[4:10])
