@@ -227,7 +227,7 @@ func (o *Outbox) DeleteEndpoint(a Account, id ID) error {
 	delete(o.endpoints, id)
 	o.rebuild()
 	gone := *old
-	gone.Enabled, gone.Disabled = false, "deleted"
+	gone.Enabled, gone.Disabled, gone.UpdatedAt = false, "deleted", time.Time{}
 	o.changed(&gone)
 	return nil
 }

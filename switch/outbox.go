@@ -1,6 +1,7 @@
 package payswitch
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"sync"
@@ -223,20 +224,31 @@ func (o *Outbox) owed(endpoint, event ID) (Notice, bool) {
 	return parseNotice(endpoint, event, value)
 }
 
-// Read gives the event of a notice, and the notice of the nearest event before
-// it of the same payment that the endpoint is still owed: that one goes first.
-func (o *Outbox) Read(n Notice) (e Event, before *Notice, err error) {
-	e, earlier, err := o.s.event(n.ref)
+// ErrNotOwed: the endpoint is not owed this event any more.
+var ErrNotOwed = errors.New("the event is not owed")
+
+// Read gives the event of a notice, the notice as the journal holds it now, and
+// that of the nearest event before it of the same payment that the endpoint is
+// still owed: that one goes first. It may return ErrNotOwed.
+func (o *Outbox) Read(n Notice) (e Event, held Notice, before *Notice, err error) {
+	held, ok := o.owed(n.Endpoint, n.Event)
+	if !ok {
+		return Event{}, held, nil, ErrNotOwed
+	}
+	e, earlier, err := o.s.event(held.ref)
 	if err != nil {
-		return Event{}, nil, err
+		return Event{}, held, nil, err
 	}
 	for i := len(earlier) - 1; i >= 0; i-- {
 		if first, ok := o.owed(n.Endpoint, earlier[i]); ok {
-			return e, &first, nil
+			return e, held, &first, nil
 		}
 	}
-	return e, nil, nil
+	return e, held, nil, nil
 }
+
+// Alarm counts something about notices that an operator should look at.
+func (o *Outbox) Alarm(kind string) { o.s.metrics.alarms.WithLabelValues(kind).Inc() }
 
 // Attempt is what came of sending a notice once.
 type Attempt struct {
@@ -329,17 +341,23 @@ func parseAttempt(key, value []byte) (a Attempt, ok bool) {
 // purgeBatch is how many notices one command of Purge removes.
 const purgeBatch = 500
 
-// Purge forgets all that an endpoint is owed, and returns how many events that
-// were.
-func (o *Outbox) Purge(endpoint ID) (events int, err error) {
+// Purge forgets what an endpoint is owed of events before a moment (zero: of all),
+// and returns how many events that were.
+func (o *Outbox) Purge(endpoint ID, until time.Time) (events int, err error) {
+	end := maxID
+	if !until.IsZero() {
+		end = idAt(until.Add(time.Millisecond))
+	}
 	for _, first := range [...]byte{noticeOwed, noticeTimer} {
 		prefix := append([]byte{first}, endpoint[:]...)
 		for full := true; full && err == nil; {
 			var c storage.Command
 			n := 0
 			err = o.s.store.Scan(storage.Range{Space: spaceNotice, Prefix: prefix}, func(key, _ []byte) bool {
-				c.Delete(spaceNotice, key)
-				n++
+				if event := key[len(key)-len(end):]; bytes.Compare(event, end[:]) < 0 {
+					c.Delete(spaceNotice, key)
+					n++
+				}
 				return n < purgeBatch
 			})
 			if err == nil {
