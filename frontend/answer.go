@@ -126,7 +126,7 @@ func appendDecline(dst []byte, d *payswitch.Decline) []byte {
 	dst = appendText(dst, d.Retry)
 	dst = append(dst, `,"response_code":`...)
 	dst = appendText(dst, d.ResponseCode)
-	return append(dst, '}')
+	return append(appendDeclineTexts(dst, d.Code), '}')
 }
 
 func appendResolution(dst []byte, r *payswitch.Resolution) []byte {

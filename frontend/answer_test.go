@@ -61,6 +61,15 @@ type oracleDecline struct {
 	Message      *string `json:"message"`
 	Retry        *string `json:"retry"`
 	ResponseCode *string `json:"response_code"`
+
+	Advice *string      `json:"advice"`
+	Buyer  *oracleBuyer `json:"buyer_message"`
+}
+
+type oracleBuyer struct {
+	RU string `json:"ru"`
+	EN string `json:"en"`
+	ES string `json:"es"`
 }
 
 type oracleResolution struct {
@@ -94,7 +103,10 @@ func oracle(p *payswitch.Payment) oraclePayment {
 		o.Card = &oracleCard{orNull(c.BIN), orNull(c.Last4), orNull(c.Brand), c.Expiry.Month, c.Expiry.Year}
 	}
 	if d := p.Decline; d != nil {
-		o.Decline = &oracleDecline{orNull(d.Source), orNull(d.Code), orNull(d.Message), orNull(d.Retry), orNull(d.ResponseCode)}
+		o.Decline = &oracleDecline{orNull(d.Source), orNull(d.Code), orNull(d.Message), orNull(d.Retry), orNull(d.ResponseCode), nil, nil}
+		if reason := iso.Declines().Find(d.Code); reason != nil {
+			o.Decline.Advice, o.Decline.Buyer = &reason.Advice, &oracleBuyer{reason.Buyer.RU, reason.Buyer.EN, reason.Buyer.ES}
+		}
 	}
 	if r := p.Resolution; r != nil {
 		o.Resolution = &oracleResolution{orNull(r.Reason), timeOrNull(r.Since), orNull(r.NextAction), timeOrNull(r.NextAt), r.Attempts}
@@ -150,7 +162,7 @@ func drawPayment(t *rapid.T) payswitch.Payment {
 		p.Card = payswitch.Card{BIN: text("bin"), Last4: text("last4"), Brand: text("brand"), Expiry: iso.Expiry{Year: 2028, Month: 12}}
 	}
 	if rapid.Bool().Draw(t, "declined") {
-		p.Decline = &payswitch.Decline{Source: text("source"), Code: text("code"), Message: text("message"), Retry: text("retry"), ResponseCode: text("rc")}
+		p.Decline = &payswitch.Decline{Source: text("source"), Code: rapid.SampledFrom([]string{text("code"), "insufficient_funds", "not_sent"}).Draw(t, "reason"), Message: text("message"), Retry: text("retry"), ResponseCode: text("rc")}
 	}
 	if rapid.Bool().Draw(t, "resolving") {
 		p.Resolution = &payswitch.Resolution{Reason: text("reason"), Since: moment("since"), NextAction: text("action"),

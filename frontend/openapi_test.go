@@ -377,13 +377,16 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 
 // TestDocumentHasEveryWord: the enumerations of the document are those of the code.
 func TestDocumentHasEveryWord(t *testing.T) {
-	var statuses, kinds, operationStatuses, titles []string
+	var statuses, kinds, operationStatuses, titles, reasons []string
 	for s := payswitch.StatusInFlight + 1; s.String() != "invalid"; s++ {
 		statuses = append(statuses, s.String())
 	}
 	for _, k := range problemKinds {
 		kinds = append(kinds, k.code)
 		titles = append(titles, strconv.Itoa(k.status))
+	}
+	for _, reason := range iso.Declines().All() {
+		reasons = append(reasons, reason.Code)
 	}
 	for s := payswitch.OperationInFlight + 1; s.String() != "invalid"; s++ {
 		operationStatuses = append(operationStatuses, s.String())
@@ -397,7 +400,7 @@ func TestDocumentHasEveryWord(t *testing.T) {
 		{"OperationStatus", "", operationStatuses},
 		{"Problem", "code", kinds},
 		{"Problem", "status", titles},
-		{"Decline", "code", append(iso.DeclineCodes(), "not_sent")},
+		{"Decline", "code", reasons},
 	} {
 		n, _ := document().at(node{"", document().root}, "components", "schemas", tt.schema)
 		if tt.member != "" {

@@ -51,6 +51,7 @@ type routes struct {
 	key      *route // /v1/api_keys/{id}
 	rollKey  *route // /v1/api_keys/{id}/roll
 	revoke   *route // /v1/api_keys/{id}/revoke
+	declines *route // /v1/declines
 	openAPI  *route // /openapi.json
 	none     *route // anything else, and what could not be read
 
@@ -95,11 +96,12 @@ func newRoutes(m *metrics) *routes {
 		customer: with(route{name: "/v1/customers/{id}/tokens", get: (*call).listTokens, target: (*call).targetCustomer, reads: payswitch.ScopeTokensRead}),
 		keys: with(route{name: "/v1/api_keys", get: (*call).listKeys, post: (*call).createKey,
 			reads: payswitch.ScopeKeysRead, writes: payswitch.ScopeKeysWrite}),
-		key:     with(route{name: "/v1/api_keys/{id}", get: (*call).getKey, target: (*call).targetKey, reads: payswitch.ScopeKeysRead}),
-		rollKey: with(route{name: "/v1/api_keys/{id}/roll", post: (*call).rollKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
-		revoke:  with(route{name: "/v1/api_keys/{id}/revoke", post: (*call).revokeKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
-		openAPI: with(route{name: "/openapi.json", get: (*call).getOpenAPI, public: true}),
-		none:    with(route{name: "none"}),
+		key:      with(route{name: "/v1/api_keys/{id}", get: (*call).getKey, target: (*call).targetKey, reads: payswitch.ScopeKeysRead}),
+		rollKey:  with(route{name: "/v1/api_keys/{id}/roll", post: (*call).rollKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
+		revoke:   with(route{name: "/v1/api_keys/{id}/revoke", post: (*call).revokeKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
+		declines: with(route{name: "/v1/declines", get: (*call).listDeclines, reads: payswitch.ScopePaymentsRead}),
+		openAPI:  with(route{name: "/openapi.json", get: (*call).getOpenAPI, public: true}),
+		none:     with(route{name: "none"}),
 	}
 	r.place(all)
 	return r

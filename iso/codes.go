@@ -1,7 +1,5 @@
 package iso
 
-import "slices"
-
 // CodeMeaning is what a response code (DE39) means for the payment.
 type CodeMeaning struct {
 	Approved bool   // the whole amount
@@ -32,18 +30,7 @@ func (v ReversalVerdict) String() string {
 	return verdictNames[v]
 }
 
-var declineCodes = []string{
-	"authentication_required", "bank_error", "bank_unavailable", "configuration_error", "do_not_honor",
-	"duplicate_transaction", "expired_card", "incorrect_cvc", "incorrect_pin", "insufficient_funds",
-	"invalid_account", "invalid_amount", "invalid_card", "invalid_transaction", "limit_exceeded", "lost_card",
-	"not_permitted", "pickup_card", "restricted_card", "revocation_of_authorization", "stolen_card",
-	"suspected_fraud",
-}
-
 var retryAdvice = []string{"never", "later", "with_changes"}
-
-// DeclineCodes lists the reasons a dialect may give a declining code, sorted.
-func DeclineCodes() []string { return slices.Clone(declineCodes) }
 
 // Code says what a response code means. A code the dialect does not list is
 // declined, never approved.

@@ -310,7 +310,8 @@ func (l *loader) meaning(s *section) CodeMeaning {
 	case 3:
 		m.InDoubt = true
 	case 2:
-		m.Decline = declineCodes[max(0, s.oneOf("decline", declineCodes))]
+		codes := DeclineCodes()
+		m.Decline = codes[max(0, s.oneOf("decline", codes))]
 		m.Retry = retryAdvice[max(0, s.oneOf("retry", retryAdvice))]
 	}
 	m.Message = s.text("message", "one sentence for people", 160)

@@ -150,6 +150,9 @@ type Decline struct {
 	Message      string `json:"message"`
 	Retry        string `json:"retry"` // "never", "later" or "with_changes"
 	ResponseCode string `json:"response_code"`
+
+	Advice string       `json:"advice"`        // to you: what to do now
+	Buyer  BuyerMessage `json:"buyer_message"` // to the payer
 }
 
 // Resolution says what the switch does about an outcome that is not proven.
