@@ -192,7 +192,11 @@ func (d *apiDocument) check(method, target string, r reply) (line string, err er
 	if !ok {
 		return "", fmt.Errorf("%s: %q is not documented", line, r.header.Get("Content-Type"))
 	}
-	if err := d.validateText(schema, r.body); err != nil {
+	err = d.validateText(schema, r.body)
+	if !strings.Contains(r.header.Get("Content-Type"), "json") {
+		err = d.validate(schema, r.body)
+	}
+	if err != nil {
 		return "", fmt.Errorf("%s: %w\nin %.600s", line, err, r.body)
 	}
 	var p struct{ Code string }

@@ -146,6 +146,7 @@ func walkLives(t *testing.T, given map[string]bool) {
 	}
 	s.want("200", "GET /v1/payments", "")
 	s.want("200", "GET /v1/declines", "")
+	s.want("200", "GET /v1/results", "")
 	tag := s.want("200", "GET /openapi.json", "").header.Get("Etag")
 	s.want("304", "GET /openapi.json", "", "If-None-Match", tag)
 }

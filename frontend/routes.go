@@ -47,6 +47,7 @@ type routes struct {
 	token    *route // /v1/tokens/{id}
 	replace  *route // /v1/tokens/{id}/replace
 	customer *route // /v1/customers/{id}/tokens
+	results  *route // /v1/results
 	keys     *route // /v1/api_keys
 	key      *route // /v1/api_keys/{id}
 	rollKey  *route // /v1/api_keys/{id}/roll
@@ -94,6 +95,7 @@ func newRoutes(m *metrics) *routes {
 			reads: payswitch.ScopeTokensRead, writes: payswitch.ScopeTokensWrite}),
 		replace:  with(route{name: "/v1/tokens/{id}/replace", post: (*call).replaceCard, target: (*call).targetToken, writes: payswitch.ScopeTokensWrite}),
 		customer: with(route{name: "/v1/customers/{id}/tokens", get: (*call).listTokens, target: (*call).targetCustomer, reads: payswitch.ScopeTokensRead}),
+		results:  with(route{name: "/v1/results", get: (*call).listResults, reads: payswitch.ScopePaymentsRead}),
 		keys: with(route{name: "/v1/api_keys", get: (*call).listKeys, post: (*call).createKey,
 			reads: payswitch.ScopeKeysRead, writes: payswitch.ScopeKeysWrite}),
 		key:      with(route{name: "/v1/api_keys/{id}", get: (*call).getKey, target: (*call).targetKey, reads: payswitch.ScopeKeysRead}),

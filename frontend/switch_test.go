@@ -27,7 +27,8 @@ type rig struct {
 	sw     *payswitch.Switch
 	host   *banksim.Bank
 	disk   *storage.Disk
-	broken atomic.Bool // the journal may fail
+	broken atomic.Bool  // the journal may fail
+	ahead  atomic.Int64 // nanoseconds by which the switch's clock is fast
 }
 
 // newTestSwitch is the switch of a rig.
@@ -59,7 +60,7 @@ func newRig(t testing.TB) *rig {
 	must(t, err)
 
 	r.sw, err = payswitch.New(payswitch.Options{
-		Store: store, Keys: keys, Logger: quiet,
+		Store: store, Keys: keys, Logger: quiet, Now: func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) },
 		Banks: []payswitch.BankConfig{{Dialect: dialect, Acquirer: "123456", Link: acquirers.Config{
 			ID: "alfa", Endpoints: []string{host.Addr()}, SignOn: true, Institution: "123456", Logger: quiet,
 			WriteTimeout: 100 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond, ReversalTimeout: 300 * time.Millisecond,

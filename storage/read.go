@@ -56,6 +56,47 @@ func (s *Store) Records(id ID, yield func(version uint32, body []byte) bool) err
 	})
 }
 
+// RecordsOf is Records for several ids, one after the other in the order given:
+// all records are from one moment, and the disk is waited for once.
+func (s *Store) RecordsOf(ids []ID, yield func(id ID, version uint32, body []byte) bool) error {
+	if err := s.gate.enter(); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	c, err := s.eng.cursor(recordBounds)
+	if err != nil {
+		return s.readError(err)
+	}
+	defer c.close()
+	if err := s.settle(); err != nil {
+		return err
+	}
+	lower := make([]byte, 0, recordKeyBytes)
+	for _, id := range ids {
+		lower = appendRecordKey(lower[:0], id, 0)
+		for ok := c.seek(lower); ok; ok = c.next() {
+			found, version, good := splitRecordKey(c.key())
+			if !good {
+				return fmt.Errorf("%w: a record key of %d bytes", ErrCorrupt, len(c.key()))
+			}
+			if found != id {
+				break
+			}
+			body, err := c.value()
+			if err != nil {
+				return s.readError(err)
+			}
+			if !yield(id, version, body) {
+				return nil
+			}
+		}
+		if err := c.err(); err != nil {
+			return s.readError(err)
+		}
+	}
+	return nil
+}
+
 // AllRecords yields every record in the order of ids, then versions.
 func (s *Store) AllRecords(yield func(id ID, version uint32, body []byte) bool) error {
 	return s.walk(recordBounds, func(key, val []byte) (bool, error) {

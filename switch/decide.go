@@ -68,12 +68,16 @@ func backoff(saf iso.SAFSchedule, attempt uint32) time.Duration {
 }
 
 // standing is where a payment stands in the journal's small indexes: those that
-// recovery, store-and-forward and the desk read.
-type standing struct{ open, owed, desk, hold, doubt bool }
+// recovery, store-and-forward, the desk and the lists read.
+type standing struct {
+	open, owed, desk, hold, doubt bool
+
+	operations int
+}
 
 func (h *history) standing() standing {
 	return standing{open: h.in != nil && h.Status == StatusInFlight, owed: h.reversal.queued, desk: h.reversal.desk != "",
-		hold: h.uncaptured, doubt: h.Status == StatusUnknown}
+		hold: h.uncaptured, doubt: h.Status == StatusUnknown, operations: len(h.operations)}
 }
 
 // reindex adds to the command what the step from before to the present changes
@@ -104,6 +108,10 @@ func (h *history) reindex(c *storage.Command, before standing) {
 	}
 	if after.doubt && !before.doubt {
 		c.Set(spaceLate, h.lateKey(0), nil)
+	}
+	if n := uint32(after.operations); after.operations > before.operations {
+		account := h.account()
+		c.Set(spaceAccess, operationListKey(account, h.operations[n-1].ID), h.operationRef(n))
 	}
 	h.announce(c)
 }

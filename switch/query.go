@@ -174,30 +174,74 @@ func (s *Switch) List(a Account, q ListQuery) (ListPage, error) {
 		rng.To = append(bytes.Clone(prefix), before[:]...)
 	}
 	var page ListPage
-	var bad error
 	examined := 0
-	err := s.store.Scan(rng, func(key, _ []byte) bool {
-		id := ID(key[len(prefix):])
-		if len(page.Payments) == q.Limit || examined == scanBudget {
-			page.More = true
-			return false
+	for chunk := q.Limit + 1; ; chunk = scanChunk {
+		ids, err := s.idsOf(rng, len(prefix), min(chunk, scanBudget+1-examined))
+		if err == nil {
+			err = s.foldAll(ids, func(h *history) bool {
+				if page.More = len(page.Payments) == q.Limit || examined == scanBudget; page.More {
+					return false
+				}
+				examined++
+				page.Next = h.ID
+				if h.Status != StatusInFlight && (q.Status == StatusInFlight || h.Status == q.Status) {
+					page.Payments = append(page.Payments, h.Payment)
+				}
+				return true
+			})
 		}
-		examined++
-		page.Next = id
-		var h *history
-		if h, bad = s.history(id); bad != nil {
-			return false
+		if err != nil {
+			s.log.Error("a list could not be read", "merchant", a.Merchant.ID, "error", err)
+			return ListPage{}, errInternal
 		}
-		if h.Status != StatusInFlight && (q.Status == StatusInFlight || h.Status == q.Status) {
-			page.Payments = append(page.Payments, h.Payment)
+		if page.More || len(ids) < chunk {
+			return page, nil
 		}
-		return true
+		rng.To = append(rng.To[:0], prefix...)
+		rng.To = append(rng.To, page.Next[:]...)
+	}
+}
+
+// scanChunk is how many payments of a list with a filter are folded at a time.
+const scanChunk = 256
+
+// idsOf are the first ids of a list, at most so many. Its keys are a prefix and
+// an id.
+func (s *Switch) idsOf(rng storage.Range, prefix, most int) (ids []storage.ID, err error) {
+	err = s.store.Scan(rng, func(key, _ []byte) bool {
+		if len(ids) < most {
+			ids = append(ids, storage.ID(key[prefix:]))
+		}
+		return len(ids) < most
+	})
+	return ids, err
+}
+
+// foldAll folds payments in the order given, all as of one moment, until each
+// says that it has seen enough. The history belongs to the caller.
+func (s *Switch) foldAll(ids []storage.ID, each func(*history) bool) error {
+	var bad error
+	h, more := new(history), true
+	err := s.store.RecordsOf(ids, func(id storage.ID, version uint32, body []byte) bool {
+		if h.in != nil && h.ID != ID(id) {
+			if more = each(h); !more {
+				return false
+			}
+			h = new(history)
+		}
+		var r record
+		if r, bad = decodeRecord(body); bad == nil {
+			bad = h.apply(ID(id), version, &r)
+		}
+		return bad == nil
 	})
 	if err = errors.Join(err, bad); err != nil {
-		s.log.Error("a list could not be read", "merchant", a.Merchant.ID, "error", err)
-		return ListPage{}, errInternal
+		return err
 	}
-	return page, nil
+	if more && h.in != nil {
+		each(h)
+	}
+	return nil
 }
 
 // Timeline tells a payment's story from its records.

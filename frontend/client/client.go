@@ -104,6 +104,7 @@ type call struct {
 	key          string // idempotency key of a POST that moves money
 	body         []byte
 	wait         time.Duration // of a long poll
+	single       bool          // sent once: a repeat would do it twice
 }
 
 // newKey is an idempotency key that nobody else makes.
@@ -130,7 +131,7 @@ func (c *Client) do(ctx context.Context, r call, out any) (Meta, error) {
 			return meta, nil
 		}
 		asked, again := repeatable(err)
-		if !again || attempt >= c.o.Attempts || asked > c.o.MaxPause || ctx.Err() != nil {
+		if !again || r.single || attempt >= c.o.Attempts || asked > c.o.MaxPause || ctx.Err() != nil {
 			return meta, err
 		}
 		nap := max(asked, pause/2+mathrand.N(pause/2+1))
@@ -170,21 +171,9 @@ func (c *Client) once(ctx context.Context, r call, out any) (Meta, error) {
 	lost := func(err error) error { return &Lost{Method: r.method, Path: r.path, IdempotencyKey: r.key, Err: err} }
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout+r.wait)
 	defer cancel()
-	target := c.o.Base + r.path
-	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	req, err := c.request(ctx, r)
 	if err != nil {
-		return Meta{}, fmt.Errorf("client: %w", err)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.o.Key)
-	req.Header.Set("Accept", "application/json")
-	if r.method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/json")
-		if r.key != "" {
-			req.Header.Set("Idempotency-Key", r.key)
-		}
+		return Meta{}, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -206,6 +195,27 @@ func (c *Client) once(ctx context.Context, r call, out any) (Meta, error) {
 		return meta, lost(fmt.Errorf("the answer cannot be read: %w", err))
 	}
 	return meta, nil
+}
+
+// request is what a call is sent as.
+func (c *Client) request(ctx context.Context, r call) (*http.Request, error) {
+	target := c.o.Base + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.o.Key)
+	req.Header.Set("Accept", "application/json")
+	if r.method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/json")
+		if r.key != "" {
+			req.Header.Set("Idempotency-Key", r.key)
+		}
+	}
+	return req, nil
 }
 
 // segment is an id as a piece of a path.

@@ -1,0 +1,125 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Result is one row of the results of a period: a payment or an operation, never
+// both.
+type Result struct {
+	Payment   *Payment
+	Operation *Operation
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *Result) UnmarshalJSON(text []byte) error {
+	var kind struct{ Object string }
+	if err := json.Unmarshal(text, &kind); err != nil {
+		return err
+	}
+	if kind.Object == "payment" {
+		r.Payment = new(Payment)
+		return json.Unmarshal(text, r.Payment)
+	}
+	r.Operation = new(Operation)
+	return json.Unmarshal(text, r.Operation)
+}
+
+// ResultsFilter selects what the account did in a period.
+type ResultsFilter struct {
+	From, To time.Time // zero: no bound; From is included, To is not
+	Status   string    // of a payment or of an operation; empty: any
+	Limit    int       // rows of a page, 1 to 1000; 0: the API's default
+	Cursor   string    // of the page before
+}
+
+func (f *ResultsFilter) query() url.Values {
+	q := url.Values{}
+	for name, at := range map[string]time.Time{"from": f.From, "to": f.To} {
+		if !at.IsZero() {
+			q.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	if f.Limit > 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	for name, text := range map[string]string{"status": f.Status, "cursor": f.Cursor} {
+		if text != "" {
+			q.Set(name, text)
+		}
+	}
+	return q
+}
+
+// ResultsPage is one page of results, oldest first.
+type ResultsPage struct {
+	Data       []Result `json:"data"`
+	HasMore    bool     `json:"has_more"`
+	NextCursor string   `json:"next_cursor"`
+}
+
+// ListResults reads one page of what the account did in a period.
+func (c *Client) ListResults(ctx context.Context, f ResultsFilter) (*ResultsPage, error) {
+	page := new(ResultsPage)
+	if _, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/results", query: f.query()}, page); err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// AllResults goes through all pages. It ends with the first error.
+func (c *Client) AllResults(ctx context.Context, f ResultsFilter) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		for {
+			page, err := c.ListResults(ctx, f)
+			if err != nil {
+				yield(Result{}, err)
+				return
+			}
+			for i := range page.Data {
+				if !yield(page.Data[i], nil) {
+					return
+				}
+			}
+			if !page.HasMore {
+				return
+			}
+			f.Cursor = page.NextCursor
+		}
+	}
+}
+
+// ResultsCSV streams all rows of a period as CSV with a header. The caller reads it
+// to its end and closes it; a read that fails means that the rows are not all
+// there. It is not repeated, and ctx bounds it, not Options.Timeout.
+func (c *Client) ResultsCSV(ctx context.Context, f ResultsFilter) (io.ReadCloser, error) {
+	f.Limit = 0
+	q := f.query()
+	q.Set("format", "csv")
+	ask := call{method: http.MethodGet, path: "/v1/results", query: q}
+	req, err := c.request(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, &Lost{Method: ask.method, Path: ask.path, Err: err}
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, &Lost{Method: ask.method, Path: ask.path, Err: fmt.Errorf("the problem cannot be read: %w", err)}
+	}
+	return nil, problemOf(resp, body, "")
+}
