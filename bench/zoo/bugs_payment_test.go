@@ -30,8 +30,8 @@ var paymentBugs = []bug{
 	},
 	{
 		name: "answer-before-the-outcome-is-durable", file: "switch/pay.go",
-		old: "	w.outcomeCommand(&h, before)\n	result, err = s.store.Do(&w.cmd)\n",
-		new: `	w.outcomeCommand(&h, before)
+		old: "	save.join(&w.cmd)\n	result, err = s.store.Do(&w.cmd)\n",
+		new: `	save.join(&w.cmd)
 	if $zoo {
 		c := w.cmd
 		w.cmd = storage.Command{}

@@ -85,6 +85,14 @@ func TestZoo(t *testing.T) {
 	z.score(t, time.Since(begin))
 }
 
+// TestBugsFitTheSources fails as soon as the product has moved on from under a
+// bug, without building anything.
+func TestBugsFitTheSources(t *testing.T) {
+	if _, err := weave(moduleRoot(t), t.TempDir(), allBugs()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // zoo is one run.
 type zoo struct {
 	root, binaries string
