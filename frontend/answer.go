@@ -197,12 +197,20 @@ func appendEvent(dst []byte, e *payswitch.TimelineEvent) []byte {
 	if e.Message == nil {
 		return append(dst, "null}"...)
 	}
+	return append(appendMessage(dst, e.Message), '}')
+}
+
+// appendMessage appends a masked ISO 8583 message, or null when it has no type.
+func appendMessage(dst []byte, m *payswitch.TimelineMessage) []byte {
+	if m.MTI == "" {
+		return append(dst, "null"...)
+	}
 	dst = append(dst, `{"direction":`...)
-	dst = appendText(dst, e.Message.Direction)
+	dst = appendText(dst, m.Direction)
 	dst = append(dst, `,"mti":`...)
-	dst = appendText(dst, e.Message.MTI)
+	dst = appendText(dst, m.MTI)
 	dst = append(dst, `,"fields":[`...)
-	for i, f := range e.Message.Fields {
+	for i, f := range m.Fields {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -214,7 +222,7 @@ func appendEvent(dst []byte, e *payswitch.TimelineEvent) []byte {
 		dst = appendString(dst, f.Value)
 		dst = append(dst, '}')
 	}
-	return append(dst, "]}}"...)
+	return append(dst, "]}"...)
 }
 
 // appendText is appendString with null for the empty text.

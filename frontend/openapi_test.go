@@ -381,7 +381,13 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 
 // TestDocumentHasEveryWord: the enumerations of the document are those of the code.
 func TestDocumentHasEveryWord(t *testing.T) {
-	var statuses, kinds, operationStatuses, titles, reasons []string
+	var statuses, kinds, operationStatuses, titles, reasons, verdicts []string
+	for _, v := range payswitch.BankVerdicts() {
+		verdicts = append(verdicts, string(v))
+		if verdictTexts[v] == "" {
+			t.Errorf("nothing is said about %s", v)
+		}
+	}
 	for s := payswitch.StatusInFlight + 1; s.String() != "invalid"; s++ {
 		statuses = append(statuses, s.String())
 	}
@@ -405,6 +411,7 @@ func TestDocumentHasEveryWord(t *testing.T) {
 		{"Problem", "code", kinds},
 		{"Problem", "status", titles},
 		{"Decline", "code", reasons},
+		{"BankVerdict", "", verdicts},
 	} {
 		n, _ := document().at(node{"", document().root}, "components", "schemas", tt.schema)
 		if tt.member != "" {

@@ -73,7 +73,7 @@ func (o apiOperation) body() string {
 		return ""
 	case strings.HasPrefix(o.path, "/v1/tokens"):
 		return replaceBody
-	case o.path == "/v1/payments":
+	case o.path == "/v1/payments", o.path == "/v1/payments/explain":
 		return leanBody
 	case o.path == "/v1/api_keys":
 		return `{"name":"walk","scopes":["payments:read"]}`
@@ -145,6 +145,7 @@ func walkLives(t *testing.T, given map[string]bool) {
 		s.want("200", "GET "+path+"/timeline", "")
 	}
 	s.want("200", "GET /v1/payments", "")
+	s.want("200", "POST /v1/payments/explain", leanBody)
 	s.want("200", "GET /v1/declines", "")
 	s.want("200", "GET /v1/results", "")
 	tag := s.want("200", "GET /openapi.json", "").header.Get("Etag")

@@ -37,6 +37,7 @@ func (r *route) count(status int) {
 // routes is the table of the API.
 type routes struct {
 	payments *route // /v1/payments
+	explain  *route // /v1/payments/explain
 	payment  *route // /v1/payments/{id}
 	timeline *route // /v1/payments/{id}/timeline
 	capture  *route // /v1/payments/{id}/capture
@@ -83,6 +84,7 @@ func newRoutes(m *metrics) *routes {
 	r := &routes{
 		payments: with(route{name: "/v1/payments", get: (*call).listPayments, post: (*call).createPayment,
 			reads: payswitch.ScopePaymentsRead, writes: payswitch.ScopePaymentsWrite}),
+		explain:  with(route{name: "/v1/payments/explain", post: (*call).explainPayment, writes: payswitch.ScopePaymentsWrite}),
 		payment:  with(route{name: "/v1/payments/{id}", get: (*call).getPayment, reads: payswitch.ScopePaymentsRead}),
 		timeline: with(route{name: "/v1/payments/{id}/timeline", get: (*call).getTimeline, reads: payswitch.ScopePaymentsRead}),
 		capture:  with(route{name: "/v1/payments/{id}/capture", post: (*call).capturePayment, writes: payswitch.ScopePaymentsWrite}),
@@ -111,6 +113,7 @@ func newRoutes(m *metrics) *routes {
 
 var (
 	paymentsPath   = []byte("/v1/payments")
+	explainName    = []byte("explain")
 	timelineSuffix = []byte("/timeline")
 	captureSuffix  = []byte("/capture")
 	cancelSuffix   = []byte("/cancel")
@@ -140,6 +143,8 @@ func (r *routes) find(path []byte) (found *route, id, refund []byte) {
 		return r.none, nil, nil
 	}
 	switch {
+	case len(tail) == 0 && bytes.Equal(id, explainName):
+		return r.explain, nil, nil
 	case len(tail) == 0:
 		return r.payment, id, nil
 	case bytes.Equal(tail, timelineSuffix):

@@ -47,7 +47,24 @@ func (d *Dialect) Build(op Operation, v *Values, m *Message) error {
 	if !d.Supports(op) {
 		return ErrOperation
 	}
-	return d.run(&d.requests[op], inputs{op: op, v: v}, m)
+	return d.run(&d.requests[op], inputs{op: op, v: v}, m, nil)
+}
+
+// Rehearse is Build for people: it goes on past every rule that fails and returns
+// them all, and the fields that are given anew to each message (trace and
+// reference numbers, times). A field that fails is left out of m. REQUIRES: the
+// dialect supports op.
+func (d *Dialect) Rehearse(op Operation, v *Values, m *Message) (fresh []int, faults []*FieldError) {
+	m.Reset()
+	p := &d.requests[op]
+	_ = d.run(p, inputs{op: op, v: v}, m, &faults) // with faults it has no error
+	for i := range p.steps {
+		switch p.steps[i].source {
+		case srcSTAN, srcRRN, srcTransmissionTime, srcLocalTime, srcLocalDate, srcSettlementDate:
+			fresh = append(fresh, p.steps[i].field)
+		}
+	}
+	return fresh, faults
 }
 
 // Answer resets m and fills it with the answer to req. v gives ResponseCode,
@@ -63,10 +80,11 @@ func (d *Dialect) Answer(req *Message, v *Values, m *Message) error {
 	if c == nil {
 		return ErrOperation
 	}
-	return d.run(&c.program, inputs{req: req, v: v}, m)
+	return d.run(&c.program, inputs{req: req, v: v}, m, nil)
 }
 
-func (d *Dialect) run(p *program, in inputs, m *Message) error {
+// run fills m. It ends at the first rule that fails, unless faults gathers them.
+func (d *Dialect) run(p *program, in inputs, m *Message, faults *[]*FieldError) error {
 	m.grow(arenaRoom)
 	for i := range p.steps {
 		s := &p.steps[i]
@@ -82,8 +100,14 @@ func (d *Dialect) run(p *program, in inputs, m *Message) error {
 			m.arena, broken = d.codec.fields[s.field].fit(m.arena, start, s.source)
 		}
 		if broken != ruleNone {
-			m.Reset()
-			return &FieldError{s.field, ruleTexts[broken]}
+			fault := &FieldError{s.field, ruleTexts[broken]}
+			if faults == nil {
+				m.Reset()
+				return fault
+			}
+			*faults = append(*faults, fault)
+			m.arena = m.arena[:start]
+			continue
 		}
 		m.place(s.field, start)
 	}

@@ -256,13 +256,18 @@ func (s *Switch) abandoned(id ID) {
 	}
 }
 
-// build makes the request's message. The verification code goes into it and
-// nowhere else.
-func (w *work) build(b *bank, in *intent) error {
+// fill gives what the request's message is built from.
+func (w *work) fill(in *intent) {
 	r := w.wish
 	in.fillValues(&w.values)
 	w.values.PAN, w.values.CVC = r.PAN, r.CVC
 	w.values.CAVV, w.values.DSTransactionID = r.ThreeDS.CAVV, r.ThreeDS.TransactionID
+}
+
+// build makes the request's message. The verification code goes into it and
+// nowhere else.
+func (w *work) build(b *bank, in *intent) error {
+	w.fill(in)
 	w.exchange.Request, w.exchange.Timeout = &w.request, 0
 	if w.exchange.Answer == nil {
 		w.exchange.Answer = &w.answer
@@ -324,20 +329,25 @@ func (s *Switch) refuse(a Account, r *PayRequest, key [16]byte, why error) (Answ
 
 // fillIntent writes down what the payment is, all but its sealed card.
 func (s *Switch) fillIntent(in *intent, a Account, r *PayRequest, to *route) error {
+	var err error
+	if in.way, err = to.take(s.now()); err != nil {
+		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The journal does not take new payments now."}
+	}
+	s.describe(in, a, r, to)
+	return nil
+}
+
+// describe is fillIntent for a way that is taken.
+func (s *Switch) describe(in *intent, a Account, r *PayRequest, to *route) {
 	op := iso.OpPurchase
 	if r.ManualCapture {
 		op = iso.OpAuthorization
 	}
-	now := s.now()
-	y, err := to.take(now)
-	if err != nil {
-		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The journal does not take new payments now."}
-	}
 	*in = intent{
-		way: y, live: a.Live, manual: r.ManualCapture, operation: op, merchant: a.Merchant.ID, mcc: a.Merchant.MCC,
+		way: in.way, live: a.Live, manual: r.ManualCapture, operation: op, merchant: a.Merchant.ID, mcc: a.Merchant.MCC,
 		nameLocation: to.nameField, country: a.Merchant.Country, amount: r.Amount, currency: r.Currency, orderID: r.OrderID,
 		description: r.Description, email: r.CustomerEmail, initiator: r.Initiator, eci: r.ThreeDS.ECI, metadata: r.Metadata,
-		localAt:   now.In(a.Merchant.TimeZone),
+		localAt:   in.sentAt.In(a.Merchant.TimeZone),
 		card:      Card{BIN: r.PAN.BIN(), Last4: r.PAN.Last4(), Brand: r.PAN.Brand(), Expiry: r.Expiry},
 		panDigest: s.keys.panDigest(r.PAN),
 	}
@@ -348,7 +358,6 @@ func (s *Switch) fillIntent(in *intent, a Account, r *PayRequest, to *route) err
 		x := in.addRare()
 		x.customer, x.token = r.Customer, r.Token
 	}
-	return nil
 }
 
 // fillValues gives what any message about this payment is built from, save the

@@ -19,16 +19,21 @@ type route struct {
 
 // take gives the next payment on this route its terminal and trace numbers.
 func (r *route) take(now time.Time) (way, error) {
-	b := r.bank
-	seq, err := b.trace.next()
+	seq, err := r.bank.trace.next()
 	if err != nil {
 		return way{}, err
 	}
+	return r.way(seq, r.turn.Add(1)-1, now), nil
+}
+
+// way is the seq-th message's way, at the terminal whose turn it is.
+func (r *route) way(seq uint64, turn uint32, now time.Time) way {
+	b := r.bank
 	return way{
 		bank: b.id, dialect: b.dialect.ID(), dialectVersion: uint32(b.dialect.Version()), acquirer: b.acquirer,
-		terminal:     r.as.Terminals[int(r.turn.Add(1)-1)%len(r.as.Terminals)],
+		terminal:     r.as.Terminals[int(turn)%len(r.as.Terminals)],
 		bankMerchant: r.as.MerchantID, stan: b.dialect.STAN(seq), rrn: b.dialect.RRN(seq, now), sentAt: now,
-	}, nil
+	}
 }
 
 // route picks a bank for the payment and takes a slot in its window. The
@@ -37,28 +42,46 @@ func (r *route) take(now time.Time) (way, error) {
 // answering gets only its probes. Banks in tried are passed over.
 // Errors are refusals: nothing was recorded, no slot is held.
 func (s *Switch) route(a Account, r *PayRequest, tried []*bank) (*route, error) {
+	var why refusals
+	if way := s.pick(a, r, tried, &why); way != nil {
+		return way, nil
+	}
+	return nil, why.refusal(r.Bank)
+}
+
+// pick is route, which says in why what became of each candidate; nil: none.
+func (s *Switch) pick(a Account, r *PayRequest, tried []*bank, why *refusals) *route {
 	dir := s.dir.Load()
 	only := r.Bank
 	if only == "" {
 		only = s.pins.bankOf(a.Merchant.ID)
 	}
-	var why refusals
 	for grade := healthy; grade <= failing; grade++ {
 		for i := range a.Merchant.Banks {
 			name := a.Merchant.Banks[i].Bank
 			if only != "" && name != only {
+				why.trail.note(name, BankNotAsked)
 				continue
 			}
 			way := dir.route(a.Merchant.ID, name)
 			if way == nil || way.bank.live != a.Live || slices.Contains(tried, way.bank) {
+				why.trail.note(name, BankOtherMode)
 				continue
 			}
-			if why.consider(way.bank, r.Currency.Alpha()) && way.bank.health.grade() == grade && way.bank.enter(&why) {
-				return way, nil
+			if !why.consider(way.bank, r.Currency.Alpha()) {
+				continue
+			}
+			if way.bank.health.grade() != grade {
+				why.trail.note(name, BankDegraded)
+				continue
+			}
+			if way.bank.enter(why) {
+				why.trail.note(name, BankChosen)
+				return way
 			}
 		}
 	}
-	return nil, why.refusal(r.Bank)
+	return nil
 }
 
 // enter takes what a payment needs to go to this bank now: a probe when the
@@ -66,12 +89,16 @@ func (s *Switch) route(a Account, r *PayRequest, tried []*bank) (*route, error) 
 func (b *bank) enter(why *refusals) bool {
 	if !b.health.allow() {
 		why.silent = b
+		why.trail.note(b.id, BankSilent)
 		return false
 	}
 	if !b.link.Reserve(acquirers.ClassPayment) {
-		b.metrics.refused.Inc()
+		if why.trail == nil {
+			b.metrics.refused.Inc()
+		}
 		b.health.giveBack()
 		why.full = b
+		why.trail.note(b.id, BankFull)
 		return false
 	}
 	return true
@@ -82,18 +109,23 @@ func (b *bank) enter(why *refusals) bool {
 type refusals struct {
 	matched                        bool
 	unready, drained, silent, full *bank
+
+	trail *trail // nil for payments
 }
 
 func (w *refusals) consider(b *bank, currency string) bool {
 	w.matched = true
 	switch {
 	case len(b.currencies) > 0 && !slices.Contains(b.currencies, currency):
+		w.trail.note(b.id, BankOtherCurrency)
 		return false
 	case b.drained.Load():
 		w.drained = b
+		w.trail.note(b.id, BankDrained)
 		return false
 	case b.link.Ready() != nil:
 		w.unready = b
+		w.trail.note(b.id, BankNoLine)
 		return false
 	}
 	return true

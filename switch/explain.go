@@ -1,0 +1,138 @@
+package payswitch
+
+import (
+	"slices"
+
+	"github.com/tranzit/tranzit/acquirers"
+)
+
+// BankVerdict is what became of one bank when a payment looked for its own.
+type BankVerdict string
+
+// The verdicts.
+const (
+	BankChosen        BankVerdict = "chosen"
+	BankNotAsked      BankVerdict = "not_asked"      // the request, or an operator's pin, names another
+	BankOtherMode     BankVerdict = "other_mode"     // test payments go to test banks, live ones to live banks
+	BankOtherCurrency BankVerdict = "other_currency" // it does not take this one
+	BankDrained       BankVerdict = "drained"        // by its operators
+	BankNoLine        BankVerdict = "no_line"        // none is signed on
+	BankDegraded      BankVerdict = "degraded"       // healthier ones go first, and one took the payment
+	BankSilent        BankVerdict = "silent"         // it stopped answering, and it is not time for a probe
+	BankFull          BankVerdict = "window_full"    // it works on as much as it takes
+	BankNotReached    BankVerdict = "not_reached"    // one before it took the payment
+)
+
+// BankVerdicts are all verdicts there are.
+func BankVerdicts() []BankVerdict {
+	return []BankVerdict{BankChosen, BankNotAsked, BankOtherMode, BankOtherCurrency, BankDrained, BankNoLine, BankDegraded, BankSilent, BankFull, BankNotReached}
+}
+
+// Consideration is one bank on the way of a payment.
+type Consideration struct {
+	Bank    string
+	Verdict BankVerdict
+}
+
+// trail is the banks that route looked at. A nil trail, that of payments, notes
+// nothing.
+type trail []Consideration
+
+// note keeps the last verdict about a bank; a new one moves it to the end.
+func (t *trail) note(bank string, v BankVerdict) {
+	if t == nil {
+		return
+	}
+	for i, c := range *t {
+		if c.Bank != bank {
+			continue
+		}
+		if c.Verdict == v {
+			return
+		}
+		*t = append((*t)[:i], (*t)[i+1:]...)
+		break
+	}
+	*t = append(*t, Consideration{bank, v})
+}
+
+// Explanation is what would become of a payment now.
+type Explanation struct {
+	Bank       string // empty: none takes it, and Refusal says why
+	Refusal    *Refusal
+	Considered []Consideration // every bank of the merchant, in the order of consideration
+
+	Operation string // purchase or authorization; this and what follows only with a Bank
+	Dialect   string
+	Version   int
+	Message   TimelineMessage // masked; what is given anew to each message stands as FreshValue
+	Faults    []RuleFault     // rules of the dialect that fail: none, or the payment would be refused
+}
+
+// RuleFault is a field that the bank's dialect cannot carry as it would be.
+type RuleFault struct {
+	Field int
+	Name  string
+	Rule  string
+}
+
+// FreshValue stands in an explanation for numbers and times that only a real
+// message is given.
+const FreshValue = "(given when sent)"
+
+// Explain says what Pay would do with a request now, by the same code, and does
+// nothing of it: nothing is recorded or sent, no number is used up. Errors are
+// refusals of the request itself; that no bank takes it is no error.
+func (s *Switch) Explain(a Account, r *PayRequest) (Explanation, error) {
+	if r.SaveCard || !r.Token.IsZero() {
+		if err := s.prepareCard(a, r); err != nil {
+			return Explanation{}, err
+		}
+	}
+	var e Explanation
+	why := refusals{trail: new(trail)}
+	to := s.pick(a, r, nil, &why)
+	if to != nil {
+		to.bank.link.Release(acquirers.ClassPayment)
+		to.bank.health.giveBack()
+	} else {
+		e.Refusal = why.refusal(r.Bank)
+	}
+	for i := range a.Merchant.Banks {
+		name := a.Merchant.Banks[i].Bank
+		if !slices.ContainsFunc(*why.trail, func(c Consideration) bool { return c.Bank == name }) {
+			why.trail.note(name, BankNotReached)
+		}
+	}
+	e.Considered = *why.trail
+	if to != nil {
+		s.rehearse(&e, a, r, to)
+	}
+	return e, nil
+}
+
+// rehearse builds the message that would go on a route, and shows it.
+func (s *Switch) rehearse(e *Explanation, a Account, r *PayRequest, to *route) {
+	w := s.pool.Get().(*work)
+	defer func() { w.reset(); s.pool.Put(w) }()
+	in, d := &w.intent, to.bank.dialect
+	in.way = to.way(0, to.turn.Load(), s.now())
+	s.describe(in, a, r, to)
+	w.wish = r
+	w.fill(in)
+	e.Bank, e.Operation, e.Dialect, e.Version = to.bank.id, in.operation.String(), d.ID(), d.Version()
+	if !d.Supports(in.operation) {
+		e.Faults = []RuleFault{{Rule: "the dialect has no message for this"}}
+		return
+	}
+	fresh, faults := d.Rehearse(in.operation, &w.values, &w.request)
+	for _, f := range faults {
+		e.Faults = append(e.Faults, RuleFault{f.Field, d.FieldName(f.Field), f.Rule})
+	}
+	e.Message = TimelineMessage{Direction: "sent", MTI: w.request.MTI.String(), Fields: d.Describe(&w.request)}
+	for i, f := range e.Message.Fields {
+		if slices.Contains(fresh, f.Number) {
+			e.Message.Fields[i].Value = FreshValue
+		}
+	}
+}
