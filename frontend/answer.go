@@ -43,6 +43,8 @@ func appendPayment(dst []byte, p *payswitch.Payment) []byte {
 	dst = appendText(dst, p.Currency.Alpha())
 	dst = append(dst, `,"order_id":`...)
 	dst = appendText(dst, p.OrderID)
+	dst = append(dst, `,"attempt":`...)
+	dst = appendAttempt(dst, p.Attempt)
 	dst = append(dst, `,"bank":`...)
 	dst = appendText(dst, p.Bank)
 	dst = append(dst, `,"rrn":`...)
@@ -93,6 +95,14 @@ func appendSTAN(dst []byte, stan iso.STAN) []byte {
 	dst = append(dst, '"')
 	dst = stan.Append(dst)
 	return append(dst, '"')
+}
+
+// appendAttempt appends the number of an attempt, or null when it has none.
+func appendAttempt(dst []byte, n uint32) []byte {
+	if n == 0 {
+		return append(dst, "null"...)
+	}
+	return strconv.AppendUint(dst, uint64(n), 10)
 }
 
 func appendCard(dst []byte, c *payswitch.Card) []byte {

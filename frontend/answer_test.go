@@ -28,6 +28,7 @@ type oraclePayment struct {
 	Refunded     int64             `json:"amount_refunded"`
 	Currency     *string           `json:"currency"`
 	OrderID      *string           `json:"order_id"`
+	Attempt      *uint32           `json:"attempt"`
 	Bank         *string           `json:"bank"`
 	RRN          *string           `json:"rrn"`
 	STAN         *string           `json:"stan"`
@@ -90,6 +91,9 @@ func oracle(p *payswitch.Payment) oraclePayment {
 	if p.Status == payswitch.StatusInFlight {
 		o.Status = "unknown"
 	}
+	if p.Attempt != 0 {
+		o.Attempt = &p.Attempt
+	}
 	if p.STAN != 0 {
 		o.STAN = orNull(string(p.STAN.Append(nil)))
 	}
@@ -151,7 +155,7 @@ func drawPayment(t *rapid.T) payswitch.Payment {
 		STAN:   iso.STAN(rapid.Uint32Range(0, 999999).Draw(t, "stan")),
 		Amount: amount.Draw(t, "amount"), AmountAuthorized: amount.Draw(t, "authorized"),
 		AmountCaptured: amount.Draw(t, "captured"), AmountRefunded: amount.Draw(t, "refunded"),
-		OrderID: text("order"), Bank: text("bank"), RRN: text("rrn"), ApprovalCode: text("approval"), ResponseCode: text("response"),
+		OrderID: text("order"), Attempt: rapid.Uint32().Draw(t, "attempt"), Bank: text("bank"), RRN: text("rrn"), ApprovalCode: text("approval"), ResponseCode: text("response"),
 		CreatedAt: moment("created"), UpdatedAt: moment("updated"),
 	}
 	copy(p.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))

@@ -320,7 +320,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s %s: %v", tt.route, tt.code, got)
 		}
 	}
-	want := 7 + len(s.server.routes.placed) + 2 // the payments', the others', the document's and that of no route
+	want := 8 + len(s.server.routes.placed) + 2 // the payments', the others', the document's and that of no route
 	if n, err := testutil.GatherAndCount(reg, "tranzit_http_seconds"); err != nil || n != want {
 		t.Errorf("%d histograms, want %d, %v", n, want, err)
 	}

@@ -144,12 +144,21 @@ func walkLives(t *testing.T, given map[string]bool) {
 		s.want("200", "GET "+path, "")
 		s.want("200", "GET "+path+"/timeline", "")
 	}
+	s.want("202", "POST /v1/payments", onceFor("doubtful", testCardResolved), "Idempotency-Key", "once-1")
+	s.want("409 order_in_progress", "POST /v1/payments", onceFor("doubtful", "4111111111111111"), "Idempotency-Key", "once-2")
+	s.want("201", "POST /v1/payments", onceFor("paid", "4111111111111111"), "Idempotency-Key", "once-3")
+	s.want("409 order_paid", "POST /v1/payments", onceFor("paid", "4111111111111111"), "Idempotency-Key", "once-4")
 	s.want("200", "GET /v1/payments", "")
 	s.want("200", "POST /v1/payments/explain", leanBody)
 	s.want("200", "GET /v1/declines", "")
 	s.want("200", "GET /v1/results", "")
 	tag := s.want("200", "GET /openapi.json", "").header.Get("Etag")
 	s.want("304", "GET /openapi.json", "", "If-None-Match", tag)
+}
+
+// onceFor is a request for an order that is paid once.
+func onceFor(order, card string) string {
+	return strings.Replace(strings.Replace(with("4111111111111111", card), "{", `{"order_once":true,`, 1), "A-1001", order, 1)
 }
 
 // walkRefusals gives every operation what it refuses of one request alone.

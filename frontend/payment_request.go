@@ -73,6 +73,9 @@ func (d *paymentReader) decode(body []byte, now time.Time, out *payswitch.PayReq
 		if d.seen.save || d.seen.byToken || d.seen.token || d.seen.cvc {
 			d.savedCardRules()
 		}
+		if d.out.OrderOnce && d.orderID == (span{}) && !d.faulty("/order_id") {
+			d.fault("/order_id", "required", "An order that is paid once must be named.")
+		}
 		d.strayCardNumber()
 	case len(d.faults) == 0:
 		d.fault("", "wrong_type", "Must be an object.")
@@ -107,6 +110,8 @@ func (d *paymentReader) payment() {
 			if who := d.choice("/initiator", "customer", "merchant"); who != "" {
 				d.out.Initiator = who
 			}
+		case "order_once":
+			d.out.OrderOnce = d.boolean("/order_once")
 		case "save_card":
 			d.seen.save = d.boolean("/save_card")
 		case "bank":

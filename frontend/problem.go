@@ -30,6 +30,8 @@ var (
 	problemMethodNotAllowed = &problemKind{"method_not_allowed", 405, "The method is not allowed here", false}
 	problemTimeout          = &problemKind{"request_timeout", 408, "The request came too slowly", true}
 	problemInvalidState     = &problemKind{"invalid_state", 409, "The payment's state does not allow this", false}
+	problemOrderPaid        = &problemKind{"order_paid", 409, "The order is paid already", false}
+	problemOrderInProgress  = &problemKind{"order_in_progress", 409, "Another payment of the order is on its way", true}
 	problemBodyTooLarge     = &problemKind{"body_too_large", 413, "The body is too large", false}
 	problemURITooLong       = &problemKind{"uri_too_long", 414, "The address is too long", false}
 	problemMediaType        = &problemKind{"media_type", 415, "The body is not application/json", false}
@@ -44,7 +46,7 @@ var (
 
 var problemKinds = []*problemKind{
 	problemInvalid, problemKeyMissing, problemKeyInvalid, problemUnauthorized, problemForbidden, problemNotFound, problemMethodNotAllowed,
-	problemTimeout, problemInvalidState, problemBodyTooLarge, problemURITooLong, problemMediaType, problemKeyReused, problemRateLimited,
+	problemTimeout, problemInvalidState, problemOrderPaid, problemOrderInProgress, problemBodyTooLarge, problemURITooLong, problemMediaType, problemKeyReused, problemRateLimited,
 	problemHeadersTooLarge, problemInternal, problemUncertain, problemBankUnavailable, problemOverloaded,
 }
 
@@ -61,6 +63,8 @@ var refusalKinds = map[payswitch.Code]*problemKind{
 	payswitch.CodeBankUnavailable:  problemBankUnavailable,
 	payswitch.CodeOverloaded:       problemOverloaded,
 	payswitch.CodeInvalidState:     problemInvalidState,
+	payswitch.CodeOrderPaid:        problemOrderPaid,
+	payswitch.CodeOrderInProgress:  problemOrderInProgress,
 	payswitch.CodeInternal:         problemInternal,
 	payswitch.CodeOutcomeUncertain: problemUncertain,
 }

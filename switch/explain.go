@@ -1,6 +1,7 @@
 package payswitch
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/tranzit/tranzit/acquirers"
@@ -58,8 +59,8 @@ func (t *trail) note(bank string, v BankVerdict) {
 
 // Explanation is what would become of a payment now.
 type Explanation struct {
-	Bank       string // empty: none takes it, and Refusal says why
-	Refusal    *Refusal
+	Bank       string          // empty: none takes it, and Refusal says why
+	Refusal    *Refusal        // with a Bank: another payment of the order stands in the way
 	Considered []Consideration // every bank of the merchant, in the order of consideration
 
 	Operation string // purchase or authorization; this and what follows only with a Bank
@@ -90,12 +91,17 @@ func (s *Switch) Explain(a Account, r *PayRequest) (Explanation, error) {
 		}
 	}
 	var e Explanation
+	if r.once(a.Merchant) {
+		if _, err := s.nextAttempt(a, r.OrderID); err != nil && !errors.As(err, &e.Refusal) {
+			return Explanation{}, err
+		}
+	}
 	why := refusals{trail: new(trail)}
 	to := s.pick(a, r, nil, &why)
 	if to != nil {
 		to.bank.link.Release(acquirers.ClassPayment)
 		to.bank.health.giveBack()
-	} else {
+	} else if e.Refusal == nil {
 		e.Refusal = why.refusal(r.Bank)
 	}
 	for i := range a.Merchant.Banks {

@@ -114,6 +114,9 @@ func (h *history) begin(id ID, r *record) {
 	if in.rare != nil && !in.rare.token.IsZero() {
 		h.Token, h.ByToken = in.rare.token, true
 	}
+	if in.rare != nil {
+		h.Attempt = in.rare.attempt
+	}
 }
 
 func (h *history) advance(r *record) {

@@ -23,6 +23,8 @@ type Merchant struct {
 	Burst         int
 	MaxInFlight   int // payments at once; 0: the switch's fair share
 
+	OrderOnce bool // of each order at most one payment may succeed; see PayRequest.OrderOnce
+
 	Events bool // its events are kept also while it has no webhook endpoint
 
 	// Certificates are pins (see ParsePin) of the client certificates, one of which

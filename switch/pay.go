@@ -97,6 +97,13 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		}
 	}
 
+	if r.once(a.Merchant) {
+		var err error
+		if r.attempt, err = s.nextAttempt(a, r.OrderID); err != nil {
+			return s.refuse(a, r, key, err)
+		}
+	}
+
 	// The route holds a slot in its bank's window.
 	var tried [maxBanks]*bank
 	to, err := s.route(a, r, tried[:0])
@@ -134,6 +141,9 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		s.log.Error("journal refused an intent", "request_id", r.RequestID, "error", err)
 		return Answer{}, errInternal
 	case result.Kind == storage.Exists:
+		if other, ok := parseAttemptValue(result.Value); ok {
+			return Answer{}, orderInProgress(other)
+		}
 		return s.replay(r.Fingerprint, result.Value)
 	case result.Kind != storage.Applied:
 		return Answer{}, errInternal
@@ -358,6 +368,9 @@ func (s *Switch) describe(in *intent, a Account, r *PayRequest, to *route) {
 		x := in.addRare()
 		x.customer, x.token = r.Customer, r.Token
 	}
+	if r.attempt != 0 {
+		in.addRare().attempt = r.attempt
+	}
 }
 
 // fillValues gives what any message about this payment is built from, save the
@@ -383,6 +396,9 @@ func (w *work) intentCommand(h *history, a Account) {
 	c.Set(spaceMerchant, append(append(k[:0], account[:]...), id[:]...), nil)
 	order := orderDigest(account, in.orderID)
 	c.Set(spaceOrder, append(append(k[:0], order[:]...), id[:]...), nil)
+	if h.Attempt != 0 {
+		c.Claim(spaceAttempt, attemptKey(order, h.Attempt), attemptValue(id))
+	}
 }
 
 // outcomeCommand is commit 2: the outcome, the open entry removed and, when a

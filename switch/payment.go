@@ -128,8 +128,9 @@ type Payment struct {
 	RRN, ApprovalCode, ResponseCode string
 
 	Card       Card
-	Token      ID   // the saved card it was paid by, or that it made; zero: none
-	ByToken    bool // it was paid by Token
+	Token      ID     // the saved card it was paid by, or that it made; zero: none
+	ByToken    bool   // it was paid by Token
+	Attempt    uint32 // number, from 1, among the attempts at an order of which one may succeed; 0: not numbered
 	Decline    *Decline
 	Resolution *Resolution
 	Metadata   []Pair
@@ -160,6 +161,11 @@ type PayRequest struct {
 	Token    ID     // pay by this saved card: PAN and Expiry are then filled by Pay
 	Customer string // the shop's name for the payer, 1..64 characters, or empty
 	SaveCard bool   // save the card for Customer when the payment is approved
+
+	// OrderOnce: at most one payment of OrderID, which is then not empty, may succeed.
+	OrderOnce bool
+
+	attempt uint32 // number of the attempt at the order, set by pay; 0: not numbered
 }
 
 // ThreeDS is the authentication data a shop collected itself.
@@ -200,6 +206,8 @@ const (
 	CodeOutcomeUncertain Code = "outcome_uncertain"
 	CodeUnknownToken     Code = "unknown_token"
 	CodeCardExpired      Code = "expired"
+	CodeOrderPaid        Code = "order_paid"
+	CodeOrderInProgress  Code = "order_in_progress"
 )
 
 // Refusal is the error of every call that recorded nothing, with the one

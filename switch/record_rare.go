@@ -11,6 +11,8 @@ type rare struct {
 
 	token    ID     // recordIntent: the saved card it is paid by; recordAnswered: the one it made
 	customer string // recordIntent: the shop's name for the payer
+
+	attempt uint32 // recordIntent: its number among the attempts at an order that is paid once
 }
 
 // The tags are stored: never reuse one.
@@ -20,12 +22,15 @@ const (
 
 	rareToken    = 40
 	rareCustomer = 41
+
+	rareAttempt = 60
 )
 
 func (x *rare) encode(dst []byte) []byte {
 	dst = appendRare(dst, rareThreeDSVersion, x.threeDSVersion)
 	dst = appendRareID(dst, rareToken, x.token)
 	dst = appendRare(dst, rareCustomer, x.customer)
+	dst = appendRareNumber(dst, rareAttempt, uint64(x.attempt))
 	return binary.AppendUvarint(dst, rareEnd)
 }
 
@@ -61,6 +66,15 @@ func appendRareID(dst []byte, tag uint64, id ID) []byte {
 	return appendBytes(binary.AppendUvarint(dst, tag), id[:])
 }
 
+// appendRareNumber adds a number, unless it is zero.
+func appendRareNumber(dst []byte, tag, value uint64) []byte {
+	if value == 0 {
+		return dst
+	}
+	var buf [binary.MaxVarintLen64]byte
+	return appendBytes(binary.AppendUvarint(dst, tag), binary.AppendUvarint(buf[:0], value))
+}
+
 // rare reads what encode wrote. An unknown tag, one out of order or an empty
 // member makes the record unreadable: nothing in it may be overlooked.
 func (d *decoder) rare() *rare {
@@ -82,8 +96,17 @@ func (d *decoder) rare() *rare {
 			}
 		case rareCustomer:
 			x.customer = string(value)
+		case rareAttempt:
+			x.attempt = uint32(d.rareNumber(value))
 		default:
 			d.bad = true
 		}
 	}
+}
+
+// rareNumber reads what appendRareNumber wrote as the value of a member.
+func (d *decoder) rareNumber(value []byte) uint64 {
+	v, n := binary.Uvarint(value)
+	d.bad = d.bad || n != len(value) || v == 0
+	return v
 }

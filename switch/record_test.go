@@ -40,7 +40,7 @@ func drawIntent(t *rapid.T) *intent {
 		in.metadata = append(in.metadata, Pair{Key: text("key"), Value: text("value")})
 	}
 	if rapid.Bool().Draw(t, "rare") {
-		in.rare = &rare{threeDSVersion: text("3-D Secure")}
+		in.rare = &rare{threeDSVersion: text("3-D Secure"), attempt: rapid.Uint32().Draw(t, "attempt")}
 	}
 	return in
 }

@@ -166,6 +166,14 @@ func (r *rig) close() {
 	}
 }
 
+// control sets the mode of the first bank.
+func (r *rig) control(mode string) {
+	r.t.Helper()
+	if err := r.banks[rigBanks[0].id].Control(banksim.Control{Mode: mode}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func (r *rig) account(merchant string) Account {
 	a, ok := r.core.Authenticate([]byte("sk_test_" + merchant))
 	if !ok {

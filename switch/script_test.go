@@ -178,13 +178,6 @@ func (s *script) do(words []string) {
 	}
 }
 
-func (s *script) control(mode string) {
-	s.t.Helper()
-	if err := s.banks[rigBanks[0].id].Control(banksim.Control{Mode: mode}); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 func (s *script) owed() {
 	s.t.Helper()
 	owed, err := s.core.OwedReversals(100)

@@ -154,13 +154,6 @@ func TestReversalsWaitForTheBank(t *testing.T) {
 	})
 }
 
-func (r *rig) control(mode string) {
-	r.t.Helper()
-	if err := r.banks[rigBanks[0].id].Control(banksim.Control{Mode: mode}); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
 // TestRecoveryPaysNothing: a request that was on its way when the process died
 // is never sent again.
 func TestRecoveryPaysNothing(t *testing.T) {

@@ -152,7 +152,8 @@ type MerchantConfig struct {
 		PerSecond float64 `yaml:"per_second"`
 		Burst     int     `yaml:"burst"`
 	} `yaml:"rate"`
-	MaxInFlight int `yaml:"max_in_flight"`
+	MaxInFlight int  `yaml:"max_in_flight"`
+	OrderOnce   bool `yaml:"order_once"`
 }
 
 // LoadConfig reads and validates a configuration file. Every error is one line

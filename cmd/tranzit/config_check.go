@@ -324,7 +324,7 @@ func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, err
 		return none, c.fault(at("rate"), "must not be negative")
 	}
 	out := payswitch.Merchant{ID: m.ID, Name: m.Name, City: m.City, Country: m.Country, MCC: m.MCC, TimeZone: zone,
-		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight}
+		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce}
 	for j := range m.Keys {
 		key, err := c.apiKey(i, j)
 		if err != nil {

@@ -212,6 +212,15 @@ func TestDeclinedUnknownAndPages(t *testing.T) {
 	if len(orders) != 2 || orders[0] != "B-2" || orders[1] != "B-1" {
 		t.Errorf("orders %v", orders)
 	}
+	once := order("C-1", cardApproved)
+	once.OrderOnce = true
+	paid, err := c.CreatePayment(t.Context(), once)
+	must(t, err)
+	_, err = c.CreatePayment(t.Context(), once)
+	var taken *client.Problem
+	if paid.Attempt != 1 || !errors.As(err, &taken) || taken.Code != "order_paid" {
+		t.Errorf("an order that is paid once: attempt %d, then %v", paid.Attempt, err)
+	}
 }
 
 // TestExampleWorks runs what the page shows.

@@ -24,6 +24,7 @@ type PaymentRequest struct {
 	Amount         int64             `json:"amount"`
 	Currency       string            `json:"currency"` // ISO 4217 alphabetic
 	OrderID        string            `json:"order_id,omitempty"`
+	OrderOnce      bool              `json:"order_once,omitempty"`     // at most one payment of OrderID may succeed
 	CaptureMethod  string            `json:"capture_method,omitempty"` // "automatic" or "manual"
 	Method         PaymentMethod     `json:"payment_method"`
 	ThreeDS        *ThreeDS          `json:"three_ds,omitempty"`
@@ -108,6 +109,7 @@ type Payment struct {
 	AmountRefunded   int64             `json:"amount_refunded"`
 	Currency         string            `json:"currency"`
 	OrderID          string            `json:"order_id"`
+	Attempt          int               `json:"attempt"` // its number, of an order with OrderOnce; else 0
 	Bank             string            `json:"bank"`
 	RRN              string            `json:"rrn"`
 	STAN             string            `json:"stan"`
