@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/valyala/fasthttp"
 )
 
 // permitted holds the request to what its key may do: the scope of the route,
@@ -56,12 +58,8 @@ var headForwarded = "X-Forwarded-For"
 // this is a proxy we trust, the last one of X-Forwarded-For that is not. An
 // address that cannot be read is none.
 func (c *call) caller() netip.Addr {
-	remote, ok := c.ctx.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	addr := remote.AddrPort().Addr().Unmap().WithZone("")
-	if !c.server.trusts(addr) {
+	addr, ok := remoteAddr(c.ctx)
+	if !ok || !c.server.trusts(addr) {
 		return addr
 	}
 	lines := c.ctx.Request.Header.PeekAll(headForwarded)
@@ -78,6 +76,15 @@ func (c *call) caller() netip.Addr {
 		}
 	}
 	return addr
+}
+
+// remoteAddr is the other end of the connection.
+func remoteAddr(ctx *fasthttp.RequestCtx) (addr netip.Addr, ok bool) {
+	remote, ok := ctx.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return addr, false
+	}
+	return remote.AddrPort().Addr().Unmap().WithZone(""), true
 }
 
 func (s *Server) trusts(addr netip.Addr) bool {

@@ -12,6 +12,8 @@ var (
 	schemeBasic     = []byte("basic")
 )
 
+var openingSigned = []byte("ss_")
+
 // maxAPIKey bounds what is hashed to find a merchant.
 const maxAPIKey = 256
 
@@ -28,9 +30,15 @@ func (c *call) authenticate() bool {
 				return true
 			}
 			detail = "This key is not known, or it was revoked."
+			if bytes.HasPrefix(key, openingSigned) {
+				detail = "The secret of a key that signs is never sent: sign the request with it. Roll this key, since its secret was on the wire."
+			}
 		}
 	}
 	clear(buf[:])
+	if len(all) == 0 && len(c.ctx.Request.Header.PeekAll(headSignatureInput)) > 0 {
+		return c.authenticateSigned()
+	}
 	c.refuse(problem{kind: problemUnauthorized, detail: detail})
 	return false
 }
@@ -74,7 +82,7 @@ func (c *call) withinQuota() bool {
 // idempotencyKey gives the key of a request that moves money, or answers 400.
 // Two keys are as bad as none: which of them would a repeat carry?
 func (c *call) idempotencyKey() ([]byte, bool) {
-	all := c.ctx.Request.Header.PeekAll("Idempotency-Key")
+	all := c.ctx.Request.Header.PeekAll(headIdempotency)
 	if len(all) == 0 || len(all) == 1 && len(all[0]) == 0 {
 		c.refuse(problem{kind: problemKeyMissing, detail: "Send an Idempotency-Key header: a text of your own, new for each payment and the same for each repeat."})
 		return nil, false

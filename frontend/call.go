@@ -22,6 +22,7 @@ type call struct {
 	begun     time.Time
 	route     *route
 	account   payswitch.Account
+	signed    signedWith // zero: by the secret itself
 	quota     *quota
 	requestID [requestIDLen]byte
 	id        payswitch.ID // of the path
@@ -91,7 +92,7 @@ func newRequestID(dst []byte, at time.Time) []byte {
 
 func (c *call) begin(s *Server, ctx *fasthttp.RequestCtx, at time.Time) {
 	c.server, c.ctx, c.begun = s, ctx, at
-	c.route, c.account, c.quota = s.routes.none, payswitch.Account{}, nil
+	c.route, c.account, c.quota, c.signed = s.routes.none, payswitch.Account{}, nil, signedWith{}
 	c.id, c.refund, c.customer, c.trace, c.status, c.code, c.waited, c.seen = payswitch.ID{}, payswitch.ID{}, "", traceParent{}, 0, "", false, seenPayment{}
 	c.out, c.head = c.out[:0], c.head[:0]
 	newRequestID(c.requestID[:0], at)
@@ -109,7 +110,7 @@ func (c *call) end() {
 	c.request.PAN.Wipe()
 	c.request.CVC.Wipe()
 	c.request = payswitch.PayRequest{}
-	c.server, c.ctx, c.account, c.quota = nil, nil, payswitch.Account{}, nil
+	c.server, c.ctx, c.account, c.quota, c.signed = nil, nil, payswitch.Account{}, nil, signedWith{}
 	c.out = shrunk(c.out)
 	s.inFlight.Add(-1)
 	s.calls.Put(c)
@@ -159,6 +160,7 @@ func (c *call) answer(status int, contentType []byte) {
 		resp.Header.SetCanonical(headLimit, c.head)
 	}
 	resp.SetBody(c.out)
+	c.signAnswer()
 	// A pipelined answer leaves at once, not with the answer after it.
 	_ = c.ctx.SetWriteDeadline(time.Now().Add(c.server.o.WriteTimeout))
 }

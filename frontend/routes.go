@@ -20,6 +20,7 @@ type route struct {
 	reads   payswitch.Scope          // what a restricted key needs for get
 	writes  payswitch.Scope          // and for the others
 	public  bool                     // answers without a key
+	keyed   bool                     // its POST goes by an idempotency key: a repeat is harmless
 	allow   []byte
 	seconds prometheus.Observer
 	counts  *[statusLimit]prometheus.Counter
@@ -82,14 +83,14 @@ func newRoutes(m *metrics) *routes {
 		return &r
 	}
 	r := &routes{
-		payments: with(route{name: "/v1/payments", get: (*call).listPayments, post: (*call).createPayment,
+		payments: with(route{name: "/v1/payments", get: (*call).listPayments, post: (*call).createPayment, keyed: true,
 			reads: payswitch.ScopePaymentsRead, writes: payswitch.ScopePaymentsWrite}),
 		explain:  with(route{name: "/v1/payments/explain", post: (*call).explainPayment, writes: payswitch.ScopePaymentsWrite}),
 		payment:  with(route{name: "/v1/payments/{id}", get: (*call).getPayment, reads: payswitch.ScopePaymentsRead}),
 		timeline: with(route{name: "/v1/payments/{id}/timeline", get: (*call).getTimeline, reads: payswitch.ScopePaymentsRead}),
-		capture:  with(route{name: "/v1/payments/{id}/capture", post: (*call).capturePayment, writes: payswitch.ScopePaymentsWrite}),
-		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment, writes: payswitch.ScopePaymentsWrite}),
-		refunds: with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund,
+		capture:  with(route{name: "/v1/payments/{id}/capture", post: (*call).capturePayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
+		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
+		refunds: with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund, keyed: true,
 			reads: payswitch.ScopePaymentsRead, writes: payswitch.ScopeRefundsWrite}),
 		refund: with(route{name: "/v1/payments/{id}/refunds/{id}", get: (*call).getRefund, reads: payswitch.ScopePaymentsRead}),
 		tokens: with(route{name: "/v1/tokens", post: (*call).createToken, writes: payswitch.ScopeTokensWrite}),

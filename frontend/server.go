@@ -14,6 +14,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -32,6 +33,8 @@ type Server struct {
 	routes  *routes
 	metrics *metrics
 	quotas  quotas
+	nonces  nonces
+	started time.Time
 	noise   *noise
 	calls   sync.Pool // *call
 
@@ -49,7 +52,7 @@ func New(o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, log: o.Logger, sw: o.Switch}
+	s := &Server{o: o, log: o.Logger, sw: o.Switch, started: o.Now()}
 	s.metrics = newMetrics(o.Registerer, &s.open, &s.inFlight)
 	s.routes = newRoutes(s.metrics)
 	s.noise = &noise{log: o.Logger, metrics: s.metrics}

@@ -195,8 +195,8 @@ func (y *Access) within(other *Access) (member string) {
 func (k *APIKey) newSecret(ring *KeyRing) (secret string) {
 	opening := "sk_" + k.Mode() + "_"
 	if k.Signed {
-		opening = signingOpening(k.Live)
-		secret = opening + hex.EncodeToString(ring.signingSecret(k.ID))
+		opening = "ss_" + k.Mode() + "_"
+		secret = ring.signingSecret(k)
 	} else {
 		secret = opening + rand.Text() + rand.Text()
 		k.Hash = HashKey([]byte(secret))
@@ -205,17 +205,10 @@ func (k *APIKey) newSecret(ring *KeyRing) (secret string) {
 	return secret
 }
 
-func signingOpening(live bool) string {
-	if live {
-		return "ss_live_"
-	}
-	return "ss_test_"
-}
-
-// signingSecret is what a key's requests are signed with.
-func (k *KeyRing) signingSecret(id ID) []byte {
-	low, high := k.digest("api key 1", "", id[:]), k.digest("api key 2", "", id[:])
-	return append(low[:], high[:]...)
+// signingSecret is what a key's requests are signed with, as its owner has it.
+func (k *KeyRing) signingSecret(key *APIKey) string {
+	low, high := k.digest("api key 1", "", key.ID[:]), k.digest("api key 2", "", key.ID[:])
+	return "ss_" + key.Mode() + "_" + hex.EncodeToString(append(low[:], high[:]...))
 }
 
 // keyRecord is an API key in the journal.

@@ -1,6 +1,8 @@
 package payswitch
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"sync"
 	"testing"
@@ -54,8 +56,13 @@ func TestKeysSurvive(t *testing.T) {
 		opens(rolled, true)
 		opens(gone, false)
 		opens(signs, false)
-		if _, secret, ok := r.core.Signer(signs.ID); !ok || string(secret) != signs.Secret {
-			t.Errorf("the key that signs has the secret %q: want %q", secret, signs.Secret)
+		mac := hmac.New(sha256.New, []byte(signs.Secret))
+		mac.Write([]byte("message"))
+		if account, ok := r.core.VerifySignature(signs.ID, []byte("message"), mac.Sum(nil)); !ok || account.Key.ID != signs.ID {
+			t.Error("the signature of a key from before the crash does not verify")
+		}
+		if _, ok := r.core.VerifySignature(signs.ID, []byte("massage"), mac.Sum(nil)); ok {
+			t.Error("the signature of another message verifies")
 		}
 		if k, err := r.core.APIKey(a, rolled.ID); err != nil || k.LastUsed().IsZero() || k.Scopes != ScopeRefundsWrite {
 			t.Errorf("the new key is %+v, %v", k, err)

@@ -1,8 +1,8 @@
 package payswitch
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -129,14 +129,23 @@ func (s *Switch) Authenticate(key []byte) (Account, bool) {
 	return s.alive(s.dir.Load().byKey[HashKey(key)])
 }
 
-// Signer finds the account of a key that signs, by the key's id, with the secret
-// that its signatures are made with.
-func (s *Switch) Signer(id ID) (Account, []byte, bool) {
-	a, ok := s.alive(s.dir.Load().signs[id])
-	if !ok {
-		return Account{}, nil, false
+// VerifySignature finds the account of a key that signs, by the key's id, when mac
+// is the HMAC-SHA-256 of the message under its secret. The comparison takes the
+// same time wherever they differ.
+func (s *Switch) VerifySignature(id ID, message, mac []byte) (Account, bool) {
+	a := s.dir.Load().signs[id]
+	if a.Key == nil || !hmac.Equal(mac, s.SignAnswer(a, message)) {
+		return Account{}, false
 	}
-	return a, []byte(signingOpening(a.Live) + hex.EncodeToString(s.keys.signingSecret(id))), true
+	return s.alive(a)
+}
+
+// SignAnswer is the HMAC-SHA-256 of a message under the secret of the account's
+// key. REQUIRES: it is a key that signs.
+func (s *Switch) SignAnswer(a Account, message []byte) []byte {
+	mac := hmac.New(sha256.New, []byte(s.keys.signingSecret(a.Key)))
+	mac.Write(message)
+	return mac.Sum(nil)
 }
 
 // alive refuses an account whose key has expired, and notes the use of a key of

@@ -26,7 +26,9 @@ import (
 // Options configure a Client.
 type Options struct {
 	Base string // address of the API without its path: https://pay.example.com
-	Key  string // secret key: sk_test_... or sk_live_...
+	Key  string // secret key: sk_test_... or sk_live_...; or ss_..., of a key that signs: it is never sent
+
+	KeyID string // id of a key that signs: key_...; else empty
 
 	HTTP     *http.Client  // default: one of its own. Redirects are never followed.
 	Attempts int           // how often one call is sent at most, 1 to 20; default 4
@@ -64,6 +66,10 @@ func (o *Options) Validate() error {
 		return errors.New("client: Base must be an address like https://pay.example.com")
 	case o.Key == "" || strings.ContainsFunc(o.Key, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return errors.New("client: Key must be a secret key like sk_test_")
+	case o.signing() != (o.KeyID != ""):
+		return errors.New("client: KeyID belongs to a Key that signs, which begins with ss_, and to no other")
+	case strings.ContainsFunc(o.KeyID, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }):
+		return errors.New("client: KeyID must be the id of an API key like key_01m8")
 	case o.Attempts < 1 || o.Attempts > 20:
 		return fmt.Errorf("client: Attempts is %d: want 1..20", o.Attempts)
 	case o.Timeout < 0 || o.Pause < 0 || o.MaxPause < o.Pause:
@@ -187,6 +193,11 @@ func (c *Client) once(ctx context.Context, r call, out any) (Meta, error) {
 	case len(body) > maxAnswer:
 		return Meta{}, lost(errors.New("the answer is too long"))
 	}
+	if signed := resp.Header.Get("Signature") != ""; c.o.signing() && (signed || resp.StatusCode <= 299) {
+		if err := c.verify(req, resp, body); err != nil {
+			return Meta{}, lost(err)
+		}
+	}
 	meta := Meta{Status: resp.StatusCode, RequestID: resp.Header.Get("Request-Id"), IdempotencyKey: r.key, Replayed: resp.Header.Get("Idempotency-Replayed") == "true"}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return meta, problemOf(resp, body, r.key)
@@ -207,13 +218,17 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+c.o.Key)
 	req.Header.Set("Accept", "application/json")
 	if r.method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
 		if r.key != "" {
 			req.Header.Set("Idempotency-Key", r.key)
 		}
+	}
+	if c.o.signing() {
+		c.sign(req, r.body)
+	} else {
+		req.Header.Set("Authorization", "Bearer "+c.o.Key)
 	}
 	return req, nil
 }

@@ -80,9 +80,13 @@ func openSwitch(t *testing.T) *payswitch.Switch {
 
 // openAPI serves a switch and gives the address.
 func openAPI(t *testing.T) string {
+	return openAPIAt(t, func() time.Time { return time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC) })
+}
+
+// openAPIAt is openAPI by another clock.
+func openAPIAt(t *testing.T, now func() time.Time) string {
 	t.Helper()
-	server, err := frontend.New(frontend.Options{Switch: openSwitch(t), Logger: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC) }})
+	server, err := frontend.New(frontend.Options{Switch: openSwitch(t), Logger: slog.New(slog.DiscardHandler), Now: now})
 	must(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
