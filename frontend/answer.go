@@ -165,14 +165,19 @@ func appendList(dst []byte, page *payswitch.ListPage) []byte {
 		}
 		dst = appendPayment(dst, &page.Payments[i])
 	}
+	return appendCursor(dst, page.More, page.Next)
+}
+
+// appendCursor ends a list page.
+func appendCursor(dst []byte, more bool, next payswitch.ID) []byte {
 	dst = append(dst, `],"has_more":`...)
-	dst = strconv.AppendBool(dst, page.More)
+	dst = strconv.AppendBool(dst, more)
 	dst = append(dst, `,"next_cursor":`...)
-	if !page.More {
+	if !more {
 		return append(dst, "null}"...)
 	}
 	dst = append(dst, '"')
-	dst = page.Next.Append(dst, cursorPrefix)
+	dst = next.Append(dst, cursorPrefix)
 	return append(dst, `"}`...)
 }
 

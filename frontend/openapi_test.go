@@ -384,7 +384,7 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 
 // TestDocumentHasEveryWord: the enumerations of the document are those of the code.
 func TestDocumentHasEveryWord(t *testing.T) {
-	var statuses, kinds, operationStatuses, titles, reasons, verdicts []string
+	var statuses, kinds, operationStatuses, titles, reasons, verdicts, events []string
 	for _, v := range payswitch.BankVerdicts() {
 		verdicts = append(verdicts, string(v))
 		if verdictTexts[v] == "" {
@@ -397,6 +397,9 @@ func TestDocumentHasEveryWord(t *testing.T) {
 	for _, k := range problemKinds {
 		kinds = append(kinds, k.code)
 		titles = append(titles, strconv.Itoa(k.status))
+	}
+	for _, kind := range payswitch.EventTypes() {
+		events = append(events, kind.String())
 	}
 	for _, reason := range iso.Declines().All() {
 		reasons = append(reasons, reason.Code)
@@ -415,6 +418,7 @@ func TestDocumentHasEveryWord(t *testing.T) {
 		{"Problem", "status", titles},
 		{"Decline", "code", reasons},
 		{"BankVerdict", "", verdicts},
+		{"EventType", "", events},
 	} {
 		n, _ := document().at(node{"", document().root}, "components", "schemas", tt.schema)
 		if tt.member != "" {

@@ -22,6 +22,8 @@ const (
 	noRefund           = "ref_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noToken            = "tok_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noKey              = "key_01kaz7q2v5e8xv9h2m3n4p5q6r"
+	noEndpoint         = "we_01kaz7q2v5e8xv9h2m3n4p5q6r"
+	noEvent            = "evt_01kaz7q2v5e8xv9h2m3n4p5q6r"
 )
 
 // TestDocumentIsTrue walks over all operations and provokes every answer that
@@ -42,6 +44,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	walk("no bank", walkNoBank)
 	walk("no journal", walkNoJournal)
 	walk("saved cards", walkCards)
+	walk("notifications", walkNotifications)
 	missing := document().lines()
 	for line := range given {
 		delete(missing, line)
@@ -60,7 +63,8 @@ func (s *shop) collect(given map[string]bool) {
 
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
-	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey).Replace(o.path)
+	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey,
+		"{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
@@ -75,6 +79,10 @@ func (o apiOperation) body() string {
 		return replaceBody
 	case o.path == "/v1/payments", o.path == "/v1/payments/explain":
 		return leanBody
+	case o.path == "/v1/webhook_endpoints":
+		return endpointBody
+	case strings.HasSuffix(o.path, "/replay"):
+		return `{"from":"2026-11-01T00:00:00Z"}`
 	case o.path == "/v1/api_keys":
 		return `{"name":"walk","scopes":["payments:read"]}`
 	}

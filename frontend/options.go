@@ -23,6 +23,13 @@ type Options struct {
 	// key's address list is asked; default none.
 	TrustedProxies []netip.Prefix
 
+	// PlainWebhooks lets webhook endpoints have http:// addresses; default https only.
+	PlainWebhooks bool
+	// TestEndpoint sends a test message to a webhook endpoint and tells what came
+	// of it; its errors are refusals. Default: a refusal, for a process that sends
+	// no webhooks.
+	TestEndpoint func(*payswitch.Endpoint) (payswitch.Attempt, error)
+
 	Concurrency  int           // connections at once; default 16384. One more is answered 503 and closed.
 	MaxBody      int           // bytes of a request's body; default 64 KiB
 	MaxHead      int           // bytes of a request's head, its address included; default 8 KiB
@@ -53,6 +60,11 @@ func (o *Options) EnsureDefaults() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.TestEndpoint == nil {
+		o.TestEndpoint = func(*payswitch.Endpoint) (payswitch.Attempt, error) {
+			return payswitch.Attempt{}, &payswitch.Refusal{Code: payswitch.CodeOverloaded, Detail: "This process sends no webhooks."}
+		}
 	}
 	defaultTo(&o.Concurrency, 16_384)
 	defaultTo(&o.MaxBody, 64<<10)

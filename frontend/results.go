@@ -94,15 +94,7 @@ func appendResults(dst []byte, page *payswitch.ResultsPage) []byte {
 			dst = append(appendOperation(dst, r.Operation, &r.Payment), '}')
 		}
 	}
-	dst = append(dst, `],"has_more":`...)
-	dst = strconv.AppendBool(dst, page.More)
-	dst = append(dst, `,"next_cursor":`...)
-	if !page.More {
-		return append(dst, "null}"...)
-	}
-	dst = append(dst, '"')
-	dst = page.Next.Append(dst, cursorPrefix)
-	return append(dst, `"}`...)
+	return appendCursor(dst, page.More, page.Next)
 }
 
 var valueCSV = []byte("text/csv; charset=utf-8")

@@ -54,6 +54,15 @@ type routes struct {
 	key      *route // /v1/api_keys/{id}
 	rollKey  *route // /v1/api_keys/{id}/roll
 	revoke   *route // /v1/api_keys/{id}/revoke
+	hooks    *route // /v1/webhook_endpoints
+	hook     *route // /v1/webhook_endpoints/{id}
+	rollHook *route // /v1/webhook_endpoints/{id}/roll_secret
+	testHook *route // /v1/webhook_endpoints/{id}/test
+	replay   *route // /v1/webhook_endpoints/{id}/replay
+	events   *route // /v1/events
+	event    *route // /v1/events/{id}
+	sendings *route // /v1/events/{id}/deliveries
+	resend   *route // /v1/events/{id}/resend
 	declines *route // /v1/declines
 	openAPI  *route // /openapi.json
 	none     *route // anything else, and what could not be read
@@ -108,8 +117,27 @@ func newRoutes(m *metrics) *routes {
 		openAPI:  with(route{name: "/openapi.json", get: (*call).getOpenAPI, public: true}),
 		none:     with(route{name: "none"}),
 	}
+	r.addNotifications(with)
 	r.place(all)
 	return r
+}
+
+// addNotifications adds the routes of webhooks and events.
+func (r *routes) addNotifications(with func(route) *route) {
+	hook := func(path string, post func(*call)) *route {
+		return with(route{name: "/v1/webhook_endpoints/{id}/" + path, post: post, target: (*call).targetEndpoint, writes: payswitch.ScopeWebhooksWrite})
+	}
+	r.hooks = with(route{name: "/v1/webhook_endpoints", get: (*call).listEndpoints, post: (*call).createEndpoint,
+		reads: payswitch.ScopeWebhooksRead, writes: payswitch.ScopeWebhooksWrite})
+	r.hook = with(route{name: "/v1/webhook_endpoints/{id}", get: (*call).getEndpoint, post: (*call).changeEndpoint, del: (*call).deleteEndpoint,
+		target: (*call).targetEndpoint, reads: payswitch.ScopeWebhooksRead, writes: payswitch.ScopeWebhooksWrite})
+	r.rollHook = hook("roll_secret", (*call).rollEndpointSecret)
+	r.testHook = hook("test", (*call).testEndpoint)
+	r.replay = hook("replay", (*call).replayEvents)
+	r.events = with(route{name: "/v1/events", get: (*call).listEvents, reads: payswitch.ScopeEventsRead})
+	r.event = with(route{name: "/v1/events/{id}", get: (*call).getEvent, target: (*call).targetEvent, reads: payswitch.ScopeEventsRead})
+	r.sendings = with(route{name: "/v1/events/{id}/deliveries", get: (*call).listDeliveries, target: (*call).targetEvent, reads: payswitch.ScopeEventsRead})
+	r.resend = with(route{name: "/v1/events/{id}/resend", post: (*call).resendEvent, target: (*call).targetEvent, writes: payswitch.ScopeWebhooksWrite})
 }
 
 var (

@@ -65,6 +65,9 @@ func (o *Outbox) Events(a Account, q EventQuery) (EventPage, error) {
 	var page EventPage
 	if !q.Payment.IsZero() {
 		h, err := o.s.owned(a, q.Payment)
+		if errors.Is(err, errNotFound) {
+			return page, nil
+		}
 		if err != nil {
 			return page, err
 		}
@@ -178,7 +181,7 @@ func (o *Outbox) Resend(a Account, event, endpoint ID) (int, error) {
 	if !endpoint.IsZero() {
 		one, err := o.EndpointOf(a, endpoint)
 		if err != nil {
-			return 0, &Refusal{Code: CodeInvalidRequest, Pointer: "/endpoint", Detail: "There is no such webhook endpoint."}
+			return 0, &Refusal{Code: CodeInvalidRequest, Pointer: "/webhook_endpoint", Detail: "There is no such webhook endpoint."}
 		}
 		list = []*Endpoint{one}
 	}

@@ -247,6 +247,9 @@ func (o *Outbox) Read(n Notice) (e Event, held Notice, before *Notice, err error
 	return e, held, nil, nil
 }
 
+// FreshID is an id for a message that no journal holds.
+func (o *Outbox) FreshID() ID { return o.s.ids.next(o.s.now()) }
+
 // Alarm counts something about notices that an operator should look at.
 func (o *Outbox) Alarm(kind string) { o.s.metrics.alarms.WithLabelValues(kind).Inc() }
 

@@ -49,7 +49,8 @@ type Config struct {
 		MemoryMiB  int `yaml:"memory_mib"`
 		Processors int `yaml:"processors"`
 	} `yaml:"runtime"`
-	DrainTimeout time.Duration `yaml:"drain_timeout"`
+	DrainTimeout time.Duration  `yaml:"drain_timeout"`
+	Webhooks     WebhooksConfig `yaml:"webhooks"`
 
 	Banks     []BankConfig     `yaml:"banks"`
 	Merchants []MerchantConfig `yaml:"merchants"`
@@ -154,6 +155,7 @@ type MerchantConfig struct {
 	} `yaml:"rate"`
 	MaxInFlight int  `yaml:"max_in_flight"`
 	OrderOnce   bool `yaml:"order_once"`
+	Events      bool `yaml:"events"`
 }
 
 // LoadConfig reads and validates a configuration file. Every error is one line

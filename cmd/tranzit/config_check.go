@@ -35,6 +35,9 @@ func (c *Config) validate() error {
 	if err := c.validateNumbers(); err != nil {
 		return err
 	}
+	if err := c.validateWebhooks(); err != nil {
+		return err
+	}
 	if len(c.Banks) == 0 {
 		return c.fault("banks", "at least one bank is needed")
 	}
@@ -324,7 +327,7 @@ func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, err
 		return none, c.fault(at("rate"), "must not be negative")
 	}
 	out := payswitch.Merchant{ID: m.ID, Name: m.Name, City: m.City, Country: m.Country, MCC: m.MCC, TimeZone: zone,
-		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce}
+		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce, Events: m.Events}
 	for j := range m.Keys {
 		key, err := c.apiKey(i, j)
 		if err != nil {

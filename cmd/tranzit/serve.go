@@ -21,6 +21,7 @@ import (
 
 	"github.com/tranzit/tranzit/frontend"
 	"github.com/tranzit/tranzit/frontend/admin"
+	"github.com/tranzit/tranzit/frontend/webhooks"
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
@@ -74,6 +75,7 @@ type app struct {
 	core   *payswitch.Switch
 	front  *frontend.Server
 	admin  *admin.Server
+	hooks  *webhooks.Deliverer
 	failed chan error
 
 	listeners [2]net.Listener // merchants', admin
@@ -108,14 +110,31 @@ func startApp(cfg *Config, logTo io.Writer) (*app, error) {
 	if a.core, err = payswitch.New(*options); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
+	if err := a.deliver(registry); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
 	if err := a.listen(registry); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
-	if err := a.core.Start(); err != nil {
+	if err := errors.Join(a.core.Start(), a.hooks.Start()); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	a.serveListeners()
 	return a, nil
+}
+
+// deliver prepares what sends webhooks.
+func (a *app) deliver(registry *prometheus.Registry) error {
+	w := &a.cfg.Webhooks
+	caller, err := a.cfg.callerOptions()
+	if err != nil {
+		return err
+	}
+	a.hooks, err = webhooks.New(webhooks.Options{
+		Outbox: a.core.Outbox(), Logger: a.log, Registerer: registry, Caller: webhooks.NewCaller(caller), Concurrency: w.Concurrency,
+		PerEndpoint: w.PerEndpoint, Retries: w.Retries, DisableAfter: w.DisableAfter,
+	})
+	return err
 }
 
 func tuneRuntime(cfg *Config) {
@@ -206,6 +225,7 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	a.front, err = frontend.New(frontend.Options{
 		Switch: a.core, Logger: a.log, Registerer: registry, MaxBody: a.cfg.HTTP.MaxBody, ReadTimeout: a.cfg.HTTP.ReadTimeout,
 		IdleTimeout: a.cfg.HTTP.IdleTimeout, Concurrency: a.cfg.HTTP.Connections,
+		PlainWebhooks: a.cfg.Webhooks.AllowHTTP, TestEndpoint: a.hooks.Test,
 	})
 	if err != nil {
 		return errors.Join(err, api.Close(), control.Close())
@@ -245,14 +265,22 @@ func (a *app) reload() {
 	a.log.Info("merchants reloaded; other keys take a restart", "merchants", len(cfg.Merchants))
 }
 
+// cutOff is how long a shutdown waits for deliveries on their way; the next life
+// repeats what it cuts off.
+const cutOff = 2 * time.Second
+
 // stop drains: no new payments, those in flight finish, banks are signed off,
-// the journal is closed.
+// the journal is closed. What endpoints are still owed stays in it.
 func (a *app) stop() error {
 	a.log.Info("draining")
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.DrainTimeout)
 	defer cancel()
 	start := time.Now()
-	err := errors.Join(a.front.Shutdown(ctx), a.core.Drain(ctx), a.admin.Close(), a.store.Close())
+	err := errors.Join(a.front.Shutdown(ctx), a.core.Drain(ctx))
+	last, done := context.WithTimeout(ctx, cutOff)
+	defer done()
+	a.hooks.Stop(last)
+	err = errors.Join(err, a.admin.Close(), a.store.Close())
 	a.log.Info("stopped", "seconds", time.Since(start).Seconds())
 	return err
 }

@@ -26,6 +26,7 @@ type Deliverer struct {
 	workers sync.WaitGroup
 
 	draining atomic.Bool  // no delivery begins
+	tests    atomic.Int64 // test messages on their way
 	open     atomic.Int64 // deliveries between their start and the journal's word
 
 	mu        sync.RWMutex

@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
-	"strings"
 	"syscall"
-
-	payswitch "github.com/tranzit/tranzit/switch"
 )
 
 // errBlocked is why an address is not called: it is not a public one.
@@ -82,26 +78,4 @@ func (c *Caller) dial(ctx context.Context, network, address string) (net.Conn, e
 		last = err
 	}
 	return nil, last
-}
-
-// MaxURL is the longest address of an endpoint.
-const MaxURL = payswitch.MaxEndpointURL
-
-// CheckURL says what is wrong with the address of an endpoint; plain allows http.
-// It looks no name up: an address is checked whenever it is called.
-func CheckURL(text string, plain bool) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || len(text) > MaxURL || u.Opaque != "":
-		return errors.New("must be an address like https://shop.example/hooks")
-	case u.Scheme != "https" && !(plain && u.Scheme == "http"):
-		return errors.New("must begin with https://")
-	case u.Hostname() == "" || strings.ContainsAny(u.Host, " \t"):
-		return errors.New("must name a host")
-	case u.User != nil:
-		return errors.New("must hold no user name or password")
-	case u.Fragment != "":
-		return errors.New("must hold no fragment")
-	}
-	return nil
 }

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tranzit/tranzit/frontend/client"
+)
+
+// hookReceiver is a shop's server that may be down.
+type hookReceiver struct {
+	server *httptest.Server
+	mu     sync.Mutex
+	down   bool
+	calls  int
+	taken  map[string][]client.Event // by payment
+}
+
+func newHookReceiver(t *testing.T) *hookReceiver {
+	h := &hookReceiver{taken: map[string][]client.Event{}}
+	h.server = httptest.NewServer(h)
+	t.Cleanup(h.server.Close)
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *hookReceiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var e client.Event
+	h.calls++
+	switch err := json.NewDecoder(r.Body).Decode(&e); {
+	case h.down:
+		w.WriteHeader(http.StatusBadGateway)
+	case err != nil:
+		w.WriteHeader(http.StatusBadRequest)
+	default:
+		h.taken[e.PaymentID] = append(h.taken[e.PaymentID], e)
+	}
+}
+
+func (h *hookReceiver) setDown(down bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.down = down
+}
+
+func (h *hookReceiver) attempts() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.calls
+}
+
+const rigWebhooks = "webhooks: {allow_http: true, allow_networks: [127.0.0.0/8], retries: [200ms, 200ms, 200ms, 200ms, 200ms, 200ms, 200ms, 200ms]}\n"
+
+// TestWebhooksOutliveAKill: what the process owed a shop that was down when it
+// was killed, the next process delivers, each event once and in order.
+func TestWebhooksOutliveAKill(t *testing.T) {
+	r := newRigWith(t, rigPlan{settings: rigWebhooks})
+	h := newHookReceiver(t)
+	r.start()
+	api, err := client.New("http://"+r.api, rigKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	e, err := api.CreateWebhookEndpoint(ctx, client.WebhookEndpointRequest{URL: h.server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if test, err := api.TestWebhookEndpoint(ctx, e.ID); err != nil || !test.Delivered {
+		t.Fatalf("the test message: %+v, %v", test, err)
+	}
+	h.setDown(true)
+	for _, key := range []string{"a", "b", "c"} {
+		if code, body, _ := r.pay(&wish{key: key, bank: "alfa", card: cardApproved, amount: 1000}); code != http.StatusCreated {
+			t.Fatalf("%d %s", code, body)
+		}
+	}
+	r.await("an attempt", 10*time.Second, func() bool { return h.attempts() > 1 })
+	r.kill()
+	h.setDown(false)
+	r.start()
+	r.await("three payments told", 20*time.Second, func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.taken) == 4 })
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for payment, events := range h.taken {
+		if payment != "" && (len(events) != 1 || events[0].Type != "payment.captured" || events[0].Sequence != 1) {
+			t.Errorf("%s: %+v", payment, events)
+		}
+	}
+	if log, err := os.ReadFile(r.logPath); err != nil || strings.Contains(string(log), "whsec_") {
+		t.Errorf("the log holds a secret, or cannot be read: %v", err)
+	}
+}
+
+func TestWebhookMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		"allow_networks: [10.0.0.1/8]":            `webhooks.allow_networks[0]: "10.0.0.1/8" is not a network`,
+		"allow_networks: [shop.example]":          "webhooks.allow_networks[0]",
+		"timeout: 2m":                             "webhooks.timeout: 2m0s is not within",
+		"connect: -1s":                            "webhooks.connect",
+		"concurrency: -1":                         "webhooks.concurrency",
+		"per_endpoint: 1001":                      "webhooks.per_endpoint",
+		"retries: [5s, 0s]":                       "webhooks.retries[1]",
+		"retries: [200h]":                         "webhooks.retries[0]",
+		"disable_after: -1s":                      "webhooks.disable_after",
+		"retry: [5s]":                             `unknown key "retry"`,
+		"retries: [" + strings.Repeat("1s,", 101): "webhooks.retries: there are more",
+	} {
+		_, err := parseConfig("tranzit.yaml", []byte(soundConfig+"webhooks:\n  "+text+strings.Repeat("]", strings.Count(text, "[")-strings.Count(text, "]"))+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40s: %v, want %s", text, err, want)
+		}
+	}
+	c, err := parseConfig("tranzit.yaml", []byte(soundConfig+"webhooks: {allow_networks: [10.0.0.0/8], retries: [1s, 24h], timeout: 3s}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := c.callerOptions(); err != nil || len(o.Allow) != 1 || o.Whole != 3*time.Second || len(c.Webhooks.Retries) != 2 {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
