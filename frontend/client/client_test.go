@@ -192,6 +192,8 @@ func TestTypesAreTheDocument(t *testing.T) {
 		"ThreeDS": client.ThreeDS{}, "PaymentRequest": client.PaymentRequest{}, "CaptureRequest": client.CaptureRequest{},
 		"CancelRequest": client.UndoRequest{}, "RefundRequest": client.UndoRequest{}, "UsedMethod": client.UsedMethod{},
 		"Token": client.Token{}, "DeletedToken": client.DeletedToken{},
+		"NewWebhookEndpoint": client.WebhookEndpoint{}, "WebhookEndpointRequest": client.WebhookEndpointRequest{}, "WebhookEndpointChange": client.WebhookEndpointChange{},
+		"WebhookTest": client.WebhookTest{}, "Replay": client.Replay{}, "WebhookDelivery": client.WebhookDelivery{},
 	} {
 		var want, got []string
 		for name := range document.Components.Schemas[schema].Properties {
@@ -210,8 +212,8 @@ func TestTypesAreTheDocument(t *testing.T) {
 	}
 }
 
-// TestPageShowsTheExample: what docs/api.md prints is what compiles here.
-func TestPageShowsTheExample(t *testing.T) {
+// TestPageShowsTheExamples: what docs/api.md prints in Go is what compiles here.
+func TestPageShowsTheExamples(t *testing.T) {
 	page, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
@@ -220,9 +222,14 @@ func TestPageShowsTheExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, code, found := strings.Cut(string(page), "```go\n")
-	code, _, _ = strings.Cut(code, "```")
-	if !found || !strings.Contains(string(source), strings.TrimSpace(code)) {
-		t.Errorf("the page shows\n%s", code)
+	blocks := strings.Split(string(page), "```go\n")[1:]
+	for _, block := range blocks {
+		code, _, _ := strings.Cut(block, "```")
+		if !strings.Contains(string(source), strings.TrimSpace(code)) {
+			t.Errorf("the page shows\n%s", code)
+		}
+	}
+	if len(blocks) < 2 {
+		t.Errorf("%d examples found", len(blocks))
 	}
 }

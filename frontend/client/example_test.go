@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"time"
 
 	"github.com/tranzit/tranzit/frontend/client"
@@ -45,4 +47,28 @@ func buySocks(base, key string) error {
 	}
 	_, err = c.Refund(ctx, p.ID, client.UndoRequest{IdempotencyKey: "return-1002-1", Amount: 29900, Reason: "one pair came back"})
 	return err
+}
+
+func hooks(secret string, keep func(*client.Event) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		if err != nil {
+			return
+		}
+		event, err := client.ReadWebhook(secret, r.Header, body)
+		if err != nil {
+			http.Error(w, "not for us", http.StatusForbidden)
+			return
+		}
+		if err := keep(event); err != nil { // once for each event.ID; the work comes later
+			http.Error(w, "again, please", http.StatusServiceUnavailable)
+		}
+	}
+}
+
+func ExampleReadWebhook() {
+	http.Handle("POST /hooks", hooks("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", func(e *client.Event) error {
+		fmt.Println(e.Type, e.PaymentID)
+		return nil
+	}))
 }
