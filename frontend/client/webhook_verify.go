@@ -30,7 +30,7 @@ func ReadWebhook(secret string, head http.Header, body []byte) (*Event, error) {
 func readWebhook(secret string, head http.Header, body []byte, now time.Time) (*Event, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) == 0 {
-		return nil, errors.New("client: the secret of a webhook must be like whsec_...")
+		return nil, errors.New("client: the secret of a webhook must begin with whsec_")
 	}
 	stamp, err := strconv.ParseInt(head.Get("Webhook-Timestamp"), 10, 64)
 	if err != nil || now.Sub(time.Unix(stamp, 0)).Abs() > webhookTolerance {
