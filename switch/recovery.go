@@ -26,6 +26,9 @@ func (s *Switch) recover() error {
 	if err := s.loadKeys(); err != nil {
 		return err
 	}
+	if err := s.loadBatches(); err != nil {
+		return err
+	}
 	open, err := s.idsIn(spaceOpen)
 	if err != nil {
 		return err

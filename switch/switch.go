@@ -132,6 +132,7 @@ type Switch struct {
 	flights flights
 	watch   watchers
 	outbox  Outbox
+	batches batches
 	pins    pins
 	issued  issuedKeys
 	stripes [1024]stripe
@@ -157,6 +158,7 @@ func New(o Options) (*Switch, error) {
 	s.pool.New = func() any { return newWork() }
 	s.flights.init()
 	s.watch.init()
+	s.batches.init()
 	s.outbox.s = s
 	s.metrics = newMetrics(o.Registerer, s)
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -193,6 +195,11 @@ func (s *Switch) Start() error {
 	go func() {
 		defer s.workers.Done()
 		s.keepUses()
+	}()
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		s.runBatches()
 	}()
 	for _, b := range s.order {
 		b.link.Start()
