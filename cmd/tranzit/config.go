@@ -33,6 +33,8 @@ type Config struct {
 		ReadTimeout time.Duration `yaml:"read_timeout"`
 		IdleTimeout time.Duration `yaml:"idle_timeout"`
 		Connections int           `yaml:"connections"`
+		Proxies     []string      `yaml:"trusted_proxies"`
+		TLS         httpTLS       `yaml:"tls"`
 	} `yaml:"http"`
 	Journal struct {
 		ReserveMiB  int           `yaml:"reserve_mib"`
@@ -57,6 +59,14 @@ type Config struct {
 
 	file  string
 	lines map[string]int // path of a key -> its line
+}
+
+// httpTLS is how the merchants' listener is encrypted; the zero value: not at all.
+type httpTLS struct {
+	Cert       string `yaml:"cert"`
+	Key        string `yaml:"key"`
+	ClientCA   string `yaml:"client_ca"`
+	MinVersion string `yaml:"min_version"`
 }
 
 // BankConfig is one bank of the configuration.
@@ -143,8 +153,14 @@ type MerchantConfig struct {
 		Mode string `yaml:"mode"`
 		Key  string `yaml:"key"`
 		Hash string `yaml:"sha256"`
+
+		Scopes       []string   `yaml:"scopes"`
+		ExpiresAt    *time.Time `yaml:"expires_at"`
+		Addresses    []string   `yaml:"addresses"`
+		Certificates []string   `yaml:"certificates"`
 	} `yaml:"keys"`
-	Banks []struct {
+	Certificates []string `yaml:"certificates"`
+	Banks        []struct {
 		Bank       string   `yaml:"bank"`
 		MerchantID string   `yaml:"merchant_id"`
 		Terminals  []string `yaml:"terminals"`

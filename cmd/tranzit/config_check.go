@@ -38,6 +38,12 @@ func (c *Config) validate() error {
 	if err := c.validateWebhooks(); err != nil {
 		return err
 	}
+	if _, err := c.apiTLS(); err != nil {
+		return err
+	}
+	if _, err := c.trustedProxies(); err != nil {
+		return err
+	}
 	if len(c.Banks) == 0 {
 		return c.fault("banks", "at least one bank is needed")
 	}
@@ -328,6 +334,9 @@ func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, err
 	}
 	out := payswitch.Merchant{ID: m.ID, Name: m.Name, City: m.City, Country: m.Country, MCC: m.MCC, TimeZone: zone,
 		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce, Events: m.Events}
+	if out.Certificates, err = c.pins(at("certificates"), m.Certificates); err != nil {
+		return none, err
+	}
 	for j := range m.Keys {
 		key, err := c.apiKey(i, j)
 		if err != nil {
@@ -363,6 +372,10 @@ func (c *Config) apiKey(i, j int) (payswitch.APIKey, error) {
 		return none, c.fault(path+".mode", "%q is not one of test, live", k.Mode)
 	}
 	out := payswitch.APIKey{Live: k.Mode == "live"}
+	var err error
+	if out.Access, err = c.keyAccess(i, j); err != nil {
+		return none, err
+	}
 	if k.Hash != "" {
 		sum, err := hex.DecodeString(k.Hash)
 		if err != nil || len(sum) != sha256.Size || k.Key != "" {

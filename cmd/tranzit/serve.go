@@ -30,7 +30,7 @@ func serveCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "serve --config tranzit.yaml",
-		Short: "Run the switch; SIGTERM drains, SIGHUP reloads the merchants",
+		Short: "Run the switch; SIGTERM drains, SIGHUP reloads the merchants and the API's certificates",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
@@ -79,6 +79,7 @@ type app struct {
 	failed chan error
 
 	listeners [2]net.Listener // merchants', admin
+	encrypted *tlsListener    // the first of them; nil: in clear
 }
 
 // startApp brings everything up in order: journal, recovery, banks, listeners.
@@ -214,9 +215,22 @@ func keyRing(cfg *Config) (*payswitch.KeyRing, error) {
 }
 
 func (a *app) listen(registry *prometheus.Registry) error {
+	secure, err := a.cfg.apiTLS()
+	if err != nil {
+		return err
+	}
+	proxies, err := a.cfg.trustedProxies()
+	if err != nil {
+		return err
+	}
 	api, err := net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
+	}
+	if secure != nil {
+		a.encrypted = &tlsListener{Listener: api}
+		a.encrypted.config.Store(secure)
+		api = a.encrypted
 	}
 	control, err := net.Listen("tcp", a.cfg.Admin)
 	if err != nil {
@@ -224,7 +238,7 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	}
 	a.front, err = frontend.New(frontend.Options{
 		Switch: a.core, Logger: a.log, Registerer: registry, MaxBody: a.cfg.HTTP.MaxBody, ReadTimeout: a.cfg.HTTP.ReadTimeout,
-		IdleTimeout: a.cfg.HTTP.IdleTimeout, Concurrency: a.cfg.HTTP.Connections,
+		IdleTimeout: a.cfg.HTTP.IdleTimeout, Concurrency: a.cfg.HTTP.Connections, TrustedProxies: proxies,
 		PlainWebhooks: a.cfg.Webhooks.AllowHTTP, TestEndpoint: a.hooks.Test,
 	})
 	if err != nil {
@@ -249,20 +263,39 @@ func (a *app) serveListeners() {
 	a.log.Info("tranzit is up", "listen", a.listeners[0].Addr().String(), "admin", a.listeners[1].Addr().String(), "epoch", a.store.Epoch())
 }
 
-// reload takes the merchants of the changed file; a bad file changes nothing.
+// reload takes the merchants and the certificates of the changed file; a bad file
+// changes nothing.
 func (a *app) reload() {
 	cfg, err := LoadConfig(a.cfg.file)
 	if err == nil {
-		var o *payswitch.Options
-		if o, err = switchOptions(cfg); err == nil {
-			err = a.core.SetMerchants(o.Merchants)
-		}
+		err = a.renew(cfg)
 	}
 	if err != nil {
 		a.log.Error("reload refused; the old configuration stays", "error", err)
 		return
 	}
-	a.log.Info("merchants reloaded; other keys take a restart", "merchants", len(cfg.Merchants))
+	a.log.Info("merchants and certificates reloaded; other keys take a restart", "merchants", len(cfg.Merchants))
+}
+
+func (a *app) renew(cfg *Config) error {
+	o, err := switchOptions(cfg)
+	if err != nil {
+		return err
+	}
+	secure, err := cfg.apiTLS()
+	switch {
+	case err != nil:
+		return err
+	case (secure != nil) != (a.encrypted != nil):
+		return cfg.fault("http.tls", "turning encryption on or off takes a restart")
+	}
+	if err := a.core.SetMerchants(o.Merchants); err != nil {
+		return err
+	}
+	if secure != nil {
+		a.encrypted.config.Store(secure)
+	}
+	return nil
 }
 
 // cutOff is how long a shutdown waits for deliveries on their way; the next life
