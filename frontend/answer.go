@@ -59,6 +59,7 @@ func appendPayment(dst []byte, p *payswitch.Payment) []byte {
 	dst = appendCard(dst, &p.Card)
 	dst = append(dst, `,"payment_method":`...)
 	dst = appendMethod(dst, p)
+	dst = appendParticulars(dst, p.Particulars)
 	dst = append(dst, `,"decline":`...)
 	dst = appendDecline(dst, p.Decline)
 	dst = append(dst, `,"resolution":`...)

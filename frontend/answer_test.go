@@ -17,30 +17,31 @@ import (
 
 // The shapes below say the contract a second time, for a library that reflects.
 type oraclePayment struct {
-	ID           string            `json:"id"`
-	Object       string            `json:"object"`
-	Version      uint32            `json:"version"`
-	Status       string            `json:"status"`
-	Live         bool              `json:"livemode"`
-	Amount       int64             `json:"amount"`
-	Authorized   int64             `json:"amount_authorized"`
-	Captured     int64             `json:"amount_captured"`
-	Refunded     int64             `json:"amount_refunded"`
-	Currency     *string           `json:"currency"`
-	OrderID      *string           `json:"order_id"`
-	Attempt      *uint32           `json:"attempt"`
-	Bank         *string           `json:"bank"`
-	RRN          *string           `json:"rrn"`
-	STAN         *string           `json:"stan"`
-	ApprovalCode *string           `json:"approval_code"`
-	ResponseCode *string           `json:"response_code"`
-	Card         *oracleCard       `json:"card"`
-	Method       oracleMethod      `json:"payment_method"`
-	Decline      *oracleDecline    `json:"decline"`
-	Resolution   *oracleResolution `json:"resolution"`
-	CreatedAt    *string           `json:"created_at"`
-	UpdatedAt    *string           `json:"updated_at"`
-	Metadata     map[string]string `json:"metadata"`
+	ID           string       `json:"id"`
+	Object       string       `json:"object"`
+	Version      uint32       `json:"version"`
+	Status       string       `json:"status"`
+	Live         bool         `json:"livemode"`
+	Amount       int64        `json:"amount"`
+	Authorized   int64        `json:"amount_authorized"`
+	Captured     int64        `json:"amount_captured"`
+	Refunded     int64        `json:"amount_refunded"`
+	Currency     *string      `json:"currency"`
+	OrderID      *string      `json:"order_id"`
+	Attempt      *uint32      `json:"attempt"`
+	Bank         *string      `json:"bank"`
+	RRN          *string      `json:"rrn"`
+	STAN         *string      `json:"stan"`
+	ApprovalCode *string      `json:"approval_code"`
+	ResponseCode *string      `json:"response_code"`
+	Card         *oracleCard  `json:"card"`
+	Method       oracleMethod `json:"payment_method"`
+	oracleParticulars
+	Decline    *oracleDecline    `json:"decline"`
+	Resolution *oracleResolution `json:"resolution"`
+	CreatedAt  *string           `json:"created_at"`
+	UpdatedAt  *string           `json:"updated_at"`
+	Metadata   map[string]string `json:"metadata"`
 }
 
 type oracleCard struct {
@@ -52,8 +53,30 @@ type oracleCard struct {
 }
 
 type oracleMethod struct {
-	Type  string  `json:"type"`
-	Token *string `json:"token"`
+	Type   string  `json:"type"`
+	Token  *string `json:"token"`
+	Wallet *string `json:"wallet"`
+}
+
+type oracleParticulars struct {
+	Initiator   string             `json:"initiator"`
+	Channel     string             `json:"channel"`
+	Stored      *string            `json:"stored_credential"`
+	NetworkID   *string            `json:"network_transaction_id"`
+	InitialID   *string            `json:"initial_network_transaction_id"`
+	ThreeDS     *oracleThreeDS     `json:"three_ds"`
+	Instalments *oracleInstalments `json:"instalments"`
+}
+
+type oracleThreeDS struct {
+	ECI     *string `json:"eci"`
+	Version *string `json:"version"`
+}
+
+type oracleInstalments struct {
+	Count int     `json:"count"`
+	Plan  *string `json:"plan"`
+	Type  *string `json:"type"`
 }
 
 type oracleDecline struct {
@@ -97,8 +120,12 @@ func oracle(p *payswitch.Payment) oraclePayment {
 	if p.STAN != 0 {
 		o.STAN = orNull(string(p.STAN.Append(nil)))
 	}
-	if o.Method.Type = "card"; p.ByToken {
-		o.Method.Type = "token"
+	o.Method.Type, o.Initiator, o.Channel = "card", "customer", "ecommerce"
+	if x := p.Particulars; x != nil {
+		o.particular(x)
+	}
+	if p.ByToken {
+		o.Method.Type, o.Method.Wallet = "token", nil
 	}
 	if !p.Token.IsZero() {
 		o.Method.Token = orNull(p.Token.Text("tok"))
@@ -119,6 +146,35 @@ func oracle(p *payswitch.Payment) oraclePayment {
 		o.Metadata[pair.Key] = pair.Value
 	}
 	return o
+}
+
+func (o *oraclePayment) particular(x *payswitch.Particulars) {
+	if x.NetworkToken {
+		o.Method.Type, o.Method.Wallet = "network_token", orNull(x.Wallet.String())
+	} else if x.Channel > iso.ChannelRecurring {
+		o.Method.Type = "card_present"
+	}
+	if x.Initiator != "" {
+		o.Initiator = x.Initiator
+	}
+	o.Channel, o.Stored = x.Channel.String(), orNull(x.Credential.String())
+	o.NetworkID, o.InitialID = orNull(x.NetworkTransactionID), orNull(x.InitialTransactionID)
+	if x.ECI+x.ThreeDSVersion != "" {
+		o.ThreeDS = &oracleThreeDS{orNull(x.ECI), orNull(x.ThreeDSVersion)}
+	}
+	if in := x.Instalments; in.Count != 0 {
+		o.Instalments = &oracleInstalments{in.Count, orNull(in.Plan), orNull(in.Type.String())}
+	}
+}
+
+func drawParticulars(t *rapid.T) *payswitch.Particulars {
+	text := func(name string) string { return rapid.String().Draw(t, name) }
+	x := &payswitch.Particulars{Initiator: rapid.SampledFrom([]string{"", "customer", "merchant"}).Draw(t, "initiator"), ECI: text("eci"), NetworkTransactionID: text("network")}
+	x.Carried = iso.Carried{Channel: iso.Channel(rapid.ByteRange(0, 5).Draw(t, "channel")), Credential: iso.Credential(rapid.ByteRange(0, 5).Draw(t, "credential")),
+		InitialTransactionID: text("initial"), ThreeDSVersion: text("version"), NetworkToken: rapid.Bool().Draw(t, "network token"),
+		Wallet:      iso.Wallet(rapid.ByteRange(0, 5).Draw(t, "wallet")),
+		Instalments: iso.Instalments{Count: rapid.IntRange(0, 99).Draw(t, "count"), Plan: text("plan"), Type: iso.InstalmentType(rapid.ByteRange(0, 2).Draw(t, "type"))}}
+	return x
 }
 
 func orNull(s string) *string {
@@ -164,6 +220,9 @@ func drawPayment(t *rapid.T) payswitch.Payment {
 	}
 	if rapid.Bool().Draw(t, "card") {
 		p.Card = payswitch.Card{BIN: text("bin"), Last4: text("last4"), Brand: text("brand"), Expiry: iso.Expiry{Year: 2028, Month: 12}}
+	}
+	if rapid.Bool().Draw(t, "particulars") {
+		p.Particulars = drawParticulars(t)
 	}
 	if rapid.Bool().Draw(t, "declined") {
 		p.Decline = &payswitch.Decline{Source: text("source"), Code: rapid.SampledFrom([]string{text("code"), "insufficient_funds", "not_sent"}).Draw(t, "reason"), Message: text("message"), Retry: text("retry"), ResponseCode: text("rc")}

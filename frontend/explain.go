@@ -33,6 +33,7 @@ var verdictTexts = map[payswitch.BankVerdict]string{
 	payswitch.BankNotAsked:      "The request, or an operator, names another bank.",
 	payswitch.BankOtherMode:     "It is a bank for the other mode, test or live.",
 	payswitch.BankOtherCurrency: "It does not take this currency.",
+	payswitch.BankNotCarried:    "It cannot be told what the request carries.",
 	payswitch.BankDrained:       "Its operators let it run empty: it takes no new payments.",
 	payswitch.BankNoLine:        "No line to it is signed on.",
 	payswitch.BankDegraded:      "It is not well, so healthier banks go first.",

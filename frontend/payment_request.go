@@ -40,6 +40,7 @@ type paymentReader struct {
 	orderID, bank, description, email        span
 	customerID                               span
 	eci, cavv, dsTransaction, threeDSVersion span
+	more                                     carriedSpans
 	pairs                                    []pairSpan
 }
 
@@ -50,6 +51,7 @@ type seen struct {
 	amount, currency, method, methodType, card, number, month, year bool
 
 	byToken, token, cvc, save bool // the type is "token"; its token was there ...
+	carried                   bool // something of carried_request.go
 }
 
 // decode reads a payment request into out. It reports false when the request
@@ -76,6 +78,9 @@ func (d *paymentReader) decode(body []byte, now time.Time, out *payswitch.PayReq
 		if d.out.OrderOnce && d.orderID == (span{}) && !d.faulty("/order_id") {
 			d.fault("/order_id", "required", "An order that is paid once must be named.")
 		}
+		if d.seen.carried {
+			d.carriedRules()
+		}
 		d.strayCardNumber()
 	case len(d.faults) == 0:
 		d.fault("", "wrong_type", "Must be an object.")
@@ -89,6 +94,7 @@ func (d *paymentReader) begin(body []byte, out *payswitch.PayRequest) {
 	d.out, d.seen, d.pairs = out, seen{}, d.pairs[:0]
 	d.orderID, d.bank, d.description, d.email, d.customerID = span{}, span{}, span{}, span{}, span{}
 	d.eci, d.cavv, d.dsTransaction, d.threeDSVersion = span{}, span{}, span{}, span{}
+	d.more = carriedSpans{}
 }
 
 func (d *paymentReader) payment() {
@@ -123,7 +129,9 @@ func (d *paymentReader) payment() {
 		case "metadata":
 			d.metadata()
 		default:
-			d.unknown("", name)
+			if !d.carriedMember(name) {
+				d.unknown("", name)
+			}
 		}
 	}
 }
@@ -432,6 +440,7 @@ func (d *paymentReader) texts() []keptText {
 		{"/order_id", d.orderID}, {"/bank", d.bank}, {"/description", d.description}, {"/customer/email", d.email}, {customerPointer, d.customerID},
 		{"/three_ds/cavv", d.cavv}, {"/three_ds/ds_transaction_id", d.dsTransaction}, {"/three_ds/version", d.threeDSVersion},
 	}
+	list = append(list, d.more.texts()...)
 	for _, p := range d.pairs {
 		list = append(list, keptText{d.pairPointer(p), p.key}, keptText{d.pairPointer(p), p.value})
 	}
@@ -449,6 +458,9 @@ func (d *paymentReader) strings(idempotencyKey, requestID []byte) {
 	r.OrderID, r.Bank, r.Description, r.CustomerEmail = d.orderID.of(all), d.bank.of(all), d.description.of(all), d.email.of(all)
 	r.ThreeDS = payswitch.ThreeDS{ECI: d.eci.of(all), CAVV: d.cavv.of(all), TransactionID: d.dsTransaction.of(all), Version: d.threeDSVersion.of(all)}
 	r.IdempotencyKey, r.RequestID, r.Customer = key.of(all), id.of(all), d.customerID.of(all)
+	if d.seen.carried {
+		d.more.give(all, r)
+	}
 	if len(d.pairs) > 0 {
 		r.Metadata = make([]payswitch.Pair, len(d.pairs))
 		for i, p := range d.pairs {

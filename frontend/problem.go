@@ -57,6 +57,7 @@ var refusalKinds = map[payswitch.Code]*problemKind{
 	payswitch.CodeCurrency:         problemInvalid,
 	payswitch.CodeUnknownToken:     problemInvalid,
 	payswitch.CodeCardExpired:      problemInvalid,
+	payswitch.CodeNotCarried:       problemInvalid,
 	payswitch.CodeNotFound:         problemNotFound,
 	payswitch.CodeForbidden:        problemForbidden,
 	payswitch.CodeKeyReused:        problemKeyReused,

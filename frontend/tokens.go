@@ -147,23 +147,10 @@ func appendToken(dst []byte, t *payswitch.Token) []byte {
 	dst = appendCard(dst, &t.Card)
 	dst = append(dst, `,"expired":`...)
 	dst = strconv.AppendBool(dst, t.Expired)
+	dst = append(dst, `,"network_transaction_id":`...)
+	dst = appendText(dst, t.NetworkTransactionID)
 	dst = append(dst, `,"created_at":`...)
 	dst = appendTime(dst, t.CreatedAt)
 	dst = append(dst, `,"updated_at":`...)
 	return append(appendTime(dst, t.UpdatedAt), '}')
-}
-
-// appendMethod appends what a payment was made by, and the saved card that it
-// used or made.
-func appendMethod(dst []byte, p *payswitch.Payment) []byte {
-	kind := "card"
-	if p.ByToken {
-		kind = "token"
-	}
-	dst = append(append(append(dst, `{"type":"`...), kind...), `","token":`...)
-	if p.Token.IsZero() {
-		return append(dst, "null}"...)
-	}
-	dst = p.Token.Append(append(dst, '"'), tokenPrefix)
-	return append(dst, `"}`...)
 }

@@ -9,6 +9,7 @@ import (
 type program struct {
 	mti   MTI
 	steps []step
+	has   uint64 // a bit for each source that the steps and their tags take
 }
 
 type step struct {
@@ -88,6 +89,9 @@ func (d *Dialect) run(p *program, in inputs, m *Message, faults *[]*FieldError) 
 	m.grow(arenaRoom)
 	for i := range p.steps {
 		s := &p.steps[i]
+		if s.source >= srcRare && s.optional && in.v.Carried == nil && in.v.Secrets == nil {
+			continue
+		}
 		start := len(m.arena)
 		var broken rule
 		if m.arena, broken = d.appendStep(m.arena, s, in); broken == ruleNone && len(m.arena) == start {
@@ -133,7 +137,11 @@ func (d *Dialect) appendStep(dst []byte, s *step, in inputs) ([]byte, rule) {
 
 func (d *Dialect) appendTags(dst []byte, tags []tagStep, in inputs) ([]byte, rule) {
 	f := d.private
+	plain := in.v.Carried == nil && in.v.Secrets == nil
 	for i := range tags {
+		if plain && tags[i].source >= srcRare {
+			continue
+		}
 		start := len(dst)
 		dst = append(dst, tags[i].tag...)
 		for range f.length {

@@ -38,6 +38,7 @@ type Dialect struct {
 	totals     bool            // an increment names the new total, not what is added
 	advices    map[string]ReversalVerdict
 	reasons    [reasonCount]string
+	coded      [srcCount][]string // the bank's code for each word of a source that has words
 	rrn        []rrnPart
 	codes      map[string]CodeMeaning
 	unknown    CodeMeaning

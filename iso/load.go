@@ -249,6 +249,32 @@ func (l *loader) values(s *section) {
 		l.d.reasons[r] = reasons.text(r.String(), `"4021"`, 20)
 	}
 	reasons.done()
+	l.codes(s.optional("codes"))
+	s.done()
+}
+
+// codes reads the bank's codes for the sources that have words.
+func (l *loader) codes(s *section) {
+	for src, words := range wordsOf {
+		if words == nil {
+			continue
+		}
+		one := s.optional(sourceRules[src].name)
+		if one == nil {
+			continue
+		}
+		codes := make([]string, len(words))
+		for i, word := range words {
+			if word != "" && one.has(word) {
+				codes[i] = one.text(word, `"812"`, 20)
+			}
+		}
+		if words[0] != "" && codes[0] == "" {
+			one.fail("%s needs a code for %s", one.path, words[0])
+		}
+		one.done()
+		l.d.coded[src] = codes
+	}
 	s.done()
 }
 

@@ -28,6 +28,7 @@ func (l *loader) request(s *section, op Operation) program {
 		l.fail(s.lineOf("mti"), "%s.mti must be a request or an advice and no repeat, like 0200 or 0420", s.path)
 	}
 	p.steps = l.steps(s.sub("fields"), op)
+	p.has = sourcesOf(p.steps)
 	for _, st := range p.steps {
 		if st.field == 3 && st.source == srcConst {
 			l.d.processing[op] = st.constant
@@ -40,6 +41,17 @@ func (l *loader) request(s *section, op Operation) program {
 	}
 	s.done()
 	return p
+}
+
+// sourcesOf has a bit for each source that the steps take.
+func sourcesOf(steps []step) (has uint64) {
+	for _, st := range steps {
+		has |= 1 << st.source
+		for _, t := range st.tags {
+			has |= 1 << t.source
+		}
+	}
+	return has
 }
 
 // followUp holds the operations after a payment to the types that the switch
@@ -81,7 +93,7 @@ func (l *loader) answers(s *section) {
 		one := l.section(val, "answers."+key)
 		steps := l.steps(one.sub("fields"), 0)
 		one.done()
-		l.d.answers = append(l.d.answers, answerClass{mti: mti, program: program{mti: mti, steps: steps}})
+		l.d.answers = append(l.d.answers, answerClass{mti: mti, program: program{mti: mti, steps: steps, has: sourcesOf(steps)}})
 	}
 }
 
@@ -142,7 +154,7 @@ func (l *loader) source(s *section, op Operation) source {
 	}
 	network := op >= OpSignOn && op <= OpEcho
 	switch {
-	case (src == srcCVC || src == srcCAVV) && op != OpPurchase && op != OpAuthorization && op != OpVerification:
+	case src.secret() && op != OpPurchase && op != OpAuthorization && op != OpVerification:
 		s.fail("%s: a card's verification data belongs in a purchase, an authorization and a verification only; remove the field", s.path)
 	case src == srcProcessingCode && op != OpReversal && op != OpVoid:
 		s.fail("%s: processing_code is that of a message that is undone; write a constant", s.path)
@@ -156,6 +168,10 @@ func (l *loader) source(s *section, op Operation) source {
 		s.fail("%s: the file gives no code for it; write network.codes.%s", s.path, op)
 	case src == srcSettlementDate && op != 0:
 		s.fail("%s: settlement_date belongs in an answer", s.path)
+	case src >= srcRare && op == 0 && src != srcNetworkTransactionID:
+		s.fail("%s: %s belongs in a request", s.path, sourceRules[src].name)
+	case wordsOf[src] != nil && l.d.coded[src] == nil:
+		s.fail("%s: the file gives no codes for it; write values.codes.%s", s.path, sourceRules[src].name)
 	}
 	return src
 }
@@ -178,6 +194,15 @@ func (l *loader) tags(s *section, op Operation) []tagStep {
 	return out
 }
 
+// secret reports whether a source gives what may never be stored.
+func (src source) secret() bool {
+	switch src {
+	case srcCVC, srcCAVV, srcCryptogram, srcTrack2, srcEMV:
+		return true
+	}
+	return false
+}
+
 // checkStep compares what a source gives with what the field takes.
 func (l *loader) checkStep(s *section, st *step, op Operation) {
 	f := &l.d.codec.fields[st.field]
@@ -191,7 +216,9 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 			s.fail("%s: the constant does not fit field %d: %s", s.path, st.field, ruleTexts[broken])
 		}
 	case st.source == srcEcho:
-	case f.class == classB || f.class == classSign:
+	case st.source == srcEMV && f.class != classB:
+		s.fail("%s: emv needs a field of class b", s.path)
+	case st.source != srcEMV && f.class == classB || f.class == classSign:
 		s.fail("%s: field %d has class %s, which takes no text; give it class n, an or ans", s.path, st.field, classNames[f.class-1])
 	case st.source == srcTags && f.class != classANS:
 		s.fail("%s: tags need a field of class ans", s.path)
@@ -200,8 +227,16 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 	case f.prefix == prefixNone && rule.min > 0 && rule.min == rule.max && rule.max != int(f.max):
 		s.fail("%s: %s has %d characters but field %d has exactly %d", s.path, rule.name, rule.max, st.field, f.max)
 	}
-	secret := st.source == srcCVC || slices.ContainsFunc(st.tags, func(t tagStep) bool { return t.source == srcCVC || t.source == srcCAVV })
-	if secret && f.mask != maskSecret {
+	for _, code := range l.d.coded[st.source] {
+		if _, broken := f.fit([]byte(code), 0, st.source); code != "" && broken != ruleNone {
+			s.fail("%s: a code of values.codes.%s does not fit field %d: %s", s.path, rule.name, st.field, ruleTexts[broken])
+		}
+	}
+	inTags := slices.ContainsFunc(st.tags, func(t tagStep) bool { return t.source.secret() })
+	if st.source == srcTrack2 && f.mask != maskTrack && f.mask != maskSecret {
+		s.fail("%s: field %d carries track data; write mask: track in encoding.fields.%d", s.path, st.field, st.field)
+	}
+	if (st.source.secret() && st.source != srcTrack2 || inTags) && f.mask != maskSecret {
 		s.fail("%s: field %d carries verification data; write mask: secret in encoding.fields.%d", s.path, st.field, st.field)
 	}
 	if st.source == srcPAN && f.mask == maskNone {

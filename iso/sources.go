@@ -38,7 +38,26 @@ const (
 	srcProcessingCode
 	srcReplacement
 	srcTotal
+	srcEntryMode
+	srcCondition
+
+	// From here on: what Carried and Secrets give.
+	srcCredential
+	srcNetworkTransactionID
+	srcThreeDSVersion
+	srcCryptogram
+	srcTokenRequestor
+	srcWallet
+	srcInstalmentCount
+	srcInstalmentPlan
+	srcInstalmentType
+	srcPartial
+	srcTrack2
+	srcEMV
+	srcCardSequence
 	srcCount
+
+	srcRare = srcCredential
 )
 
 // sourceRules name the sources as the file does and bound what they give:
@@ -47,35 +66,50 @@ var sourceRules = [srcCount]struct {
 	name     string
 	min, max int
 }{
-	srcPAN:              {"pan", panMin, panMax},
-	srcExpiry:           {"expiry", 4, 4},
-	srcCVC:              {"cvc", 3, 4},
-	srcAmount:           {"amount", 12, 12},
-	srcCurrency:         {"currency", 3, 3},
-	srcSTAN:             {"stan", 6, 6},
-	srcRRN:              {"rrn", 12, 12},
-	srcTransmissionTime: {"transmission_time", 10, 10},
-	srcLocalTime:        {"local_time", 6, 6},
-	srcLocalDate:        {"local_date", 4, 4},
-	srcSettlementDate:   {"settlement_date", 4, 4},
-	srcTerminal:         {"terminal", 0, 0},
-	srcMerchant:         {"merchant", 0, 0},
-	srcMCC:              {"mcc", 4, 4},
-	srcNameLocation:     {"name_location", 0, 0},
-	srcCountry:          {"country", 3, 3},
-	srcAcquirer:         {"acquirer", 0, 0},
-	srcForwarder:        {"forwarder", 0, 0},
-	srcECI:              {"eci", 0, 0},
-	srcCAVV:             {"cavv", 0, 0},
-	srcDSTransactionID:  {"ds_transaction_id", 0, 0},
-	srcApprovalCode:     {"approval_code", 0, 0},
-	srcResponseCode:     {"response_code", 0, 0},
-	srcOriginal:         {"original", 42, 42},
-	srcReason:           {"reason", 0, 0},
-	srcNetworkCode:      {"network_code", 0, 0},
-	srcProcessingCode:   {"processing_code", 6, 6},
-	srcReplacement:      {"replacement", 42, 42},
-	srcTotal:            {"total", 12, 12},
+	srcPAN:                  {"pan", panMin, panMax},
+	srcExpiry:               {"expiry", 4, 4},
+	srcCVC:                  {"cvc", 3, 4},
+	srcAmount:               {"amount", 12, 12},
+	srcCurrency:             {"currency", 3, 3},
+	srcSTAN:                 {"stan", 6, 6},
+	srcRRN:                  {"rrn", 12, 12},
+	srcTransmissionTime:     {"transmission_time", 10, 10},
+	srcLocalTime:            {"local_time", 6, 6},
+	srcLocalDate:            {"local_date", 4, 4},
+	srcSettlementDate:       {"settlement_date", 4, 4},
+	srcTerminal:             {"terminal", 0, 0},
+	srcMerchant:             {"merchant", 0, 0},
+	srcMCC:                  {"mcc", 4, 4},
+	srcNameLocation:         {"name_location", 0, 0},
+	srcCountry:              {"country", 3, 3},
+	srcAcquirer:             {"acquirer", 0, 0},
+	srcForwarder:            {"forwarder", 0, 0},
+	srcECI:                  {"eci", 0, 0},
+	srcCAVV:                 {"cavv", 0, 0},
+	srcDSTransactionID:      {"ds_transaction_id", 0, 0},
+	srcApprovalCode:         {"approval_code", 0, 0},
+	srcResponseCode:         {"response_code", 0, 0},
+	srcOriginal:             {"original", 42, 42},
+	srcReason:               {"reason", 0, 0},
+	srcNetworkCode:          {"network_code", 0, 0},
+	srcProcessingCode:       {"processing_code", 6, 6},
+	srcReplacement:          {"replacement", 42, 42},
+	srcTotal:                {"total", 12, 12},
+	srcEntryMode:            {"entry_mode", 0, 0},
+	srcCondition:            {"condition", 0, 0},
+	srcCredential:           {"credential", 0, 0},
+	srcNetworkTransactionID: {"network_transaction_id", 0, 0},
+	srcThreeDSVersion:       {"three_ds_version", 0, 0},
+	srcCryptogram:           {"cryptogram", 0, 0},
+	srcTokenRequestor:       {"token_requestor", 0, 0},
+	srcWallet:               {"wallet", 0, 0},
+	srcInstalmentCount:      {"instalment_count", 2, 2},
+	srcInstalmentPlan:       {"instalment_plan", 0, 0},
+	srcInstalmentType:       {"instalment_type", 0, 0},
+	srcPartial:              {"partial", 0, 0},
+	srcTrack2:               {"track2", 0, 0},
+	srcEMV:                  {"emv", 0, 0},
+	srcCardSequence:         {"card_sequence", 3, 3},
 }
 
 // appendSource appends one value; nothing when it is absent.
@@ -132,6 +166,15 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 		return append(dst, d.processingCode(v.Original.Operation)...), ruleNone
 	case srcReplacement:
 		return appendReplacement(dst, v.Replacement)
+	case srcEntryMode, srcCondition:
+		channel := ChannelEcommerce
+		if v.Carried != nil {
+			channel = v.Carried.Channel
+		}
+		return append(dst, d.code(src, uint8(channel))...), ruleNone
+	}
+	if src >= srcRare {
+		return d.appendCarried(dst, src, v), ruleNone
 	}
 	return append(dst, v.text(src)...), ruleNone
 }

@@ -200,8 +200,10 @@ type Values struct {
 	ApprovalCode, ResponseCode string // DE38, DE39 of answers and advices
 	Original                   Original
 	Reason                     Reason
-	Replacement                int64 // DE95: what stays of Amount after a partial reversal; 0: nothing does
-	Total                      int64 // of an increment: what is held in all after it
+	Replacement                int64    // DE95: what stays of Amount after a partial reversal; 0: nothing does
+	Total                      int64    // of an increment: what is held in all after it
+	Carried                    *Carried // nil: nothing
+	Secrets                    *Secrets // nil: none
 }
 
 // Original names the message that a reversal, a capture or a refund refers to

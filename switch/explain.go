@@ -16,6 +16,7 @@ const (
 	BankNotAsked      BankVerdict = "not_asked"      // the request, or an operator's pin, names another
 	BankOtherMode     BankVerdict = "other_mode"     // test payments go to test banks, live ones to live banks
 	BankOtherCurrency BankVerdict = "other_currency" // it does not take this one
+	BankNotCarried    BankVerdict = "not_carried"    // it cannot be told what the request carries
 	BankDrained       BankVerdict = "drained"        // by its operators
 	BankNoLine        BankVerdict = "no_line"        // none is signed on
 	BankDegraded      BankVerdict = "degraded"       // healthier ones go first, and one took the payment
@@ -26,7 +27,7 @@ const (
 
 // BankVerdicts are all verdicts there are.
 func BankVerdicts() []BankVerdict {
-	return []BankVerdict{BankChosen, BankNotAsked, BankOtherMode, BankOtherCurrency, BankDrained, BankNoLine, BankDegraded, BankSilent, BankFull, BankNotReached}
+	return []BankVerdict{BankChosen, BankNotAsked, BankOtherMode, BankOtherCurrency, BankNotCarried, BankDrained, BankNoLine, BankDegraded, BankSilent, BankFull, BankNotReached}
 }
 
 // Consideration is one bank on the way of a payment.

@@ -111,6 +111,7 @@ func (h *history) begin(id ID, r *record) {
 		Amount: in.amount, Merchant: in.merchant, OrderID: in.orderID, Bank: in.bank, Description: in.description,
 		CustomerEmail: in.email, RRN: in.rrn, Card: in.card, Metadata: in.metadata, CreatedAt: r.at, UpdatedAt: r.at,
 	}
+	h.Particulars = in.particulars()
 	if in.rare != nil && !in.rare.token.IsZero() {
 		h.Token, h.ByToken = in.rare.token, true
 	}
@@ -164,8 +165,13 @@ func (h *history) advance(r *record) {
 func (h *history) answered(r *record) {
 	h.ResponseCode, h.ApprovalCode = r.responseCode, r.approvalCode
 	h.approvedAt = r.at
-	if r.rare != nil && !r.rare.token.IsZero() {
-		h.Token = r.rare.token
+	if x := r.rare; x != nil {
+		if !x.token.IsZero() {
+			h.Token = x.token
+		}
+		if x.networkID != "" {
+			h.named(x.networkID)
+		}
 	}
 	switch {
 	case !r.approved:

@@ -186,8 +186,12 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		}
 	}
 	var save *cardSave
-	if r.SaveCard && outcome.approved {
+	switch {
+	case !outcome.approved:
+	case r.SaveCard:
 		save = s.saveWith(a, r, &outcome)
+	case !r.Token.IsZero() && r.initialID == "" && outcome.rare != nil:
+		save = s.nameCard(r, &outcome)
 	}
 	defer save.end()
 	before := h.standing()
@@ -270,7 +274,7 @@ func (s *Switch) abandoned(id ID) {
 func (w *work) fill(in *intent) {
 	r := w.wish
 	in.fillValues(&w.values)
-	w.values.PAN, w.values.CVC = r.PAN, r.CVC
+	w.values.PAN, w.values.CVC, w.values.Secrets = r.PAN, r.CVC, r.Secrets
 	w.values.CAVV, w.values.DSTransactionID = r.ThreeDS.CAVV, r.ThreeDS.TransactionID
 }
 
@@ -349,20 +353,16 @@ func (s *Switch) fillIntent(in *intent, a Account, r *PayRequest, to *route) err
 
 // describe is fillIntent for a way that is taken.
 func (s *Switch) describe(in *intent, a Account, r *PayRequest, to *route) {
-	op := iso.OpPurchase
-	if r.ManualCapture {
-		op = iso.OpAuthorization
-	}
 	*in = intent{
-		way: in.way, live: a.Live, manual: r.ManualCapture, operation: op, merchant: a.Merchant.ID, mcc: a.Merchant.MCC,
+		way: in.way, live: a.Live, manual: r.ManualCapture, operation: r.operation(), merchant: a.Merchant.ID, mcc: a.Merchant.MCC,
 		nameLocation: to.nameField, country: a.Merchant.Country, amount: r.Amount, currency: r.Currency, orderID: r.OrderID,
 		description: r.Description, email: r.CustomerEmail, initiator: r.Initiator, eci: r.ThreeDS.ECI, metadata: r.Metadata,
 		localAt:   in.sentAt.In(a.Merchant.TimeZone),
 		card:      Card{BIN: r.PAN.BIN(), Last4: r.PAN.Last4(), Brand: r.PAN.Brand(), Expiry: r.Expiry},
 		panDigest: s.keys.panDigest(r.PAN),
 	}
-	if r.ThreeDS.Version != "" {
-		in.rare = &rare{threeDSVersion: r.ThreeDS.Version}
+	if c := r.carried(); c != nil {
+		in.addRare().carried = c
 	}
 	if r.Customer != "" {
 		x := in.addRare()
@@ -380,6 +380,7 @@ func (in *intent) fillValues(v *iso.Values) {
 		Expiry: in.card.Expiry, Amount: in.amount, Currency: in.currency, STAN: in.stan, RRN: in.rrn,
 		SentAt: in.sentAt, LocalAt: in.localAt, Terminal: in.terminal, Merchant: in.bankMerchant, MCC: in.mcc,
 		NameLocation: in.nameLocation, Country: in.country, Acquirer: in.acquirer, ECI: in.eci,
+		Carried: in.carried(),
 	}
 }
 
@@ -428,6 +429,7 @@ func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) record {
 	r.responseCode = string(answer.Get(fieldResponseCode))
 	r.approvalCode = string(answer.Get(fieldApprovalCode))
 	meaning := b.dialect.Code(r.responseCode)
+	named := w.networkID(b.dialect)
 	b.dialect.Mask(answer)
 	w.message = answer.AppendCompact(w.message[:0])
 	r.message = w.message
@@ -439,7 +441,9 @@ func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) record {
 	case meaning.InDoubt:
 		r.kind, r.reason, r.reversalReason = recordUnknown, "in_doubt_code", iso.ReasonTimeout
 	case meaning.Approved:
-		r.kind, r.approved = recordAnswered, true
+		if r.kind, r.approved = recordAnswered, true; named != "" {
+			r.addRare().networkID = named
+		}
 	default:
 		r.kind = recordAnswered
 		r.decline = declineOf(meaning, r.responseCode)

@@ -127,13 +127,14 @@ type Payment struct {
 
 	RRN, ApprovalCode, ResponseCode string
 
-	Card       Card
-	Token      ID     // the saved card it was paid by, or that it made; zero: none
-	ByToken    bool   // it was paid by Token
-	Attempt    uint32 // number, from 1, among the attempts at an order of which one may succeed; 0: not numbered
-	Decline    *Decline
-	Resolution *Resolution
-	Metadata   []Pair
+	Card        Card
+	Particulars *Particulars // nil: none
+	Token       ID           // the saved card it was paid by, or that it made; zero: none
+	ByToken     bool         // it was paid by Token
+	Attempt     uint32       // number, from 1, among the attempts at an order of which one may succeed; 0: not numbered
+	Decline     *Decline
+	Resolution  *Resolution
+	Metadata    []Pair
 
 	CreatedAt, UpdatedAt time.Time
 }
@@ -165,7 +166,10 @@ type PayRequest struct {
 	// OrderOnce: at most one payment of OrderID, which is then not empty, may succeed.
 	OrderOnce bool
 
-	attempt uint32 // number of the attempt at the order, set by pay; 0: not numbered
+	attempt   uint32       // number of the attempt at the order, set by pay; 0: not numbered
+	Carried   *iso.Carried // nil: nothing; the use of a stored credential is found out where it is not said
+	Secrets   *iso.Secrets // nil: none
+	initialID string       // of the saved card: the network transaction id of its first payment
 }
 
 // ThreeDS is the authentication data a shop collected itself.
@@ -208,6 +212,7 @@ const (
 	CodeCardExpired      Code = "expired"
 	CodeOrderPaid        Code = "order_paid"
 	CodeOrderInProgress  Code = "order_in_progress"
+	CodeNotCarried       Code = "not_carried"
 )
 
 // Refusal is the error of every call that recorded nothing, with the one

@@ -1,13 +1,18 @@
 package payswitch
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/tranzit/tranzit/iso"
+)
 
 // rare holds the members of a record that most records lack. They are stored
 // after the members every record of the kind has, each as tag, length and
 // value, in rising order of tags, with a zero behind the last, so that a member
 // added later needs no new layout and costs nothing where it is absent.
 type rare struct {
-	threeDSVersion string // recordIntent: protocol version of the authentication the shop did itself
+	carried   *iso.Carried // recordIntent: what the payment carries; nil: nothing
+	networkID string       // recordAnswered: the card network's id of the payment
 
 	token    ID     // recordIntent: the saved card it is paid by; recordAnswered: the one it made
 	customer string // recordIntent: the shop's name for the payer
@@ -17,8 +22,21 @@ type rare struct {
 
 // The tags are stored: never reuse one.
 const (
-	rareEnd            = 0
-	rareThreeDSVersion = 1
+	rareEnd             = 0
+	rareThreeDSVersion  = 1 // 1 to 12: what the payment carries
+	rareChannel         = 2
+	rareCredential      = 3
+	rareInitialID       = 4
+	rareNetworkToken    = 5
+	rareTokenRequestor  = 6
+	rareWallet          = 7
+	rareInstalmentCount = 8
+	rareInstalmentPlan  = 9
+	rareInstalmentType  = 10
+	rareAcceptPartial   = 11
+	rareCardSequence    = 12
+
+	rareNetworkID = 20
 
 	rareToken    = 40
 	rareCustomer = 41
@@ -27,7 +45,10 @@ const (
 )
 
 func (x *rare) encode(dst []byte) []byte {
-	dst = appendRare(dst, rareThreeDSVersion, x.threeDSVersion)
+	if x.carried != nil {
+		dst = encodeCarried(dst, x.carried)
+	}
+	dst = appendRare(dst, rareNetworkID, x.networkID)
 	dst = appendRareID(dst, rareToken, x.token)
 	dst = appendRare(dst, rareCustomer, x.customer)
 	dst = appendRareNumber(dst, rareAttempt, uint64(x.attempt))
@@ -88,8 +109,8 @@ func (d *decoder) rare() *rare {
 		d.bad = d.bad || tag <= last || len(value) == 0
 		last = tag
 		switch tag {
-		case rareThreeDSVersion:
-			x.threeDSVersion = string(value)
+		case rareNetworkID:
+			x.networkID = string(value)
 		case rareToken:
 			if d.bad = d.bad || len(value) != len(ID{}); !d.bad {
 				x.token = ID(value)
@@ -99,7 +120,10 @@ func (d *decoder) rare() *rare {
 		case rareAttempt:
 			x.attempt = uint32(d.rareNumber(value))
 		default:
-			d.bad = true
+			if x.carried == nil {
+				x.carried = &iso.Carried{}
+			}
+			d.bad = d.bad || !decodeCarried(x.carried, tag, value)
 		}
 	}
 }

@@ -40,9 +40,19 @@ func drawIntent(t *rapid.T) *intent {
 		in.metadata = append(in.metadata, Pair{Key: text("key"), Value: text("value")})
 	}
 	if rapid.Bool().Draw(t, "rare") {
-		in.rare = &rare{threeDSVersion: text("3-D Secure"), attempt: rapid.Uint32().Draw(t, "attempt")}
+		in.rare = &rare{carried: drawCarried(t), attempt: rapid.Uint32().Draw(t, "attempt")}
 	}
 	return in
+}
+
+func drawCarried(t *rapid.T) *iso.Carried {
+	text := func(label string) string { return rapid.StringN(0, 20, 40).Draw(t, label) }
+	return &iso.Carried{ThreeDSVersion: "2.2.0", Channel: iso.Channel(rapid.ByteRange(0, 5).Draw(t, "channel")),
+		Credential: iso.Credential(rapid.ByteRange(0, 5).Draw(t, "credential")), InitialTransactionID: text("initial"),
+		NetworkToken: rapid.Bool().Draw(t, "network token"), TokenRequestor: text("requestor"), Wallet: iso.Wallet(rapid.ByteRange(0, 5).Draw(t, "wallet")),
+		Instalments: iso.Instalments{Count: rapid.IntRange(0, 99).Draw(t, "count"), Plan: text("plan"),
+			Type: iso.InstalmentType(rapid.ByteRange(0, 2).Draw(t, "type"))},
+		AcceptPartial: rapid.Bool().Draw(t, "partial"), CardSequence: text("sequence")}
 }
 
 func drawOperation(t *rapid.T, r *record) {
@@ -138,7 +148,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	currency, _ := iso.ParseCurrency("RUB")
 	at := time.UnixMilli(1_700_000_000_000).UTC()
 	f.Add((&record{kind: recordIntent, at: at, intent: &intent{merchant: "m", currency: currency, metadata: []Pair{{"k", "v"}}}}).encode(nil))
-	f.Add((&record{kind: recordIntent, at: at, intent: &intent{currency: currency, rare: &rare{threeDSVersion: "2.2.0"}}}).encode(nil))
+	f.Add((&record{kind: recordIntent, at: at, intent: &intent{currency: currency, rare: &rare{carried: &iso.Carried{ThreeDSVersion: "2.2.0", Channel: iso.ChannelMOTO}}}}).encode(nil))
 	f.Add((&record{kind: recordAnswered, at: at, approved: true, responseCode: "00"}).encode(nil))
 	f.Add((&record{kind: recordUnknown, at: at, reason: "no_answer"}).encode(nil))
 	f.Add((&record{kind: recordOperation, at: at, begun: &begun{kind: KindRefund, method: MethodRefund, amount: 5}}).encode(nil))

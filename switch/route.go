@@ -68,7 +68,7 @@ func (s *Switch) pick(a Account, r *PayRequest, tried []*bank, why *refusals) *r
 				why.trail.note(name, BankOtherMode)
 				continue
 			}
-			if !why.consider(way.bank, r.Currency.Alpha()) {
+			if !why.consider(way.bank, r) {
 				continue
 			}
 			if way.bank.health.grade() != grade {
@@ -110,14 +110,19 @@ type refusals struct {
 	matched                        bool
 	unready, drained, silent, full *bank
 
-	trail *trail // nil for payments
+	trail  *trail // nil for payments
+	cannot *bank  // it has no field for what the request carries
+	lacks  error
 }
 
-func (w *refusals) consider(b *bank, currency string) bool {
+func (w *refusals) consider(b *bank, r *PayRequest) bool {
 	w.matched = true
 	switch {
-	case len(b.currencies) > 0 && !slices.Contains(b.currencies, currency):
+	case len(b.currencies) > 0 && !slices.Contains(b.currencies, r.Currency.Alpha()):
 		w.trail.note(b.id, BankOtherCurrency)
+		return false
+	case r.carrying() && !w.carries(b, r):
+		w.trail.note(b.id, BankNotCarried)
 		return false
 	case b.drained.Load():
 		w.drained = b
@@ -129,6 +134,15 @@ func (w *refusals) consider(b *bank, currency string) bool {
 		return false
 	}
 	return true
+}
+
+// carries passes over a bank that cannot be told what the request carries.
+func (w *refusals) carries(b *bank, r *PayRequest) bool {
+	err := b.carries(r)
+	if err != nil {
+		w.cannot, w.lacks = b, err
+	}
+	return err == nil
 }
 
 func (w *refusals) refusal(asked string) *Refusal {
@@ -145,6 +159,8 @@ func (w *refusals) refusal(asked string) *Refusal {
 		return unavailable(w.unready, 2*time.Second, "has no line that is signed on")
 	case w.drained != nil:
 		return unavailable(w.drained, time.Minute, "is being drained by its operators")
+	case w.cannot != nil:
+		return notCarried(w.cannot, w.lacks)
 	case w.matched:
 		return &Refusal{Code: CodeCurrency, Pointer: "/currency", Detail: "None of the merchant's banks takes this currency."}
 	case asked != "":

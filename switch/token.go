@@ -29,12 +29,15 @@ const (
 // Token is a saved card as it may be shown: one customer's card of one account.
 // It is a value, safe to copy. Times are UTC with milliseconds.
 type Token struct {
-	ID                   ID
-	Version              uint32 // +1 with each change of the card
-	Live                 bool
-	Customer             string // the shop's name for its customer
-	Card                 Card
-	Expired              bool // at the moment of the answer
+	ID       ID
+	Version  uint32 // +1 with each change of the card
+	Live     bool
+	Customer string // the shop's name for its customer
+	Card     Card
+	Expired  bool // at the moment of the answer
+	// NetworkTransactionID is the card network's id of the first payment by the
+	// card, which later ones by the merchant carry; empty: none is known.
+	NetworkTransactionID string
 	CreatedAt, UpdatedAt time.Time
 }
 
@@ -64,11 +67,18 @@ func (t *tokenRecord) customer() [16]byte {
 	return customerDigest(digestAccount(mode, t.merchant), t.Customer)
 }
 
-// tokenSchema is the layout of a tokenRecord. A later one needs a new number.
-const tokenSchema = 1
+// The layouts of a tokenRecord. A later one needs a new number.
+const (
+	tokenSchema      = 1
+	tokenSchemaNamed = 2 // the same with the network transaction id behind
+)
 
 func (t *tokenRecord) encode(dst []byte) []byte {
-	dst = append(dst, tokenSchema)
+	schema := byte(tokenSchema)
+	if t.NetworkTransactionID != "" {
+		schema = tokenSchemaNamed
+	}
+	dst = append(dst, schema)
 	dst = binary.AppendUvarint(dst, uint64(t.Version))
 	dst = appendBool(dst, t.Live)
 	for _, s := range [...]string{t.merchant, t.Customer, t.Card.BIN, t.Card.Last4, t.Card.Brand} {
@@ -78,7 +88,11 @@ func (t *tokenRecord) encode(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(t.Card.Expiry.Month))
 	dst = appendTime(appendTime(dst, t.CreatedAt), t.UpdatedAt)
 	dst = append(dst, t.digest[:]...)
-	return appendBytes(dst, t.sealed)
+	dst = appendBytes(dst, t.sealed)
+	if schema == tokenSchemaNamed {
+		dst = appendString(dst, t.NetworkTransactionID)
+	}
+	return dst
 }
 
 // decodeToken reads what encode wrote and refuses anything else with errRecord.
@@ -87,7 +101,8 @@ func decodeToken(id ID, body []byte) (*tokenRecord, error) {
 	d := decoder{b: body}
 	t := &tokenRecord{}
 	t.ID = id
-	if d.byte() != tokenSchema {
+	schema := d.byte()
+	if schema != tokenSchema && schema != tokenSchemaNamed {
 		return nil, fmt.Errorf("token %s: %w", id.Text(TokenPrefix), errRecord)
 	}
 	t.Version, t.Live = uint32(d.uvarint()), d.bool()
@@ -98,6 +113,10 @@ func decodeToken(id ID, body []byte) (*tokenRecord, error) {
 	t.CreatedAt, t.UpdatedAt = d.time(), d.time()
 	d.fixed(t.digest[:])
 	t.sealed = d.bytes()
+	if schema == tokenSchemaNamed {
+		t.NetworkTransactionID = d.string()
+		d.bad = d.bad || t.NetworkTransactionID == ""
+	}
 	if d.bad || len(d.b) != 0 {
 		return nil, fmt.Errorf("token %s: %w", id.Text(TokenPrefix), errRecord)
 	}

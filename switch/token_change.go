@@ -149,7 +149,7 @@ func (s *Switch) ReplaceCard(a Account, id ID, r *CardRequest) (Token, error) {
 				return errTaken
 			}
 			c.Delete(spaceCard, cardDigestKey(t.digest))
-			t.digest = digest
+			t.digest, t.NetworkTransactionID = digest, ""
 			s.setCard(t, r.PAN, r.Expiry)
 		}
 		t.Card.Expiry = r.Expiry
@@ -200,7 +200,7 @@ func (s *Switch) prepareCard(a Account, r *PayRequest) error {
 		s.log.Error("a saved card could not be opened", "token", t.ID.Text(TokenPrefix), "error", err)
 		return errInternal
 	}
-	r.PAN, r.Expiry, r.Customer = pan, t.Card.Expiry, t.Customer
+	r.PAN, r.Expiry, r.Customer, r.initialID = pan, t.Card.Expiry, t.Customer, t.NetworkTransactionID
 	return nil
 }
 
@@ -245,7 +245,31 @@ func (s *Switch) saveWith(a Account, r *PayRequest, outcome *record) *cardSave {
 		s.log.Error("the card of an approved payment could not be saved", "request_id", r.RequestID, "error", err)
 		return nil
 	}
-	outcome.addRare().token = save.token.ID
+	if x := outcome.addRare(); x.networkID != "" && save.token.NetworkTransactionID == "" {
+		save.token.NetworkTransactionID, save.changed = x.networkID, true
+	}
+	outcome.rare.token = save.token.ID
+	return save
+}
+
+// nameCard prepares to keep, with the saved card that a payment was made by, the
+// card network's id of that payment: the first that the bank told. What keeps it
+// from being kept never keeps the approval from being recorded.
+func (s *Switch) nameCard(r *PayRequest, outcome *record) *cardSave {
+	first, err := s.readToken(r.Token)
+	if err != nil || first == nil || outcome.rare.networkID == "" {
+		return nil
+	}
+	save := &cardSave{mu: s.cards.of(first.customer())}
+	save.mu.Lock()
+	t, err := s.readToken(r.Token)
+	if err != nil || t == nil || t.NetworkTransactionID != "" || t.digest != first.digest {
+		save.mu.Unlock()
+		return nil
+	}
+	t.NetworkTransactionID = outcome.rare.networkID
+	t.Version, t.UpdatedAt = t.Version+1, s.now()
+	save.token, save.changed = t, true
 	return save
 }
 

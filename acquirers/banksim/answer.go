@@ -60,6 +60,9 @@ func (l *link) build(p *Plan, v *verdict) ([]byte, bool) {
 		} else {
 			l.values.ApprovalCode = l.approvals.code(v.seq)
 		}
+		if v.named {
+			l.values.Carried = &iso.Carried{InitialTransactionID: networkID(v.seq)}
+		}
 	}
 	if p.Fault == FaultAmount {
 		amount, _ := number(l.req.Get(4))

@@ -24,6 +24,7 @@ type Books struct {
 	names   []string
 	nameIDs map[string]uint32
 	totals  map[uint16]*Totals
+	carried map[uint32]*Carried // of few entries
 	states  [numStates]uint64
 	stats   bookStats
 }
@@ -61,6 +62,7 @@ type facts struct {
 	last4    uint16
 	panLen   uint8
 	at       int64
+	seen     *iso.Seen // nil: nothing beside the facts of every request
 }
 
 // verdict is what the books say to a message.
@@ -70,12 +72,14 @@ type verdict struct {
 	amount int64 // approved; 0 = as asked
 	silent bool  // no answer, whatever the fault
 	replay bool  // the identity was known
+	named  bool  // an approval has a network transaction id
 	first  bool  // of a reversal: the first one seen for its original
 }
 
 func newBooks(codes *Codes, over int) *Books {
 	return &Books{codes: codes, over: int64(over), index: map[uint64]uint32{}, seed: maphash.MakeSeed(),
-		nameIDs: map[string]uint32{"": 0}, names: []string{""}, totals: map[uint16]*Totals{}}
+		nameIDs: map[string]uint32{"": 0}, names: []string{""}, totals: map[uint16]*Totals{},
+		carried: map[uint32]*Carried{}}
 }
 
 func (b *Books) row(seq uint32) *row { return &b.slabs[(seq-1)/slabRows][(seq-1)%slabRows] }
@@ -171,10 +175,13 @@ func (b *Books) request(f *facts, p *Plan, answered bool) verdict {
 	seq, r := b.add(h, f, terminal)
 	r.requests = 1
 	r.setCode(p.Code)
+	if f.seen != nil {
+		b.carried[seq] = carriedOf(f.seen)
+	}
 	if answered {
 		r.flags |= flagAnswered
 	}
-	v := verdict{seq: seq, code: p.Code, amount: p.Amount}
+	v := verdict{seq: seq, code: p.Code, amount: p.Amount, named: named(f.seen)}
 	takes := p.Effect == Take || p.Effect == ByCode && approves(p.Code)
 	if takes && f.original.class != 0 {
 		if code := b.against(r, f); code != "" {
@@ -281,7 +288,7 @@ func (b *Books) against(r *row, f *facts) string {
 // a refusal. It never charges.
 func (b *Books) again(seq uint32, f *facts, answered bool) verdict {
 	r := b.row(seq)
-	v := verdict{seq: seq, replay: true}
+	v := verdict{seq: seq, replay: true, named: named(f.seen)}
 	if r.requests == 0 {
 		if answered {
 			r.flags |= flagAnswered
@@ -446,17 +453,20 @@ func (b *Books) Len() int {
 func (b *Books) Each(from uint32, yield func(e Entry) bool) {
 	const step = 256
 	rows := make([]row, step)
-	terminals, merchants := make([]string, step), make([]string, step)
+	terminals, merchants, carried := make([]string, step), make([]string, step), make([]*Carried, step)
 	for seq := max(from, 1); ; {
 		b.mu.Lock()
 		n := 0
 		for ; n < step && seq+uint32(n) <= b.count; n++ {
 			rows[n] = *b.row(seq + uint32(n))
 			terminals[n], merchants[n] = b.names[rows[n].terminal], b.names[rows[n].merchant]
+			carried[n] = b.carried[seq+uint32(n)]
 		}
 		b.mu.Unlock()
 		for i := range n {
-			if !yield(rows[i].entry(seq+uint32(i), terminals[i], merchants[i])) {
+			e := rows[i].entry(seq+uint32(i), terminals[i], merchants[i])
+			e.carry(carried[i])
+			if !yield(e) {
 				return
 			}
 		}

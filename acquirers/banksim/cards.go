@@ -1,5 +1,7 @@
 package banksim
 
+import "github.com/tranzit/tranzit/iso"
+
 // Behaviour is the stable name of what a test card does; TestCard.Does says it
 // in a sentence.
 type Behaviour string
@@ -37,6 +39,9 @@ const (
 	RefundUnanswered     Behaviour = "refund_no_answer"
 	RefundLate           Behaviour = "refund_late"
 	RefundLateDecline    Behaviour = "refund_late_decline"
+	StepUp               Behaviour = "step_up"
+	NetworkToken         Behaviour = "network_token"
+	InitialIDNeeded      Behaviour = "initial_id_needed"
 )
 
 // TestCard is one documented card number and what the bank does with it.
@@ -54,6 +59,8 @@ type TestCard struct {
 	amounts  bool  // amount triggers apply
 	lostOnce bool  // the first capture, void or refund is booked and not answered
 	lostAck  bool  // the first reversal is booked and not acknowledged
+
+	demand func(known bool, s *iso.Seen) string // the declining code for what a charge lacks, or ""; known: of the initial transaction id
 }
 
 // approving cards first, declines next, faults of the answer and of the link,
@@ -92,6 +99,30 @@ var cards = []TestCard{
 	{Number: "4000000001220005", Behaviour: RefundUnanswered, Does: "Approved; a refund is given and not answered, only its reversal or repeat is.", Charge: true, refund: &Plan{Fault: FaultNoAnswer}},
 	{Number: "4000000001230004", Behaviour: RefundLate, Does: "Approved; a refund is given and answered after the deadline of the switch (LateBy).", Charge: true, refund: &Plan{Fault: FaultLate}},
 	{Number: "4000000001240003", Behaviour: RefundLateDecline, Does: "Approved; a refund is declined with code 05 after the deadline of the switch (LateBy).", Charge: true, refund: &Plan{Code: "05", Fault: FaultLate}},
+	{Number: "4000000001250002", Behaviour: StepUp, Does: "Approved when the cardholder was authenticated (a CAVV came); else declined with code 1A: step up.", demand: demandAuthentication},
+	{Number: "4000000001260001", Behaviour: NetworkToken, Does: "A network token: approved with a cryptogram, or by the merchant with the id of an earlier payment; else declined with code 82.", demand: demandCryptogram},
+	{Number: "4000000001270000", Behaviour: InitialIDNeeded, Does: "Approved; started by the merchant without the network transaction id of an earlier payment by this card it is declined with code 1A.", Charge: true, demand: demandInitialID},
+}
+
+func demandAuthentication(_ bool, s *iso.Seen) string {
+	if s.CAVV {
+		return ""
+	}
+	return "1A"
+}
+
+func demandCryptogram(known bool, s *iso.Seen) string {
+	if s.Cryptogram || s.Credential.ByMerchant() && known {
+		return ""
+	}
+	return "82"
+}
+
+func demandInitialID(known bool, s *iso.Seen) string {
+	if known || !s.Credential.ByMerchant() {
+		return ""
+	}
+	return "1A"
 }
 
 var cardByNumber = func() map[string]*TestCard {

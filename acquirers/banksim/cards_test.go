@@ -68,6 +68,9 @@ var expectations = map[Behaviour]expectation{
 	RefundUnanswered:     {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 	RefundLate:           {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 	RefundLateDecline:    {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	StepUp:               {code: "1A", state: StateDeclined, reversed: "00"},
+	NetworkToken:         {code: "82", state: StateDeclined, reversed: "00"},
+	InitialIDNeeded:      {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 }
 
 // TestCards sends one purchase per card and dialect, then reverses it.

@@ -31,7 +31,8 @@ type link struct {
 	req, ans  iso.Message
 	values    iso.Values
 	decided   Plan
-	batch     []byte // answers of the frames of one read
+	seen      iso.Seen // of req
+	batch     []byte   // answers of the frames of one read
 	scratch   []byte
 	currency  currencyMemo
 	cutting   bool // the link is to be cut after the batch

@@ -111,6 +111,9 @@ type Entry struct {
 	ReversalsSeen int        `json:"reversals_seen"`
 	ReceivedAt    time.Time  `json:"received_at"`
 	ReversedAt    *time.Time `json:"reversed_at,omitempty"`
+
+	NetworkTransactionID string   `json:"network_transaction_id,omitempty"` // in the approval's answer
+	Carried              *Carried `json:"carried,omitempty"`
 }
 
 // entry renders the row. terminal and merchant are its names.

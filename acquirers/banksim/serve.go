@@ -52,6 +52,9 @@ func (l *link) serveRequest() {
 		return
 	}
 	var card *TestCard
+	if l.bank.cfg.Dialect.See(&l.req, &l.seen); l.seen != (iso.Seen{}) {
+		f.seen = &l.seen
+	}
 	p := &l.decided
 	if own := l.readCard(&f, &card); own != "" {
 		*p = Plan{Code: own}
@@ -86,6 +89,9 @@ func (l *link) plan(f *facts, card *TestCard) Plan {
 		}
 		if card.half && f.amount > 1 {
 			p.Amount, p.Code = f.amount/2, codes.Partial
+		}
+		if card.demand != nil && f.kind == kindCharge {
+			p.Code = card.demand(l.bank.books.gave(l.seen.InitialTransactionID, f), &l.seen)
 		}
 		if card.amounts && l.bank.cfg.AmountTriggers {
 			trigger(f.amount, &p)

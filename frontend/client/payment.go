@@ -20,20 +20,28 @@ type Meta struct {
 
 // PaymentRequest is a payment to make.
 type PaymentRequest struct {
-	IdempotencyKey string            `json:"-"` // new for everything you mean; made when empty
-	Amount         int64             `json:"amount"`
-	Currency       string            `json:"currency"` // ISO 4217 alphabetic
-	OrderID        string            `json:"order_id,omitempty"`
-	OrderOnce      bool              `json:"order_once,omitempty"`     // at most one payment of OrderID may succeed
-	CaptureMethod  string            `json:"capture_method,omitempty"` // "automatic" or "manual"
-	Method         PaymentMethod     `json:"payment_method"`
-	ThreeDS        *ThreeDS          `json:"three_ds,omitempty"`
-	Initiator      string            `json:"initiator,omitempty"` // "customer" or "merchant"
-	SaveCard       bool              `json:"save_card,omitempty"` // for Customer.ID, when the payment is approved
-	Bank           string            `json:"bank,omitempty"`
-	Description    string            `json:"description,omitempty"`
-	Customer       *Customer         `json:"customer,omitempty"`
-	Metadata       map[string]string `json:"metadata,omitempty"`
+	IdempotencyKey string        `json:"-"` // new for everything you mean; made when empty
+	Amount         int64         `json:"amount"`
+	Currency       string        `json:"currency"` // ISO 4217 alphabetic
+	OrderID        string        `json:"order_id,omitempty"`
+	OrderOnce      bool          `json:"order_once,omitempty"`     // at most one payment of OrderID may succeed
+	CaptureMethod  string        `json:"capture_method,omitempty"` // "automatic" or "manual"
+	Method         PaymentMethod `json:"payment_method"`
+	ThreeDS        *ThreeDS      `json:"three_ds,omitempty"`
+	Initiator      string        `json:"initiator,omitempty"` // "customer" or "merchant"
+	Channel        string        `json:"channel,omitempty"`   // "ecommerce", "moto" or "recurring"
+	// StoredCredential is what the payment has to do with a stored card: "first",
+	// "subsequent", "recurring", "unscheduled" or "instalment". Mostly it is found out.
+	StoredCredential string `json:"stored_credential,omitempty"`
+	// NetworkTransactionID is the card network's id of the first payment by the
+	// stored card; of a saved card it is known.
+	NetworkTransactionID string            `json:"network_transaction_id,omitempty"`
+	Instalments          *Instalments      `json:"instalments,omitempty"`
+	SaveCard             bool              `json:"save_card,omitempty"` // for Customer.ID, when the payment is approved
+	Bank                 string            `json:"bank,omitempty"`
+	Description          string            `json:"description,omitempty"`
+	Customer             *Customer         `json:"customer,omitempty"`
+	Metadata             map[string]string `json:"metadata,omitempty"`
 }
 
 // PaymentMethod is what pays.
@@ -90,6 +98,19 @@ type ThreeDS struct {
 	Version         string `json:"version,omitempty"`
 }
 
+// Instalments are the plan by which a purchase is paid.
+type Instalments struct {
+	Count int    `json:"count"`          // 2 to 99
+	Plan  string `json:"plan,omitempty"` // the bank's or the issuer's name for it
+	Type  string `json:"type,omitempty"` // "merchant" or "issuer": who lends
+}
+
+// ShownThreeDS is what is kept of your 3-D Secure result.
+type ShownThreeDS struct {
+	ECI     string `json:"eci"`
+	Version string `json:"version"`
+}
+
 // Customer is the payer.
 type Customer struct {
 	ID    string `json:"id,omitempty"` // yours; saved cards belong to it
@@ -117,6 +138,13 @@ type Payment struct {
 	ResponseCode     string            `json:"response_code"`
 	Card             *Card             `json:"card"`
 	Method           UsedMethod        `json:"payment_method"`
+	Initiator        string            `json:"initiator"`
+	Channel          string            `json:"channel"`
+	StoredCredential string            `json:"stored_credential"`
+	NetworkID        string            `json:"network_transaction_id"`         // the card network's, from the bank's answer
+	InitialNetworkID string            `json:"initial_network_transaction_id"` // of the first payment by the stored card, as sent
+	ThreeDS          *ShownThreeDS     `json:"three_ds"`
+	Instalments      *Instalments      `json:"instalments"`
 	Decline          *Decline          `json:"decline"`    // who said no
 	Resolution       *Resolution       `json:"resolution"` // while Unknown
 	CreatedAt        time.Time         `json:"created_at"`
@@ -132,8 +160,9 @@ func (p *Payment) Unknown() bool { return p.Status == "unknown" }
 
 // UsedMethod is what a payment was made by.
 type UsedMethod struct {
-	Type  string `json:"type"`  // "card" or "token"
-	Token string `json:"token"` // the saved card it was made by, or that SaveCard made
+	Type   string `json:"type"`   // "card", "token", "network_token" or "card_present"
+	Token  string `json:"token"`  // the saved card it was made by, or that SaveCard made
+	Wallet string `json:"wallet"` // of a network token
 }
 
 // Card is what may be shown of a card.

@@ -16,7 +16,8 @@ type Token struct {
 	Live      bool      `json:"livemode"`
 	Customer  Customer  `json:"customer"`
 	Card      *Card     `json:"card"`
-	Expired   bool      `json:"expired"` // a payment by it is refused
+	Expired   bool      `json:"expired"`                // a payment by it is refused
+	NetworkID string    `json:"network_transaction_id"` // the card network's id of the first payment by it
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 

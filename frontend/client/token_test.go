@@ -32,6 +32,9 @@ func TestSavedCards(t *testing.T) {
 	}
 	click, err := c.CreatePayment(ctx, client.PaymentRequest{Amount: 100, Currency: "RUB", Method: client.ByToken(token.ID, ""), Initiator: "merchant"})
 	must(t, err)
+	if paid.NetworkID == "" || token.NetworkID != paid.NetworkID || click.InitialNetworkID != paid.NetworkID || click.Initiator != "merchant" || click.StoredCredential != "unscheduled" {
+		t.Errorf("the first payment is %q, the card has %q, the click %+v", paid.NetworkID, token.NetworkID, click)
+	}
 	if click.Status != "captured" || click.Method != (client.UsedMethod{Type: "token", Token: token.ID}) {
 		t.Errorf("one click: %s by %+v", click.Status, click.Method)
 	}

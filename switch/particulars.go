@@ -1,0 +1,148 @@
+package payswitch
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/tranzit/tranzit/iso"
+)
+
+// Particulars are what few payments have, as it may be shown.
+type Particulars struct {
+	iso.Carried
+	Initiator string // "customer" or "merchant"
+	ECI       string // of the shop's 3-D Secure result
+	// NetworkTransactionID is the card network's id of this payment, from the
+	// bank's answer; empty: it gave none.
+	NetworkTransactionID string
+}
+
+const byMerchant = "merchant"
+
+// particulars are those of the intent, nil when it has none.
+func (in *intent) particulars() *Particulars {
+	carried := in.carried()
+	if carried == nil && in.initiator != byMerchant && in.eci == "" {
+		return nil
+	}
+	p := &Particulars{Initiator: in.initiator, ECI: in.eci}
+	if carried != nil {
+		p.Carried = *carried
+	}
+	return p
+}
+
+// carried is what the intent carries, nil: nothing.
+func (in *intent) carried() *iso.Carried {
+	if in.rare == nil {
+		return nil
+	}
+	return in.rare.carried
+}
+
+// named gives the payment the card network's id. It replaces, never edits, the
+// particulars: payments are handed out by value and share the pointer.
+func (h *history) named(id string) {
+	p := Particulars{Initiator: h.in.initiator}
+	if h.Particulars != nil {
+		p = *h.Particulars
+	}
+	p.NetworkTransactionID = id
+	h.Particulars = &p
+}
+
+// carried is what the payment carries: what the shop asked for and what follows
+// from it. Nil: nothing.
+func (r *PayRequest) carried() *iso.Carried {
+	follows := iso.CredentialNone
+	switch {
+	case r.Carried != nil && r.Carried.Credential != iso.CredentialNone:
+		follows = r.Carried.Credential
+	case r.Initiator == byMerchant && r.Carried != nil && r.Carried.Channel == iso.ChannelRecurring:
+		follows = iso.CredentialRecurring
+	case r.Initiator == byMerchant && (r.Carried == nil || r.Carried.Channel != iso.ChannelMOTO):
+		follows = iso.CredentialUnscheduled
+	case r.SaveCard:
+		follows = iso.CredentialFirst
+	case !r.Token.IsZero():
+		follows = iso.CredentialSubsequent
+	}
+	if r.Carried == nil && follows == iso.CredentialNone && r.ThreeDS.Version == "" {
+		return nil
+	}
+	c := new(iso.Carried)
+	if r.Carried != nil {
+		*c = *r.Carried
+	}
+	c.Credential, c.ThreeDSVersion = follows, r.ThreeDS.Version
+	if c.InitialTransactionID == "" && r.Initiator == byMerchant {
+		c.InitialTransactionID = r.initialID
+	}
+	if *c == (iso.Carried{}) {
+		return nil
+	}
+	return c
+}
+
+// carrying reports whether a bank must have fields of its own for the request.
+func (r *PayRequest) carrying() bool {
+	return r.Carried != nil || r.Secrets != nil || r.ThreeDS.ECI != "" || r.ThreeDS.CAVV != ""
+}
+
+// operation is what the bank is asked.
+func (r *PayRequest) operation() iso.Operation {
+	if r.ManualCapture {
+		return iso.OpAuthorization
+	}
+	return iso.OpPurchase
+}
+
+// carries reports whether the bank's messages tell all that the shop asked for.
+func (b *bank) carries(r *PayRequest) error {
+	v := iso.Values{ECI: r.ThreeDS.ECI, CAVV: r.ThreeDS.CAVV, Carried: r.Carried, Secrets: r.Secrets}
+	return b.dialect.Carries(r.operation(), &v)
+}
+
+// pointerOf is where the request says what a dialect calls so.
+func pointerOf(source string) string {
+	return map[string]string{
+		"eci": "/three_ds/eci", "cavv": "/three_ds/cavv", "entry_mode": "/channel", "condition": "/channel", "credential": "/stored_credential",
+		"network_transaction_id": "/network_transaction_id", "cryptogram": "/payment_method/network_token/cryptogram",
+		"token_requestor": "/payment_method/network_token/token_requestor_id", "instalment_count": "/instalments", "instalment_plan": "/instalments/plan",
+		"instalment_type": "/instalments/type", "track2": "/payment_method/card_present/track2", "emv": "/payment_method/card_present/emv",
+		"card_sequence": "/payment_method/card_present/sequence",
+	}[source]
+}
+
+// notCarried is the refusal of what a bank cannot be told.
+func notCarried(b *bank, why error) *Refusal {
+	no := &Refusal{Code: CodeNotCarried, Detail: fmt.Sprintf("Bank %q cannot be told this: %s. Nothing was recorded or sent.", b.id, why)}
+	var lack *iso.CarryError
+	if errors.As(why, &lack) {
+		no.Pointer = pointerOf(lack.Source)
+	}
+	return no
+}
+
+// maxNetworkID bounds what is kept of a card network's id.
+const maxNetworkID = 40
+
+// networkID is the card network's id in an answer, empty when there is none that
+// is fit to keep. REQUIRES: the answer is not masked yet.
+func (w *work) networkID(d *iso.Dialect) string {
+	id := d.NetworkTransactionID(w.exchange.Answer)
+	if len(id) == 0 || len(id) > maxNetworkID {
+		return ""
+	}
+	if bytes.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return ""
+	}
+	var buf [24]byte
+	number := w.values.PAN.Append(buf[:0])
+	defer clear(number)
+	if len(number) > 0 && bytes.Contains(id, number) {
+		return ""
+	}
+	return string(id)
+}
