@@ -22,6 +22,7 @@ type host struct {
 	dice  *rand.Rand
 	conns []*simnet.Conn  // the bank's ends
 	lied  map[string]bool // RRNs whose answer was made not to match
+	taken map[string]bool // RRN and STAN of reversals that were not refused
 }
 
 // ear is the bank's listener; it remembers the connections, to hurt them.
@@ -41,7 +42,7 @@ func (e ear) Accept() (net.Conn, error) {
 }
 
 func (w *world) openHost(n int) *host {
-	h := &host{w: w, n: n, lied: map[string]bool{}, address: "bank:910" + strconv.Itoa(n), dice: stream(w.seed, 200+uint64(n))}
+	h := &host{w: w, n: n, lied: map[string]bool{}, taken: map[string]bool{}, address: "bank:910" + strconv.Itoa(n), dice: stream(w.seed, 200+uint64(n))}
 	l, err := w.net.Listen(h.address)
 	if err != nil {
 		panic(err)
@@ -142,12 +143,18 @@ func stall(conns []*simnet.Conn, d time.Duration) {
 // script is the bank's bad day: some messages meet a fault.
 func (h *host) script(a *banksim.Ask, p *banksim.Plan) {
 	h.disturb(a, p)
+	if m := a.Message.MTI; m.Function() == advice && m.Class() == 2 && p.Code != "00" {
+		p.Code, p.Effect = "12", banksim.ByCode // a bank refuses an advice for good, or takes it
+	}
 	if p.Fault == banksim.FaultAmount && a.Message.MTI.Class() != 4 {
 		h.mu.Lock()
 		h.lied[string(a.Message.Get(37))] = true
 		h.mu.Unlock()
 	}
 }
+
+// advice is the function digit of messages that tell what was done.
+const advice = 2
 
 func (h *host) disturb(a *banksim.Ask, p *banksim.Plan) {
 	if h.w.calm.Load() || h.w.faults&scriptFaults == 0 {
@@ -163,9 +170,19 @@ func (h *host) disturb(a *banksim.Ask, p *banksim.Plan) {
 			h.w.hit("echo_lost")
 		}
 	case 4:
-		h.reversalFault(r, p)
+		// A repeat is answered as the first was: what was taken is not refused later.
+		at := string(a.Message.Get(37)) + string(a.Message.Get(11))
+		if h.reversalFault(r, p); p.Code == "12" && h.taken[at] {
+			p.Code = "00"
+		}
+		h.taken[at] = h.taken[at] || p.Code == "00"
 	default:
-		h.requestFault(r, p)
+		// Where merchants go on after the payment, most payments succeed.
+		if first := len(a.Message.Get(90)) == 0; !first {
+			h.operationFault(r, p)
+		} else if h.w.faults&operations == 0 || oneIn(r, 2) {
+			h.requestFault(r, p)
+		}
 	}
 }
 
@@ -193,6 +210,18 @@ func (h *host) requestFault(r *rand.Rand, p *banksim.Plan) {
 	default:
 		p.Fault = banksim.Fault(1 + r.IntN(int(banksim.FaultCutHalf)))
 		h.w.hit("fault_" + faultWords[p.Fault])
+	}
+}
+
+// operationFault is requestFault with more of what is rare after a payment.
+func (h *host) operationFault(r *rand.Rand, p *banksim.Plan) {
+	switch quiet := p.Fault != banksim.FaultNone || p.Code != "00"; {
+	case !quiet && oneIn(r, 20):
+		p.Fault = banksim.FaultAmount
+	case !quiet && oneIn(r, 8):
+		p.Delay = between(r, 5*time.Second, 9*time.Second)
+	default:
+		h.requestFault(r, p)
 	}
 }
 

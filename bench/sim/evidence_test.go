@@ -27,6 +27,8 @@ type payment struct {
 	places []string // where it was asked for: the last bank, and those that never got the request
 	order  *order
 	other  bool
+
+	operations []*operation // in the order of their beginning
 }
 
 // outcome is the first record that says how the payment stands; before it there
@@ -43,7 +45,7 @@ func (p *payment) outcome() payswitch.TimelineEvent {
 func (p *payment) name() string { return p.ID.Text(payswitch.PaymentPrefix) }
 
 func (p *payment) approved() bool {
-	return p.Status == payswitch.StatusCaptured || p.Status == payswitch.StatusAuthorized
+	return slices.Contains(follow[payswitch.StatusAuthorized], p.Status)
 }
 
 // onDesk: the switch stopped trying, people must act.
@@ -80,7 +82,11 @@ type evidence struct {
 	entries  map[string]*banksim.Entry // bank, RRN
 	requests map[string]*frame         // bank, RRN of a request on the wire
 	undone   map[string][]*frame       // bank, RRN -> reversals on the wire
+	sent     map[string][]*frame       // bank, RRN -> requests and advices on the wire
 	asked    map[*order][]*reply
+
+	byOperation    map[string]*operation
+	byOperationRRN map[string]*operation // bank, RRN of those that have one of their own
 }
 
 func place(bank int, rrn string) string { return fmt.Sprint(bank, " ", rrn) }
@@ -88,7 +94,8 @@ func place(bank int, rrn string) string { return fmt.Sprint(bank, " ", rrn) }
 // judge gathers the evidence and applies every invariant.
 func (w *world) judge() {
 	e := &evidence{world: w, byRRN: map[string]*payment{}, byOrder: map[string]*payment{}, entries: map[string]*banksim.Entry{},
-		requests: map[string]*frame{}, undone: map[string][]*frame{}, asked: map[*order][]*reply{}}
+		requests: map[string]*frame{}, undone: map[string][]*frame{}, sent: map[string][]*frame{}, asked: map[*order][]*reply{},
+		byOperation: map[string]*operation{}, byOperationRRN: map[string]*operation{}}
 	if !e.readJournal() {
 		return
 	}
@@ -103,6 +110,7 @@ func (w *world) judge() {
 		switch at := place(f.bank, f.field[37]); f.mti.Class() {
 		case 1, 2:
 			e.requests[at] = f
+			e.sent[at] = append(e.sent[at], f)
 		case 4:
 			e.undone[at] = append(e.undone[at], f)
 		}
@@ -146,6 +154,7 @@ func (e *evidence) readJournal() bool {
 			}
 		}
 		p.events = append(p.events, event)
+		e.operationEvent(p, event)
 		return nil
 	})
 	if err != nil {
@@ -333,6 +342,9 @@ func (w *world) digest() uint64 {
 	var lines []string
 	for _, r := range w.replies {
 		lines = append(lines, fmt.Sprint(r.order.key(), r.other, r.at.Sub(w.begin).Round(time.Microsecond), r.lost, r.code, r.payment.Status))
+	}
+	for _, s := range w.sayings {
+		lines = append(lines, fmt.Sprint(s.act.key(s.order), s.other, s.at.Sub(w.begin).Round(time.Microsecond), s.lost, s.code, s.did.Status))
 	}
 	sort.Strings(lines)
 	for _, l := range lines {

@@ -30,6 +30,8 @@ const (
 	writeTimeout    = 150 * time.Millisecond
 	reconnect       = 700 * time.Millisecond
 	instanceAddress = "switch:8080"
+	holdTime        = 24 * time.Hour   // of both banks
+	holdLook        = 62 * time.Minute // the switch looks at its holds once an hour at least
 )
 
 var (
@@ -147,7 +149,7 @@ func (i *instance) start() (err error) {
 
 func (i *instance) bankConfig(n int) payswitch.BankConfig {
 	w := i.w
-	return payswitch.BankConfig{Dialect: dialects[n], Acquirer: "123456", Link: acquirers.Config{
+	return payswitch.BankConfig{Dialect: dialects[n], Acquirer: "123456", Allows: payswitch.Capabilities{HoldDays: 1}, Link: acquirers.Config{
 		ID: bankNames[n], Endpoints: []string{w.hosts[n].address}, LinksPerEndpoint: w.links, Window: w.window, ReversalShare: 2, SignOn: true,
 		Logger: w.logged, ResponseTimeout: responseTimeout, ReversalTimeout: reversalTimeout, WriteTimeout: writeTimeout,
 		ConnectTimeout: 2 * time.Second, EchoInterval: w.echo, EchoTimeout: 500 * time.Millisecond,

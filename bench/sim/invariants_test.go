@@ -68,6 +68,7 @@ func (e *evidence) durableBeforeSend() {
 }
 
 func (e *evidence) durableBeforeAnswer() {
+	e.operationAnswers()
 	for _, r := range e.replies {
 		if r.payment.ID == "" {
 			continue
@@ -99,10 +100,10 @@ func (e *evidence) approvedForEver() {
 		if p == nil {
 			continue
 		}
-		if p.Status.String() != r.payment.Status {
+		if !p.approved() {
 			e.broken(3, "%s was told %s and is now %s", p.name(), r.payment.Status, p.Status)
 		}
-		if n := len(e.undone[place(p.bank, p.RRN)]); n > 0 {
+		if n := len(e.reversals(p)); n > 0 {
 			e.broken(3, "%s was told %s and %d reversals went to the bank", p.name(), r.payment.Status, n)
 		}
 	}
@@ -118,6 +119,8 @@ func (e *evidence) agreement() {
 		}
 		switch {
 		case p.onDesk():
+		case p.approved() && len(p.operations) > 0:
+			e.operationAgreement(p)
 		case p.approved() && (net != p.Amount || entry.Returned != 0 || entry.ReversalsSeen != 0):
 			e.broken(4, "%s is %s, the bank holds %d of %d (%s)", p.name(), p.Status, net, p.Amount, state)
 		case !p.approved() && net != 0:
@@ -128,19 +131,35 @@ func (e *evidence) agreement() {
 	}
 }
 
+// conservation: over each bank, merchant and currency the money that moved, and
+// what is held beside it, are those of the journal.
 func (e *evidence) conservation() {
 	sums := map[string]int64{}
 	for n := range e.books {
-		for _, entry := range e.books[n] {
-			if p := e.byRRN[place(n, entry.RRN)]; p != nil && p.onDesk() {
+		for i := range e.books[n] {
+			entry := &e.books[n][i]
+			e.bounds(n, entry)
+			if p := e.byRRN[place(n, entry.RRN)]; p != nil && p.disputed() {
 				continue
 			}
-			sums[fmt.Sprintf("bank %d, %s, %s", n, entry.Merchant, entry.Currency)] += entry.Booked - entry.Returned
+			what, net := "money", entry.Booked-entry.Returned
+			switch {
+			case entry.Kind == "refund":
+				net = -net
+			case entry.Kind == "charge" && strings.HasPrefix(entry.MTI, "01"):
+				what = "holds"
+			}
+			sums[fmt.Sprintf("%s of bank %d, %s, %s", what, n, entry.Merchant, entry.Currency)] += net
 		}
 	}
 	for _, p := range e.payments {
-		if p.approved() && p.order != nil {
-			sums[fmt.Sprintf("bank %d, %s, %s", p.bank, bankMerchant(p.order.merchant), p.Currency.Alpha())] -= p.Amount
+		if !p.approved() || p.order == nil || p.disputed() {
+			continue
+		}
+		cell := fmt.Sprintf("bank %d, %s, %s", p.bank, bankMerchant(p.order.merchant), p.Currency.Alpha())
+		sums["money of "+cell] -= p.AmountCaptured - p.AmountRefunded
+		if p.ManualCapture && !p.sums().void {
+			sums["holds of "+cell] -= p.AmountAuthorized
 		}
 	}
 	for cell, sum := range sums {
@@ -247,6 +266,11 @@ func (e *evidence) noCrossTalk() {
 		if p.approved() && e.hosts[p.bank].lied[p.RRN] {
 			e.broken(9, "%s is %s by an answer that does not match its request", p.name(), p.Status)
 		}
+		for _, op := range p.operations {
+			if op.request() && op.status == "succeeded" && e.hosts[p.bank].lied[op.rrn] {
+				e.broken(9, "%s succeeded by an answer that does not match its request", op.id)
+			}
+		}
 		if p.approved() && (entry == nil || p.ApprovalCode != entry.ApprovalCode || entry.Requests == 0 || entry.Amount != p.Amount) {
 			e.broken(9, "%s carries the approval of another payment", p.name())
 		}
@@ -259,9 +283,18 @@ var follow = map[payswitch.Status][]payswitch.Status{
 	payswitch.StatusInFlight: {payswitch.StatusInFlight, payswitch.StatusCaptured, payswitch.StatusAuthorized, payswitch.StatusDeclined, payswitch.StatusFailed, payswitch.StatusUnknown},
 	payswitch.StatusUnknown:  {payswitch.StatusUnknown, payswitch.StatusReversed, payswitch.StatusDeclined},
 	payswitch.StatusReversed: {payswitch.StatusReversed},
+
+	payswitch.StatusAuthorized: {payswitch.StatusAuthorized, payswitch.StatusCaptured, payswitch.StatusCanceled, payswitch.StatusExpired,
+		payswitch.StatusPartiallyRefunded, payswitch.StatusRefunded},
+	payswitch.StatusCaptured:          {payswitch.StatusCaptured, payswitch.StatusPartiallyRefunded, payswitch.StatusRefunded, payswitch.StatusCanceled},
+	payswitch.StatusPartiallyRefunded: {payswitch.StatusPartiallyRefunded, payswitch.StatusRefunded},
+	payswitch.StatusRefunded:          {payswitch.StatusRefunded},
+	payswitch.StatusCanceled:          {payswitch.StatusCanceled},
+	payswitch.StatusExpired:           {payswitch.StatusExpired},
 }
 
 func (e *evidence) monotonic() {
+	e.holdsInTime()
 	for _, p := range e.payments {
 		for i, event := range p.events {
 			if event.Version != uint32(i+1) {
@@ -296,9 +329,13 @@ func (e *evidence) everythingEnds() {
 		if p.Status == payswitch.StatusInFlight || p.Status == payswitch.StatusUnknown && !p.onDesk() {
 			e.broken(19, "%s is %s at the end: %s", p.name(), p.Status, p.story())
 		}
+		e.operationsEnd(p)
 	}
 	for _, o := range e.owed {
-		if p := e.find(o.ID); p != nil && !p.onDesk() {
+		if done := e.byOperation[o.Operation]; done != nil && done.desk && o.Desk != "" {
+			continue
+		}
+		if p := e.find(o.ID); p != nil && (o.Operation != "" || !p.onDesk()) {
 			e.broken(19, "%s is %s and still stands in the lists of what is owed (desk %q): %s", p.name(), p.Status, o.Desk, p.story())
 		}
 	}
@@ -320,6 +357,11 @@ func (e *evidence) answeredInTime() {
 			e.broken(20, "key %s waited %v for its answer, limit %v", r.order.key(), took, limit)
 		}
 	}
+	for _, s := range e.sayings {
+		if took := s.at.Sub(s.from); took > limit {
+			e.broken(20, "key %s waited %v for its answer, limit %v", s.act.key(s.order), took, limit)
+		}
+	}
 }
 
 func (e *evidence) traceNumbers() {
@@ -332,7 +374,7 @@ func (e *evidence) traceNumbers() {
 		use := f.field[37]
 		switch f.mti.Class() {
 		case 4:
-			use = "reversal of " + use
+			use = "reversal of " + use + " at " + f.field[7]
 		case 8:
 			use = fmt.Sprint("network message at ", f.field[7], " of ", f.inst)
 		}

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,11 +29,12 @@ const (
 	keyReuse                        // merchants use a key for another body
 	segments                        // the network delivers a few bytes at a time
 	elsewhere                       // late answers come on another link
-	allFaults     = elsewhere<<1 - 1
+	operations                      // merchants capture, cancel and refund
+	allFaults     = operations<<1 - 1
 )
 
 var faultNames = []string{"crashes", "crash_recovery", "links", "cards", "script", "modes", "slow_sync", "disk_full", "sync_error",
-	"clock", "repeats", "key_reuse", "segments", "elsewhere"}
+	"clock", "repeats", "key_reuse", "segments", "elsewhere", "operations"}
 
 func (f fault) String() string {
 	var words []string
@@ -100,6 +102,7 @@ type order struct {
 	repeats  []time.Duration // repeats that nobody needed
 	reuse    time.Duration   // when the key is used with another body; 0: never
 	cavv     string
+	acts     []*act // what the merchant does with the payment later
 }
 
 func (o *order) key() string          { return fmt.Sprintf("key-%d-%d", o.merchant, o.n) }
@@ -193,8 +196,12 @@ func draw(seed uint64) *plan {
 		}
 	}
 	p.drawOrders(stream(seed, 2))
+	p.drawActs(stream(seed, 5))
 	p.drawDeaths(stream(seed, 3))
 	p.drawEvents(stream(seed, 4))
+	if p.echo > 10*time.Second && slices.ContainsFunc(p.events, func(e event) bool { return e.size >= holdTime }) {
+		p.echo = 10 * time.Minute // such a life waits for the end of holds
+	}
 	return p
 }
 

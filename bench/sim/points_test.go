@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/storage"
+	payswitch "github.com/tranzit/tranzit/switch"
 )
 
 // scenarios are short stories without chance; TestCrashPoints cuts each of them
@@ -44,6 +46,55 @@ var scenarios = []struct {
 			o.repeats = []time.Duration{900 * time.Millisecond}
 		}
 	}},
+	{"captured in parts and refunded", []banksim.Behaviour{banksim.Approve}, held(
+		act{kind: payswitch.KindCapture, amount: 400}, act{kind: payswitch.KindCapture, parallel: 2, reuse: true},
+		act{kind: payswitch.KindRefund, amount: 300, repeats: 1}, act{kind: payswitch.KindCancel})},
+	{"hold undone in part, then whole", []banksim.Behaviour{banksim.Approve}, held(
+		act{kind: payswitch.KindCancel, amount: 300}, act{kind: payswitch.KindCancel})},
+	{"charge undone in part, then whole", []banksim.Behaviour{banksim.Approve}, paid(
+		act{kind: payswitch.KindCancel, amount: 300}, act{kind: payswitch.KindCancel, repeats: 1})},
+	{"answers to operations lost, two banks", []banksim.Behaviour{banksim.OperationAnswerLost, banksim.OperationAnswerLost}, func(p *plan) {
+		p.banks = 2
+		held(act{kind: payswitch.KindCapture, amount: 500, beside: true}, act{kind: payswitch.KindCapture, amount: 200},
+			act{kind: payswitch.KindRefund, amount: 100})(p)
+		p.orders[1].bank = bankNames[1]
+	}},
+	{"refund in doubt beside another", []banksim.Behaviour{banksim.RefundUnanswered}, paid(
+		act{kind: payswitch.KindRefund, amount: 600, beside: true}, act{kind: payswitch.KindRefund, amount: 300}, act{kind: payswitch.KindRefund})},
+	{"refund approved late", []banksim.Behaviour{banksim.RefundLate}, paid(act{kind: payswitch.KindRefund, amount: 600})},
+	{"refund declined late", []banksim.Behaviour{banksim.RefundLateDecline}, paid(act{kind: payswitch.KindRefund, amount: 600})},
+	{"void refused, capture refused", []banksim.Behaviour{banksim.VoidRefused, banksim.CaptureRefused}, held(
+		act{kind: payswitch.KindCancel}, act{kind: payswitch.KindCapture})},
+	{"holds let go", []banksim.Behaviour{banksim.Approve, banksim.Approve, banksim.VoidRefused}, func(p *plan) {
+		held(act{kind: payswitch.KindCapture, amount: 100})(p)
+		p.orders[0].acts, p.orders[2].acts = nil, nil
+		p.faults |= clockSteps
+		p.events, p.echo = []event{{at: time.Second, what: "clock", size: holdTime}}, 10*time.Minute
+	}},
+}
+
+// paid gives every order of a scenario what its merchant does later.
+func paid(acts ...act) func(p *plan) {
+	return func(p *plan) {
+		p.faults |= operations
+		for _, o := range p.orders {
+			for n := range acts {
+				a := acts[n]
+				a.n, a.wait, a.parallel, a.patience = n, 40*time.Millisecond, max(a.parallel, 1), 9
+				o.acts = append(o.acts, &a)
+			}
+		}
+	}
+}
+
+// held is paid for orders that are captured later.
+func held(acts ...act) func(p *plan) {
+	return func(p *plan) {
+		paid(acts...)(p)
+		for _, o := range p.orders {
+			o.manual = true
+		}
+	}
 }
 
 func scene(n int) *plan {
@@ -165,7 +216,7 @@ func TestPartsNameTheirKeepers(t *testing.T) {
 		}
 	}
 	var once sync.Map
-	for _, state := range required {
+	for _, state := range slices.Concat(required, requiredOperations) {
 		if _, twice := once.LoadOrStore(state, true); twice {
 			t.Errorf("state %s is required twice", state)
 		}

@@ -1,13 +1,17 @@
 package sim
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // reversalRules is invariant 11, over what went over the wire and what the
 // journal says of it.
 func (e *evidence) reversalRules() {
-	for at, frames := range e.undone {
-		p := e.byRRN[at]
-		if p == nil {
+	e.operationFrames()
+	for _, p := range e.payments {
+		frames := e.reversals(p)
+		if len(frames) == 0 {
 			continue
 		}
 		if !p.has("unknown") {
@@ -42,6 +46,18 @@ func (e *evidence) reversalRules() {
 	for _, p := range e.payments {
 		e.stopsWhenAccepted(p)
 	}
+}
+
+// reversals are the messages that undo a payment, save those of operations.
+func (e *evidence) reversals(p *payment) (out []*frame) {
+	for _, at := range p.places {
+		for _, f := range e.undone[at] {
+			if !slices.ContainsFunc(p.operations, func(o *operation) bool { return o.undoes() && o.stan == f.field[11] }) {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
 }
 
 // like: a reversal carries the data of its original.

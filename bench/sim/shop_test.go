@@ -1,15 +1,11 @@
 package sim
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -60,6 +56,7 @@ func (w *world) serve(o *order) {
 		}
 		pass(30*time.Millisecond<<try + time.Duration(o.n)*time.Microsecond)
 	}
+	other.Go(func() { w.operate(o) })
 	for _, pause := range o.repeats {
 		pass(pause)
 		w.ask(o, false)
@@ -216,14 +213,8 @@ func (i *instance) unlisten() {
 	i.server = nil
 }
 
-// askHTTP sends the request over a connection of its own.
+// askHTTP is askCore over HTTP.
 func (w *world) askHTTP(i *instance, r *reply) {
-	conn, err := w.net.Dial(context.Background(), "tcp", instanceAddress)
-	if err != nil {
-		return
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	o := r.order
 	method := "automatic"
 	if o.manual {
@@ -236,35 +227,16 @@ func (w *world) askHTTP(i *instance, r *reply) {
 	body := fmt.Sprintf(`{"amount":%d,"currency":"EUR","order_id":%q,%s"capture_method":%q,"payment_method":{"type":"card","card":`+
 		`{"number":%q,"exp_month":12,"exp_year":2030,"cvc":"123"}},"three_ds":{"eci":"05","cavv":%q,"version":"2.2.0"}}`,
 		o.cost(r.other), o.id(r.other), bank, method, o.card.Number, o.cavv)
-	head := "POST /v1/payments HTTP/1.1\r\nHost: sim\r\nConnection: close\r\nAuthorization: Bearer " + secrets[o.merchant] +
-		"\r\nContent-Type: application/json\r\nIdempotency-Key: " + o.key() + fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n", len(body))
-	if _, err := io.WriteString(conn, head+body); err != nil {
+	answer := w.post(i, posted{path: "/v1/payments", secret: secrets[o.merchant], key: o.key(), body: body})
+	if answer == nil {
 		return
 	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
+	r.lost, r.code = false, answer.code
+	if answer.code != "" {
 		return
 	}
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return
-	}
-	r.lost = false
-	w.hit("answered_over_http")
-	var problem struct{ Code string }
-	if response.StatusCode >= 400 {
-		if err := json.Unmarshal(text, &problem); err != nil {
-			w.broken(20, "status %d and no problem document", response.StatusCode)
-		}
-		r.code = problem.Code
-		if strings.HasPrefix(r.code, "invalid") {
-			w.broken(20, "the request was refused: %s", text)
-		}
-		return
-	}
-	r.replayed = response.Header.Get("Idempotency-Replayed") == "true"
-	r.text = string(text)
-	if err := json.Unmarshal(text, &r.payment); err != nil {
+	r.replayed, r.text = answer.replayed, answer.text
+	if err := json.Unmarshal([]byte(answer.text), &r.payment); err != nil {
 		w.broken(20, "an answer that is no JSON: %v", err)
 	}
 }

@@ -57,6 +57,14 @@ func (p *plan) smaller() (out []*plan) {
 		}
 	}
 	for i, o := range p.orders {
+		for n := range o.acts {
+			add(func(q *plan) {
+				less := *o
+				less.acts = without(o.acts, n)
+				q.orders = slices.Clone(p.orders)
+				q.orders[i] = &less
+			})
+		}
 		if o.parallel > 1 || len(o.repeats) > 0 || o.reuse > 0 {
 			add(func(q *plan) {
 				plain := *o
@@ -79,6 +87,9 @@ func (p *plan) String() string {
 	for _, o := range p.orders {
 		fmt.Fprintf(&b, "order %d at %v: merchant %d, bank %q, %s, amount %d, manual=%v parallel=%d patience=%d repeats=%v reuse=%v\n", o.n, o.at,
 			o.merchant, o.bank, o.card.Does, o.amount, o.manual, o.parallel, o.patience, o.repeats, o.reuse)
+		for _, a := range o.acts {
+			fmt.Fprintf(&b, "  then %s\n", a)
+		}
 	}
 	for _, e := range p.events {
 		fmt.Fprintf(&b, "event at %v: %s at bank %d, %v\n", e.at, e.what, e.bank, e.size)

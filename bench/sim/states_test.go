@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -46,7 +47,12 @@ func (e *evidence) countStates() {
 			e.hit("second_bank")
 		}
 		e.countEvents(p)
+		e.countOperations(p)
 	}
+	for _, s := range e.sayings {
+		e.countSaid(s)
+	}
+	e.countUntold()
 	for _, r := range e.replies {
 		e.countReply(r)
 	}
@@ -178,6 +184,9 @@ func (e *evidence) countDeath(i *instance) {
 	}
 	owed, unanswered := false, false
 	for _, p := range e.payments {
+		if slices.ContainsFunc(p.operations, func(o *operation) bool { return o.owedAt(i) }) {
+			e.countOwedOperation(i)
+		}
 		queued, last := false, ""
 		for _, event := range p.events {
 			if event.At.After(i.diedAt) {
@@ -207,6 +216,16 @@ func (e *evidence) countDeath(i *instance) {
 	}
 }
 
+func (e *evidence) countOwedOperation(i *instance) {
+	e.hit("crash_with_operation_owed")
+	switch i.death.by {
+	case bySpace:
+		e.hit("disk_full_while_operation_owed")
+	case bySync:
+		e.hit("sync_failed_while_operation_owed")
+	}
+}
+
 // tally sums up the rare states of a run.
 func tally(seen map[string]int) string {
 	var b strings.Builder
@@ -222,7 +241,7 @@ func tally(seen map[string]int) string {
 }
 
 func missing(seen map[string]int) (out []string) {
-	for _, name := range required {
+	for _, name := range slices.Concat(required, requiredOperations) {
 		if seen[name] == 0 {
 			out = append(out, name)
 		}

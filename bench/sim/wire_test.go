@@ -22,7 +22,7 @@ type frame struct {
 }
 
 // wireFields are those that the invariants look at.
-var wireFields = []int{2, 3, 4, 7, 11, 32, 37, 41, 42, 49, 90}
+var wireFields = []int{2, 3, 4, 7, 11, 32, 37, 41, 42, 49, 90, 95}
 
 // tap is the switch's end of a connection to a bank. It sees every byte before
 // the network does.
@@ -135,8 +135,8 @@ func (i *instance) strictly(frames []frame) {
 	}
 	var platter *storage.Disk
 	for _, f := range frames {
-		if f.mti.Class() != 1 && f.mti.Class() != 2 {
-			continue
+		if f.mti.Class() != 1 && f.mti.Class() != 2 || f.mti.Origin() != 0 {
+			continue // a repeat's intent may be older than this instance's logs
 		}
 		if platter == nil {
 			platter = i.disk.CrashClone(storage.Crash{})

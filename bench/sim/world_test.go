@@ -19,13 +19,15 @@ import (
 // world is one life: everything there is in one bubble.
 type world struct {
 	*plan
-	begin  time.Time
-	net    *simnet.Net
-	hosts  []*host
-	clock  atomic.Int64 // the wall clock's distance from the bubble's time
-	back   atomic.Int64 // how far the wall clock stepped back in all
-	calm   atomic.Bool  // the faults are over
-	logged *slog.Logger
+	begin time.Time
+	net   *simnet.Net
+	hosts []*host
+	clock atomic.Int64 // the wall clock's distance from the bubble's time
+	back  atomic.Int64 // how far the wall clock stepped back in all
+	calm  atomic.Bool  // the faults are over
+
+	overdue atomic.Bool // the clock stepped over the end of holds
+	logged  *slog.Logger
 
 	mu      sync.Mutex
 	live    *instance // nil while no process runs
@@ -34,6 +36,7 @@ type world struct {
 	disk    *storage.Disk
 	frames  []frame
 	replies []*reply
+	sayings []*said
 	owed    []payswitch.Owed
 	seen    map[string]int
 	bad     []violation
@@ -88,6 +91,7 @@ func live(p *plan, disk *storage.Disk, tracing bool) *result {
 	time.Sleep(p.until - time.Since(w.begin))
 	w.quieten()
 	w.lastRound()
+	w.lastActs()
 	w.settle()
 	w.close()
 	w.judge()
@@ -195,6 +199,9 @@ func (w *world) happen(e event) {
 	switch e.what {
 	case "clock":
 		w.clock.Add(int64(e.size))
+		if e.size >= holdTime {
+			w.overdue.Store(true)
+		}
 		if e.size < 0 {
 			w.back.Add(int64(-e.size))
 			w.hit("clock_back")
@@ -248,6 +255,9 @@ func (w *world) alive() *instance {
 
 // settle waits until nothing is owed, within the promise of invariant 19.
 func (w *world) settle() {
+	if w.overdue.Load() {
+		pass(holdLook)
+	}
 	start := time.Now()
 	limit := 12*time.Minute + time.Duration(w.back.Load())
 	for {
