@@ -254,7 +254,7 @@ func (s *Switch) operationOutcome(b *bank, o *operation, w *work, fate acquirers
 // readOperationAnswer gives the record what an answer says: of a request by the
 // meaning of its code, of an advice by what ends one.
 func (b *bank) readOperationAnswer(r *record, answer *iso.Message, request bool) {
-	r.kind, r.attempt = recordOperationAnswered, 1
+	r.kind, r.attempt, r.reason = recordOperationAnswered, 1, ""
 	r.responseCode = string(answer.Get(fieldResponseCode))
 	r.approvalCode = string(answer.Get(fieldApprovalCode))
 	meaning := b.dialect.Code(r.responseCode)
