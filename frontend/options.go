@@ -32,7 +32,7 @@ type Options struct {
 
 	Concurrency  int           // connections at once; default 16384. One more is answered 503 and closed.
 	MaxBody      int           // bytes of a request's body; default 64 KiB
-	MaxHead      int           // bytes of a request's head, its address included; default 8 KiB
+	MaxHead      int           // bytes of a request's head, its address included; default 4 KiB
 	MaxURI       int           // bytes of a request's address; default 2 KiB
 	ReadTimeout  time.Duration // a whole request, from its first byte; default 10s
 	IdleTimeout  time.Duration // between requests of a connection; default 75s
@@ -68,7 +68,7 @@ func (o *Options) EnsureDefaults() {
 	}
 	defaultTo(&o.Concurrency, 16_384)
 	defaultTo(&o.MaxBody, 64<<10)
-	defaultTo(&o.MaxHead, 8<<10)
+	defaultTo(&o.MaxHead, 4<<10)
 	defaultTo(&o.MaxURI, 2<<10)
 	defaultTo(&o.ReadTimeout, 10*time.Second)
 	defaultTo(&o.IdleTimeout, 75*time.Second)

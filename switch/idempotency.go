@@ -13,8 +13,8 @@ type flightShard struct {
 	by map[[16]byte]*flight
 }
 
-// flight is one running request. Its members after done are written once,
-// before done is closed.
+// flight is one running request. Its members after done are the owner's until
+// done is closed.
 type flight struct {
 	fingerprint Fingerprint
 	done        chan struct{} // made by the first joiner, nil while nobody waits
@@ -45,11 +45,10 @@ func (f *flights) join(key [16]byte, mine *flight) (other *flight) {
 }
 
 // finish publishes the owner's result and wakes everybody who joined.
-func (f *flights) finish(key [16]byte, mine *flight, answer Answer, err error) {
+func (f *flights) finish(key [16]byte, mine *flight) {
 	shard := &f.shards[key[0]&63]
 	shard.mu.Lock()
 	delete(shard.by, key)
-	mine.answer, mine.err = answer, err
 	if mine.done != nil {
 		close(mine.done)
 	}

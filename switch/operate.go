@@ -27,10 +27,10 @@ func (s *Switch) Operate(a Account, r *OperationRequest) (Answer, error) {
 		answer.Replayed = other.err == nil
 		return answer, other.err
 	}
-	answer, err := Answer{}, error(errInternal)
-	defer func() { s.flights.finish(key, mine, answer, err) }()
-	answer, err = s.operate(a, r, key)
-	return answer, err
+	mine.err = errInternal
+	defer s.flights.finish(key, mine)
+	mine.answer, mine.err = s.operate(a, r, key)
+	return mine.answer, mine.err
 }
 
 // operate is the walk of an operation: admission, plan, intent, message, round

@@ -43,6 +43,11 @@ type work struct {
 	exchange acquirers.Exchange
 	request  iso.Message
 	answer   iso.Message
+
+	// Large, and on the stack of every payment that waits for its bank otherwise.
+	h       history
+	begun   record
+	outcome record
 }
 
 func newWork() *work { return new(work) }
@@ -50,7 +55,7 @@ func newWork() *work { return new(work) }
 // reset forgets the last payment; the messages may have held a verification
 // code and are overwritten.
 func (w *work) reset() {
-	w.wish, w.intent = nil, intent{}
+	w.wish, w.intent, w.h, w.begun, w.outcome = nil, intent{}, history{}, record{}, record{}
 	w.cmd.Reset()
 	w.values = iso.Values{}
 	w.request.Wipe()
@@ -70,37 +75,39 @@ func (s *Switch) Pay(a Account, r *PayRequest) (Answer, error) {
 	if other := s.flights.join(key, mine); other != nil {
 		if other.fingerprint != r.Fingerprint {
 			// The one that runs may itself be the reuse: what is recorded decides.
-			return s.refuse(a, r, key, errKeyReused)
+			err := s.refuse(r, key, errKeyReused, &mine.answer)
+			return mine.answer, err
 		}
 		<-other.done
 		answer := other.answer
 		answer.Replayed = other.err == nil
 		return answer, other.err
 	}
-	answer, err := Answer{}, error(errInternal)
-	defer func() { s.flights.finish(key, mine, answer, err) }()
-	answer, err = s.pay(a, r, key)
-	return answer, err
+	mine.err = errInternal
+	defer s.flights.finish(key, mine)
+	mine.err = s.pay(a, r, key, &mine.answer)
+	return mine.answer, mine.err
 }
 
 // pay is the walk of a payment, whole: admission, route, numbers, intent,
 // message, round trip, next bank or outcome, answer. No byte leaves before the
-// intent is durable; no answer is given before the outcome is.
-func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
+// intent is durable; no answer is given before the outcome is. The answer is
+// written where it is kept for those who join.
+func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error {
 	if err := s.admit(a); err != nil {
-		return s.refuse(a, r, key, err)
+		return s.refuse(r, key, err, into)
 	}
 	defer s.leave(a)
 	if r.SaveCard || !r.Token.IsZero() {
 		if err := s.prepareCard(a, r); err != nil {
-			return s.refuse(a, r, key, err)
+			return s.refuse(r, key, err, into)
 		}
 	}
 
 	if r.once(a.Merchant) {
 		var err error
 		if r.attempt, err = s.nextAttempt(a, r.OrderID); err != nil {
-			return s.refuse(a, r, key, err)
+			return s.refuse(r, key, err, into)
 		}
 	}
 
@@ -108,7 +115,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 	var tried [maxBanks]*bank
 	to, err := s.route(a, r, tried[:0])
 	if err != nil {
-		return s.refuse(a, r, key, err)
+		return s.refuse(r, key, err, into)
 	}
 	defer func() { to.bank.link.Release(acquirers.ClassPayment) }()
 
@@ -118,35 +125,36 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 	id := s.ids.next(now)
 	in := &w.intent
 	if err := s.fillIntent(in, a, r, to); err != nil {
-		return s.refuse(a, r, key, err)
+		return s.refuse(r, key, err, into)
 	}
 	w.sealed = s.keys.seal(w.sealed[:0], r.PAN, id)
 	in.sealedPAN = w.sealed
 	in.keyDigest, in.fingerprint = key, r.Fingerprint
 	w.wish = r
 	if err := w.build(to.bank, in); err != nil {
-		return s.refuse(a, r, key, &Refusal{Code: CodeInvalidRequest, Detail: "The bank cannot be asked for this payment: " + err.Error() + "."})
+		return s.refuse(r, key, &Refusal{Code: CodeInvalidRequest, Detail: "The bank cannot be asked for this payment: " + err.Error() + "."}, into)
 	}
 
-	var h history
-	begun := record{kind: recordIntent, at: now, intent: in}
-	if err := h.apply(id, 1, &begun); err != nil {
-		return Answer{}, errInternal
+	h := &w.h
+	w.begun.kind, w.begun.at, w.begun.intent = recordIntent, now, in
+	if err := h.apply(id, 1, &w.begun); err != nil {
+		return errInternal
 	}
-	w.body = begun.encode(w.body[:0])
-	w.intentCommand(&h, a)
+	w.body = w.begun.encode(w.body[:0])
+	w.intentCommand(h, a)
 	result, err := s.store.Do(&w.cmd)
 	switch {
 	case err != nil:
 		s.log.Error("journal refused an intent", "request_id", r.RequestID, "error", err)
-		return Answer{}, errInternal
+		return errInternal
 	case result.Kind == storage.Exists:
 		if other, ok := parseAttemptValue(result.Value); ok {
-			return Answer{}, orderInProgress(other)
+			return orderInProgress(other)
 		}
-		return s.replay(r.Fingerprint, result.Value)
+		*into, err = s.replay(r.Fingerprint, result.Value)
+		return err
 	case result.Kind != storage.Applied:
-		return Answer{}, errInternal
+		return errInternal
 	}
 	// From here on the payment exists: whatever happens, it gets an outcome.
 	settled := false
@@ -156,12 +164,12 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		}
 	}()
 
-	var outcome record
+	var outcome *record
 	for n := 1; ; n++ {
 		fate := to.bank.link.Exchange(&w.exchange)
 		outcome = s.outcome(to.bank, w, fate)
-		s.metrics.sent(to.bank, &outcome, &w.exchange)
-		to.bank.health.observe(&outcome, &w.exchange)
+		s.metrics.sent(to.bank, outcome, &w.exchange)
+		to.bank.health.observe(outcome, &w.exchange)
 		if outcome.kind != recordNotSent || n == maxBanks || s.now().Sub(now) > rerouteWithin {
 			break
 		}
@@ -173,39 +181,39 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		}
 		to.bank.link.Release(acquirers.ClassPayment)
 		to = next
-		if err := s.reroute(&h, w, to, outcome.reason); err != nil {
-			return Answer{}, err
+		if err := s.reroute(h, w, to, outcome.reason); err != nil {
+			return err
 		}
 	}
 
 	b := to.bank
 	if outcome.kind == recordUnknown {
 		b.remember(&w.request, id, s.o.Now())
-		if err := s.oweReversal(b, &outcome); err != nil {
-			return Answer{}, errUncertain
+		if err := s.oweReversal(b, outcome); err != nil {
+			return errUncertain
 		}
 	}
 	var save *cardSave
 	switch {
 	case !outcome.approved:
 	case r.SaveCard:
-		save = s.saveWith(a, r, &outcome)
+		save = s.saveWith(a, r, outcome)
 	case !r.Token.IsZero() && r.initialID == "" && outcome.rare != nil:
-		save = s.nameCard(r, &outcome)
+		save = s.nameCard(r, outcome)
 	}
 	defer save.end()
 	before := h.standing()
-	if err := h.apply(id, h.Version+1, &outcome); err != nil {
-		return Answer{}, errInternal
+	if err := h.apply(id, h.Version+1, outcome); err != nil {
+		return errInternal
 	}
 	w.body = outcome.encode(w.body[:0])
-	s.attend(&h)
-	w.outcomeCommand(&h, before)
+	s.attend(h)
+	w.outcomeCommand(h, before)
 	save.join(&w.cmd)
 	result, err = s.store.Do(&w.cmd)
 	if err != nil || result.Kind != storage.Applied {
 		s.log.Error("journal refused an outcome", "payment", id.Text(PaymentPrefix), "bank", b.id, "error", err)
-		return Answer{}, errUncertain
+		return errUncertain
 	}
 	settled = true
 	if h.reversal.queued {
@@ -217,8 +225,9 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte) (Answer, error) {
 		b.holdBegan()
 	}
 	s.metrics.decided(b, h.Status)
-	s.told(&h)
-	return Answer{Payment: h.Payment}, nil
+	s.told(h)
+	into.Payment = h.Payment
+	return nil
 }
 
 const (
@@ -329,16 +338,17 @@ func (s *Switch) leave(a Account) {
 
 // refuse answers a request that was not recorded, unless it is the repeat of
 // one that was: then the first answer stands, whatever the state of the switch.
-func (s *Switch) refuse(a Account, r *PayRequest, key [16]byte, why error) (Answer, error) {
+func (s *Switch) refuse(r *PayRequest, key [16]byte, why error, into *Answer) error {
 	var buf [16]byte
 	held, ok, err := s.store.Get(spaceKey, key[:], buf[:0])
 	if err != nil {
-		return Answer{}, errInternal
+		return errInternal
 	}
 	if ok {
-		return s.replay(r.Fingerprint, held)
+		*into, err = s.replay(r.Fingerprint, held)
+		return err
 	}
-	return Answer{}, why
+	return why
 }
 
 // fillIntent writes down what the payment is, all but its sealed card.
@@ -410,10 +420,11 @@ func (w *work) outcomeCommand(h *history, before standing) {
 	h.reindex(&w.cmd, before)
 }
 
-// outcome turns the fate of an exchange into a record. It is the one place
+// outcome turns the fate of an exchange into a record, w.outcome. It is the one place
 // where an answer becomes approved.
-func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) record {
-	r := record{at: s.now()}
+func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) *record {
+	r := &w.outcome
+	*r = record{at: s.now()}
 	switch fate {
 	case acquirers.NotSent:
 		r.kind, r.reason = recordNotSent, w.exchange.Cause.String()

@@ -19,7 +19,7 @@ func test(dir, run string) killer { return killer{dir: dir, run: "^(" + run + ")
 var paymentBugs = []bug{
 	{
 		name: "request-leaves-before-the-intent", file: "switch/pay.go",
-		old: "	w.intentCommand(&h, a)\n",
+		old: "	w.intentCommand(h, a)\n",
 		new: "$old	var early acquirers.Fate\n	if $zoo {\n		early = to.bank.link.Exchange(&w.exchange)\n	}\n",
 		also: []place{{
 			"switch/pay.go", "		fate := to.bank.link.Exchange(&w.exchange)\n		outcome",

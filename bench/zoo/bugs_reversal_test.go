@@ -269,8 +269,8 @@ var routeBugs = []bug{
 	},
 	{
 		name: "currency-is-ignored", file: "switch/route.go",
-		old:    "	case len(b.currencies) > 0 && !slices.Contains(b.currencies, currency):\n",
-		new:    "	case len(b.currencies) > 0 && !slices.Contains(b.currencies, currency) && !$zoo:\n",
+		old:    "	case len(b.currencies) > 0 && !slices.Contains(b.currencies, r.Currency.Alpha()):\n",
+		new:    "	case len(b.currencies) > 0 && !slices.Contains(b.currencies, r.Currency.Alpha()) && !$zoo:\n",
 		breaks: "a bank gets only the currencies it takes",
 		by:     test("switch", "TestLiveNeedsALiveBank"),
 	},
