@@ -99,8 +99,8 @@ var paymentBugs = []bug{
 		new: "	if $zoo {\n		c.Reset()\n	}\n$old",
 		also: []place{{
 			"switch/idempotency.go", "	delete(shard.by, key)\n",
-			`	if $zoo && err == nil {
-		if answer.Replayed = true; mine.done == nil {
+			`	if $zoo && mine.err == nil {
+		if mine.answer.Replayed = true; mine.done == nil {
 			mine.done = make(chan struct{})
 		}
 	} else {
