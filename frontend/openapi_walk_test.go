@@ -18,6 +18,7 @@ import (
 const (
 	testCardSlowAdvice = "4000000001180001"
 	testCardSlowRefund = "4000000001220005"
+	testCardSlowRaise  = "4000000001320003"
 	noPayment          = "pay_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noRefund           = "ref_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noToken            = "tok_01kaz7q2v5e8xv9h2m3n4p5q6r"
@@ -86,7 +87,15 @@ func (o apiOperation) body() string {
 	case o.path == "/v1/api_keys":
 		return `{"name":"walk","scopes":["payments:read"]}`
 	}
+	if strings.HasSuffix(o.path, "/increment") {
+		return `{"amount":150000}`
+	}
 	return "{}"
+}
+
+// needsHold tells the operations of a payment that is not captured.
+func (o apiOperation) needsHold() bool {
+	return strings.HasSuffix(o.path, "/capture") || strings.HasSuffix(o.path, "/increment")
 }
 
 // gives reports whether the document tells of an answer: "503 bank_unavailable".
@@ -130,11 +139,18 @@ func walkLives(t *testing.T, given map[string]bool) {
 	for i, tt := range []struct{ card, operation, answer string }{
 		{"4111111111111111", "capture", "201"},
 		{"4111111111111111", "cancel", "201"},
+		{"4111111111111111", "increment", "201"},
+		{testCardSlowRaise, "increment", "202"},
 		{testCardSlowAdvice, "capture", "202"},
 		{testCardSlowAdvice, "cancel", "202"},
 	} {
 		key := fmt.Sprintf("hold-%d", i)
 		path := "/v1/payments/" + idOf(t, s.want("201", "POST /v1/payments", hold(tt.card), "Idempotency-Key", key))
+		if tt.operation == "increment" {
+			s.want(tt.answer, "POST "+path+"/increment", `{"amount":150000}`, "Idempotency-Key", key+"-a")
+			s.want("409 invalid_state", "POST "+path+"/increment", `{"amount":1}`, "Idempotency-Key", key+"-b")
+			continue
+		}
 		s.want(tt.answer, "POST "+path+"/"+tt.operation, "{}", "Idempotency-Key", key+"-a")
 		s.want("409 invalid_state", "POST "+path+"/capture", "{}", "Idempotency-Key", key+"-b")
 		s.want("200", "GET "+path+"/timeline", "")
@@ -234,7 +250,7 @@ func walkExamples(t *testing.T, given map[string]bool) {
 			example, _ := document().at(op.node, "requestBody", "content", "application/json", "examples", name)
 			body, err := json.Marshal(example.value["value"])
 			must(t, err)
-			id := s.made(t, fmt.Sprintf("for-%d", n), strings.HasSuffix(op.path, "/capture"))
+			id := s.made(t, fmt.Sprintf("for-%d", n), op.needsHold())
 			s.want("201", op.method+" "+op.to(id, noRefund), string(body), "Idempotency-Key", fmt.Sprintf("example-%d", n))
 		}
 		parameters, _ := op.value["parameters"].([]any)
@@ -348,7 +364,7 @@ func walkNoBank(t *testing.T, given map[string]bool) {
 	bench.waitReady(t, false)
 	for _, op := range document().operations() {
 		id := charged
-		if strings.HasSuffix(op.path, "/capture") {
+		if op.needsHold() {
 			id = held
 		}
 		if op.movesMoney() {
@@ -368,6 +384,8 @@ func walkNoJournal(t *testing.T, given map[string]bool) {
 		s := openShop(t, func(o *Options) { o.Switch = bench.sw })
 		id, body := "", strings.Replace(op.body(), "4111111111111111", testCardSilent, 1)
 		switch {
+		case strings.HasSuffix(op.path, "/increment"):
+			id = idOf(t, s.pay("made", hold(testCardSlowRaise)))
 		case strings.HasSuffix(op.path, "/refunds"):
 			id = idOf(t, s.pay("made", with("4111111111111111", testCardSlowRefund)))
 		case strings.Contains(op.path, "{payment_id}"):

@@ -17,7 +17,7 @@ type operationReader struct {
 	reason span
 }
 
-// decode reads the body of a capture, a cancel or a refund into out. It reports
+// decode reads the body of a capture, a cancel, a refund or an increment into out. It reports
 // false when the request is refused; faults then says why. The caller calls close.
 func (d *operationReader) decode(body []byte, out *payswitch.OperationRequest) bool {
 	d.open(body)
@@ -34,11 +34,11 @@ func (d *operationReader) decode(body []byte, out *payswitch.OperationRequest) b
 }
 
 func (d *operationReader) operation() {
-	capture := d.out.Kind == payswitch.KindCapture
+	capture, amount := d.out.Kind == payswitch.KindCapture, false
 	for name, ok := d.member(); ok; name, ok = d.member() {
 		switch word := string(name); {
 		case word == "amount":
-			d.out.Amount, _ = d.integer("/amount", 1, maxAmount)
+			d.out.Amount, amount = d.integer("/amount", 1, maxAmount)
 		case word == "final" && capture:
 			d.out.Final = d.boolean("/final")
 		case word == "reason" && !capture:
@@ -50,13 +50,17 @@ func (d *operationReader) operation() {
 			d.unknown("", name)
 		}
 	}
+	if d.out.Kind == payswitch.KindIncrement && !amount && !d.broken && len(d.faults) == 0 {
+		d.fault("/amount", "required", "This member is required: what is to be held in all.")
+	}
 }
 
-func (c *call) capturePayment() { c.operate(payswitch.KindCapture) }
-func (c *call) cancelPayment()  { c.operate(payswitch.KindCancel) }
-func (c *call) createRefund()   { c.operate(payswitch.KindRefund) }
+func (c *call) capturePayment()   { c.operate(payswitch.KindCapture) }
+func (c *call) cancelPayment()    { c.operate(payswitch.KindCancel) }
+func (c *call) createRefund()     { c.operate(payswitch.KindRefund) }
+func (c *call) incrementPayment() { c.operate(payswitch.KindIncrement) }
 
-// operate answers POST /v1/payments/{id}/capture, /cancel and /refunds.
+// operate answers POST /v1/payments/{id}/capture, /cancel, /refunds and /increment.
 func (c *call) operate(kind payswitch.OperationKind) {
 	body := c.ctx.Request.Body()
 	if !c.acceptsBody() || !c.noQuery() {
@@ -156,7 +160,11 @@ func appendOperation(dst []byte, o *payswitch.Operation, p *payswitch.Payment) [
 	dst = append(dst, `","method":"`...)
 	dst = append(dst, o.Method.String()...)
 	dst = append(dst, `","amount":`...)
-	dst = strconv.AppendInt(dst, o.Amount, 10)
+	dst = strconv.AppendInt(dst, shownAmount(o), 10)
+	if o.Kind == payswitch.KindIncrement {
+		dst = append(dst, `,"amount_added":`...)
+		dst = strconv.AppendInt(dst, o.Amount, 10)
+	}
 	dst = append(dst, `,"currency":`...)
 	dst = appendText(dst, p.Currency.Alpha())
 	dst = append(dst, `,"final":`...)
@@ -185,6 +193,15 @@ func appendOperation(dst []byte, o *payswitch.Operation, p *payswitch.Payment) [
 func appendWithPayment(dst []byte, p *payswitch.Payment) []byte {
 	dst = append(dst, `,"payment":`...)
 	return append(appendPayment(dst, p), '}')
+}
+
+// shownAmount is the amount as the merchant named it: of an increment what is to
+// be held in all.
+func shownAmount(o *payswitch.Operation) int64 {
+	if o.Kind == payswitch.KindIncrement {
+		return o.Total
+	}
+	return o.Amount
 }
 
 // shownOperation is the word a merchant reads: an operation between its two

@@ -170,7 +170,7 @@ func resultRow(r *payswitch.Result) []string {
 			stan = string(o.STAN.Append(nil))
 		}
 		return []string{o.Kind.String(), o.ID.Text(o.Kind.Prefix()), payment, shownOperation(o.Status).String(), moment(o.CreatedAt), moment(o.UpdatedAt),
-			number(o.Amount), p.Currency.Alpha(), "", "", "", p.OrderID, p.Bank, o.Method.String(), o.RRN, stan, o.ApprovalCode, o.ResponseCode,
+			number(shownAmount(o)), p.Currency.Alpha(), "", "", "", p.OrderID, p.Bank, o.Method.String(), o.RRN, stan, o.ApprovalCode, o.ResponseCode,
 			declineCode(o.Decline), p.Card.BIN, p.Card.Last4, p.Card.Brand, o.Reason}
 	}
 	return []string{"payment", payment, payment, shownStatus(p.Status).String(), moment(p.CreatedAt), moment(p.UpdatedAt), number(p.Amount),

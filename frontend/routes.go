@@ -43,6 +43,7 @@ type routes struct {
 	timeline *route // /v1/payments/{id}/timeline
 	capture  *route // /v1/payments/{id}/capture
 	cancel   *route // /v1/payments/{id}/cancel
+	raise    *route // /v1/payments/{id}/increment
 	refunds  *route // /v1/payments/{id}/refunds
 	refund   *route // /v1/payments/{id}/refunds/{id}
 	tokens   *route // /v1/tokens
@@ -99,6 +100,7 @@ func newRoutes(m *metrics) *routes {
 		timeline: with(route{name: "/v1/payments/{id}/timeline", get: (*call).getTimeline, reads: payswitch.ScopePaymentsRead}),
 		capture:  with(route{name: "/v1/payments/{id}/capture", post: (*call).capturePayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
 		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
+		raise:    with(route{name: "/v1/payments/{id}/increment", post: (*call).incrementPayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
 		refunds: with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund, keyed: true,
 			reads: payswitch.ScopePaymentsRead, writes: payswitch.ScopeRefundsWrite}),
 		refund: with(route{name: "/v1/payments/{id}/refunds/{id}", get: (*call).getRefund, reads: payswitch.ScopePaymentsRead}),
@@ -147,6 +149,7 @@ var (
 	captureSuffix  = []byte("/capture")
 	cancelSuffix   = []byte("/cancel")
 	refundsSuffix  = []byte("/refunds")
+	raiseSuffix    = []byte("/increment")
 )
 
 // find matches a path as it came: no dots are resolved, no slashes merged and
@@ -184,6 +187,8 @@ func (r *routes) find(path []byte) (found *route, id, refund []byte) {
 		return r.cancel, id, nil
 	case bytes.Equal(tail, refundsSuffix):
 		return r.refunds, id, nil
+	case bytes.Equal(tail, raiseSuffix):
+		return r.raise, id, nil
 	}
 	refund, ok = bytes.CutPrefix(tail, refundsSuffix)
 	if !ok || len(refund) < 2 || refund[0] != '/' || bytes.IndexByte(refund[1:], '/') >= 0 {

@@ -57,7 +57,7 @@ func (m *mortal) die() {
 // merchant repeats everything under the same keys: what was told stays told,
 // and the bank's books agree with the journal.
 func TestOperationsSurviveACrashAnywhere(t *testing.T) {
-	for _, does := range []banksim.Behaviour{banksim.Approve, banksim.OperationAnswerLost, banksim.RefundUnanswered} {
+	for _, does := range []banksim.Behaviour{banksim.Approve, banksim.OperationAnswerLost, banksim.RefundUnanswered, banksim.IncrementUnanswered} {
 		for bank := range 2 {
 			crashes := 0
 			for at := uint64(1); ; at++ {
@@ -76,7 +76,7 @@ func TestOperationsSurviveACrashAnywhere(t *testing.T) {
 	}
 }
 
-// merchantLife makes a hold, captures a part, refunds a part of it and cancels
+// merchantLife makes a hold, raises it, captures a part, refunds a part of it and cancels
 // the rest, and returns what it was told while heard was true, by key.
 func merchantLife(r *rig, does banksim.Behaviour, bank string, heard func() bool) map[string]string {
 	told := map[string]string{}
@@ -94,6 +94,7 @@ func merchantLife(r *rig, does banksim.Behaviour, bank string, heard func() bool
 	}
 	tell("pay", answer.Payment.ID.Text(PaymentPrefix)+" "+answer.Payment.Status.String())
 	for _, o := range []OperationRequest{
+		{Kind: KindIncrement, IdempotencyKey: "i1", Amount: 1500},
 		{Kind: KindCapture, IdempotencyKey: "c1", Amount: 600},
 		{Kind: KindRefund, IdempotencyKey: "r1", Amount: 200},
 		{Kind: KindCancel, IdempotencyKey: "x1"},

@@ -72,12 +72,14 @@ func backoff(saf iso.SAFSchedule, attempt uint32) time.Duration {
 type standing struct {
 	open, owed, desk, hold, doubt bool
 
+	heldFrom time.Time // of a hold
+
 	operations int
 }
 
 func (h *history) standing() standing {
 	return standing{open: h.in != nil && h.Status == StatusInFlight, owed: h.reversal.queued, desk: h.reversal.desk != "",
-		hold: h.uncaptured, doubt: h.Status == StatusUnknown, operations: len(h.operations)}
+		hold: h.uncaptured, heldFrom: h.heldFrom, doubt: h.Status == StatusUnknown, operations: len(h.operations)}
 }
 
 // reindex adds to the command what the step from before to the present changes
@@ -100,11 +102,12 @@ func (h *history) reindex(c *storage.Command, before standing) {
 	}
 	move(spaceReversal, before.owed, after.owed)
 	move(spaceDesk, before.desk, after.desk)
-	switch {
-	case after.hold && !before.hold:
-		c.Set(spaceHold, h.holdKey(), nil)
-	case before.hold && !after.hold:
-		c.Delete(spaceHold, h.holdKey())
+	lengthened := before.hold && after.hold && !after.heldFrom.Equal(before.heldFrom)
+	if before.hold && !after.hold || lengthened {
+		c.Delete(spaceHold, h.holdKey(before.heldFrom))
+	}
+	if after.hold && !before.hold || lengthened {
+		c.Set(spaceHold, h.holdKey(after.heldFrom), nil)
 	}
 	if after.doubt && !before.doubt {
 		c.Set(spaceLate, h.lateKey(0), nil)
@@ -160,9 +163,9 @@ func parseOperationRef(ref []byte) (payment ID, n uint32, ok bool) {
 	return ID(ref[:len(payment)]), binary.BigEndian.Uint32(ref[len(payment):]), true
 }
 
-// holdKey orders a bank's holds by the time of their approval.
-func (h *history) holdKey() []byte {
-	return append(holdTime(h.Bank, h.approvedAt), h.ID[:]...)
+// holdKey orders a bank's holds by the beginning of their time.
+func (h *history) holdKey(from time.Time) []byte {
+	return append(holdTime(h.Bank, from), h.ID[:]...)
 }
 
 // parseHoldKey reads a key without its bank.

@@ -41,10 +41,12 @@ func (h *history) plan(r *OperationRequest, y *terms, now time.Time) (begun, *Re
 		no = h.planCancel(&b, r, at)
 	case KindRefund:
 		no = h.planRefund(&b, r, at)
+	case KindIncrement:
+		no = h.planIncrement(&b, r, at)
 	default:
 		no = wrongState("There is no such operation.")
 	}
-	b.request = b.method == MethodRefund && y.refundRequest
+	b.request = b.method == MethodRefund && y.refundRequest || b.method == MethodIncrement
 	return b, no
 }
 
@@ -77,6 +79,8 @@ func (h *history) planCapture(b *begun, r *OperationRequest, t *situation) *Refu
 		return inTheWay("A refund")
 	case !h.ManualCapture:
 		return wrongState("The payment was captured when it was made.")
+	case t.asking:
+		return inTheWay("An increment")
 	case t.closed && t.captures > 0:
 		return inTheWay("The final capture")
 	case t.closed:
@@ -85,7 +89,7 @@ func (h *history) planCapture(b *begun, r *OperationRequest, t *situation) *Refu
 		return inTheWay("Another capture")
 	case t.single && t.capturing > 0:
 		return wrongState("This bank takes one capture of a payment.")
-	case t.now.Sub(h.approvedAt) >= t.hold:
+	case t.now.Sub(h.heldFrom) >= t.hold:
 		return wrongState("The bank holds the amount no longer: the hold's time is over.")
 	case r.Amount > left:
 		return tooMuch(left, "captured")
@@ -168,6 +172,8 @@ func (h *history) planVoid(b *begun, r *OperationRequest, t *situation) *Refusal
 	}
 	part := b.amount < h.AmountAuthorized
 	switch {
+	case t.raising:
+		return inTheWay("An increment")
 	case b.amount > h.AmountAuthorized:
 		return tooMuch(h.AmountAuthorized, "canceled")
 	case !t.void:
@@ -180,11 +186,42 @@ func (h *history) planVoid(b *begun, r *OperationRequest, t *situation) *Refusal
 	return nil
 }
 
+// planIncrement raises a hold to an amount, or lengthens it where the bank
+// counts its time anew. What is not settled of it is nothing to capture.
+func (h *history) planIncrement(b *begun, r *OperationRequest, t *situation) *Refusal {
+	switch {
+	case !allowed(recordOperation, h.Status):
+		return h.wrongStatus("raised")
+	case !h.ManualCapture:
+		return wrongState("The payment was captured when it was made: there is no hold to raise.")
+	case t.undoing:
+		return inTheWay("A cancel or the release")
+	case t.captures > 0:
+		return inTheWay("A capture")
+	case t.captured > 0 || t.closed:
+		return wrongState("A hold of which something was captured is raised no more.")
+	case t.raising:
+		return inTheWay("An increment")
+	case !t.increment:
+		return wrongState("This bank raises no holds.")
+	case t.now.Sub(h.heldFrom) >= t.hold:
+		return wrongState("The bank holds the amount no longer: the hold's time is over.")
+	case r.Amount < h.AmountAuthorized:
+		return &Refusal{Code: CodeInvalidState, Pointer: "/amount",
+			Detail: fmt.Sprintf("The hold is %d: an increment names what is to be held in all. To hold less, cancel a part.", h.AmountAuthorized)}
+	case r.Amount == h.AmountAuthorized && !t.lengthens:
+		return &Refusal{Code: CodeInvalidState, Pointer: "/amount",
+			Detail: fmt.Sprintf("The hold is %d already, and this bank counts its time from the approval.", h.AmountAuthorized)}
+	}
+	b.method, b.amount, b.stays, b.hold = MethodIncrement, r.Amount-h.AmountAuthorized, h.AmountAuthorized, t.lengthens
+	return nil
+}
+
 // release is what the switch does with a hold at the end of its time; ok is
 // false while an open operation stands in the way.
 func (h *history) release(y *terms) (b begun, ok bool) {
 	t := h.tally()
-	if !h.uncaptured || t.undoing || t.captures > 0 || t.refunds > 0 {
+	if !h.uncaptured || t.undoing || t.raising || t.captures > 0 || t.refunds > 0 {
 		return b, false
 	}
 	b = begun{kind: KindRelease, method: MethodVoid, hold: true, amount: h.AmountAuthorized - t.captured, reason: "hold_expired"}

@@ -17,7 +17,8 @@ type history struct {
 
 	operations []operation // in the order of their beginning
 	approvedAt time.Time
-	uncaptured bool // a hold of which captures may still come
+	heldFrom   time.Time // when the hold's time began: its approval, or an increment that lengthens it
+	uncaptured bool      // a hold of which captures may still come
 
 	news     news
 	audience *audience // who is told of the next step, set by attend; nil: nobody
@@ -164,7 +165,7 @@ func (h *history) advance(r *record) {
 
 func (h *history) answered(r *record) {
 	h.ResponseCode, h.ApprovalCode = r.responseCode, r.approvalCode
-	h.approvedAt = r.at
+	h.approvedAt, h.heldFrom = r.at, r.at
 	if x := r.rare; x != nil {
 		if !x.token.IsZero() {
 			h.Token = x.token
@@ -201,7 +202,7 @@ func (h *history) reversalAnswered(r *record) {
 func (h *history) closed(r *record) {
 	h.Status, h.Resolution = r.settled, nil
 	h.reversal.queued, h.reversal.desk = false, ""
-	h.approvedAt = r.at
+	h.approvedAt, h.heldFrom = r.at, r.at
 	switch r.settled {
 	case StatusCaptured:
 		h.AmountAuthorized, h.AmountCaptured = h.Amount, h.Amount

@@ -54,6 +54,9 @@ func (h *history) beginOperation(r *record) {
 			STAN: b.stan, RRN: b.rrn, CreatedAt: r.at, UpdatedAt: r.at},
 		request: b.request, hold: b.hold, stays: b.stays, sentAt: b.sentAt, localAt: b.localAt, fingerprint: b.fingerprint,
 	}
+	if b.kind == KindIncrement {
+		o.Total = b.stays + b.amount
+	}
 	switch o.owed.attempts = 1; {
 	case b.method == MethodNone:
 		o.Status = OperationSucceeded
@@ -139,7 +142,7 @@ func (o *operation) doubted(r *record) {
 	o.nextStep(r.nextAt)
 }
 
-// late never turns a refund approved: an approval makes its reversal owed,
+// late never turns a request approved: an approval makes its reversal owed,
 // again if it was already acknowledged; a decline stands it down only while no
 // reversal has left.
 func (o *operation) late(r *record) {
@@ -174,17 +177,21 @@ func (o *operation) nextStep(at time.Time) {
 // tally is a payment's money after its approval: what is settled, and what
 // operations that are still open may move.
 type tally struct {
-	captured, captures int64 // settled, open
-	refunded, refunds  int64 // settled, open; given back by whatever method
-	credits            int64 // of refunded and refunds: by credits of their own
-	parts              int64 // undone of the original request in parts
-	let                int64 // of parts: let go of a hold
-	undoing            bool  // a cancel or a release is open
-	whole              bool  // a cancel undid the whole
-	expired            bool  // a release did
-	closed             bool  // no capture may follow
-	capturing          int   // captures, settled or open
-	refused            bool  // the bank refused to undo
+	captured, captures int64     // settled, open
+	refunded, refunds  int64     // settled, open; given back by whatever method
+	credits            int64     // of refunded and refunds: by credits of their own
+	parts              int64     // undone of the original request in parts
+	let                int64     // of parts: let go of a hold
+	raised             int64     // by increments, settled: the others are nothing to capture yet
+	raising            bool      // an increment is on its way, or its reversal is owed
+	asking             bool      // an increment is on its way and nothing is known of it
+	lengthened         time.Time // when the last increment began with which the hold's time did
+	undoing            bool      // a cancel or a release is open
+	whole              bool      // a cancel undid the whole
+	expired            bool      // a release did
+	closed             bool      // no capture may follow
+	capturing          int       // captures, settled or open
+	refused            bool      // the bank refused to undo
 }
 
 func (h *history) tally() (t tally) {
@@ -214,6 +221,15 @@ func (h *history) tally() (t tally) {
 			t.undoing = t.undoing || open
 			t.closed = t.closed || done || open
 			t.expired = t.expired || done
+		case KindIncrement:
+			t.raising = t.raising || open
+			t.asking = t.asking || o.Status == OperationInFlight
+			if done {
+				t.raised += o.Amount
+			}
+			if done && o.hold {
+				t.lengthened = o.CreatedAt
+			}
 		}
 	}
 	return t
@@ -248,8 +264,11 @@ func (t *tally) cancel(o *operation, done bool) {
 // restate derives the payment's state and amounts from its operations.
 func (h *history) restate() {
 	t := h.tally()
-	h.AmountAuthorized = h.Amount - t.let
+	h.AmountAuthorized = h.Amount + t.raised - t.let
 	h.AmountCaptured, h.AmountRefunded = t.captured, t.refunded
+	if t.lengthened.After(h.heldFrom) {
+		h.heldFrom = t.lengthened
+	}
 	h.uncaptured = h.ManualCapture && !t.closed && !t.whole && t.captured+t.captures < h.AmountAuthorized
 	switch {
 	case t.whole:

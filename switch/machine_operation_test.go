@@ -27,7 +27,7 @@ func TestOperationMachine(t *testing.T) {
 	}
 	for _, must := range []string{"capture succeeded", "capture declined", "cancel succeeded", "cancel declined", "refund succeeded",
 		"refund declined", "refund reversed", "refund failed", "release succeeded", "late approval", "late decline", "crash in flight",
-		"canceled", "expired", "refunded", "partially_refunded", "refused", "later", "desk"} {
+		"increment succeeded", "increment declined", "increment reversed", "captured beside an increment", "canceled", "expired", "refunded", "partially_refunded", "refused", "later", "desk"} {
 		if reached[must] == 0 {
 			t.Errorf("no life reached %q: the run is vacuous", must)
 		}
@@ -52,7 +52,7 @@ var operationSchedule = iso.SAFSchedule{First: 5 * time.Second, Factor: 2, Cap: 
 
 func playOperations(seed uint64) *operationLife {
 	l := &operationLife{rng: rand.New(rand.NewPCG(seed, 220)), now: morning, terms: allTerms, done: map[ID]bool{}, gone: map[ID]bool{}, reached: map[string]bool{}}
-	l.terms.refundRequest, l.terms.parts = l.chance(50), l.chance(50)
+	l.terms.refundRequest, l.terms.parts, l.terms.lengthens = l.chance(50), l.chance(50), l.chance(50)
 	in := testIntent(l.chance(60))
 	in.amount = 1000
 	l.write(record{kind: recordIntent, intent: in})
@@ -134,9 +134,13 @@ func (l *operationLife) crash() {
 
 // ask is a merchant's request, sent when it is allowed.
 func (l *operationLife) ask() {
-	r := &OperationRequest{Kind: OperationKind(1 + l.rng.IntN(3)), Final: l.chance(10)}
-	if l.chance(70) {
+	kinds := [...]OperationKind{KindCapture, KindCancel, KindRefund, KindIncrement}
+	r := &OperationRequest{Kind: kinds[l.rng.IntN(len(kinds))], Final: l.chance(10)}
+	if l.chance(70) || r.Kind == KindIncrement {
 		r.Amount = int64(1 + l.rng.IntN(700))
+	}
+	if r.Kind == KindIncrement {
+		r.Amount += l.h.AmountAuthorized - 100
 	}
 	plan, no := l.h.plan(r, &l.terms, l.now)
 	switch {
@@ -151,6 +155,9 @@ func (l *operationLife) ask() {
 	l.write(record{kind: recordOperation, begun: &plan})
 	n := uint32(len(l.h.operations))
 	o := &l.h.operations[n-1]
+	if o.Kind == KindCapture && l.h.tally().raising {
+		l.reached["captured beside an increment"] = true
+	}
 	outcome := record{kind: recordOperationUnknown, op: n, reason: "no_answer", nextAt: l.now.Add(time.Second)}
 	switch {
 	case l.chance(10):
@@ -240,7 +247,7 @@ func (l *operationLife) late(o *operation, n uint32) {
 
 // expire is the end of the hold's time.
 func (l *operationLife) expire() {
-	l.now = l.h.approvedAt.Add(l.terms.hold)
+	l.now = l.h.heldFrom.Add(l.terms.hold)
 	if plan, ok := l.h.release(&l.terms); ok {
 		plan.id = ID{2, byte(len(l.h.operations))}
 		l.write(record{kind: recordOperation, begun: &plan})
@@ -248,7 +255,7 @@ func (l *operationLife) expire() {
 }
 
 // truth is what the bank has moved.
-func (l *operationLife) truth() (captured, given int64, voided bool) {
+func (l *operationLife) truth() (captured, given, raised int64, voided bool) {
 	if !l.h.ManualCapture {
 		captured = l.h.Amount
 	}
@@ -258,17 +265,19 @@ func (l *operationLife) truth() (captured, given int64, voided bool) {
 		case !l.done[o.ID]:
 		case o.Kind == KindCapture:
 			captured += o.Amount
+		case o.Kind == KindIncrement:
+			raised += o.Amount
 		case o.hold && o.Method == MethodVoid:
 			voided = true
-		case !o.hold:
+		case o.Kind != KindIncrement && !o.hold:
 			given += o.Amount
 		}
 	}
-	return captured, given, voided
+	return captured, given, raised, voided
 }
 
 func (l *operationLife) check() {
-	captured, given, voided := l.truth()
+	captured, given, _, voided := l.truth()
 	switch {
 	case captured > l.h.AmountAuthorized:
 		l.fail("the bank captured %d of %d", captured, l.h.AmountAuthorized)
@@ -286,7 +295,10 @@ func (l *operationLife) settle() {
 			l.fail("operation %d is %s at the end", i+1, l.h.operations[i].Status)
 		}
 	}
-	captured, given, voided := l.truth()
+	captured, given, raised, voided := l.truth()
+	if raised != l.h.tally().raised {
+		l.fail("the bank raised the hold by %d, the journal by %d", raised, l.h.tally().raised)
+	}
 	if captured != l.h.AmountCaptured || given != l.h.AmountRefunded || voided != (l.h.Status == StatusCanceled && captured == 0 || l.h.Status == StatusExpired) {
 		l.fail("the bank captured %d, gave back %d, undid %v; the journal says %s", captured, given, voided, moneyOf(&l.h.Payment))
 	}

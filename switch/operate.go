@@ -10,7 +10,7 @@ import (
 	"github.com/tranzit/tranzit/storage"
 )
 
-// Operate captures, cancels or refunds. It returns when the outcome is durable,
+// Operate captures, cancels, refunds or raises a hold. It returns when the outcome is durable,
 // or durably open: an operation that is pending or unknown is the switch's to
 // resolve. Repeats under one idempotency key get the first answer, also across
 // restarts; while the first still runs they wait for it. Every error is a
@@ -307,7 +307,12 @@ func (h *history) fillOperation(d *iso.Dialect, o *operation, v *iso.Values) iso
 	v.Reason, v.Replacement, v.ApprovalCode = iso.ReasonCustomer, o.stays, h.ApprovalCode
 	v.Original = iso.Original{Operation: in.operation, MTI: d.MTI(in.operation), STAN: in.stan, SentAt: in.sentAt, Acquirer: in.acquirer}
 	op := o.Method.isoOperation()
-	if op != iso.OpVoid {
+	switch op {
+	case iso.OpVoid:
+		v.Amount += h.tally().raised
+	case iso.OpIncrement:
+		v.Amount, v.Total, v.Replacement = o.Amount, o.Total, 0
+	default:
 		v.Amount = o.Amount
 	}
 	if !o.request || o.Status == OperationInFlight {
@@ -318,6 +323,9 @@ func (h *history) fillOperation(d *iso.Dialect, o *operation, v *iso.Values) iso
 	v.SentAt, v.Reason, v.ApprovalCode = u.reversalSentAt, u.reversalReason, o.ApprovalCode
 	if u.reversalSTAN != 0 {
 		v.STAN = u.reversalSTAN
+	}
+	if op == iso.OpIncrement && d.IncrementByTotal() {
+		v.Amount, v.Replacement = o.Total, o.stays
 	}
 	return iso.OpReversal
 }

@@ -17,9 +17,11 @@ const (
 	KindCancel  OperationKind = 2 // undoes a hold, or a charge of the same bank day
 	KindRefund  OperationKind = 3 // gives captured money back
 	KindRelease OperationKind = 4 // the switch lets a hold go at the bank's deadline
+
+	KindIncrement OperationKind = 5 // raises a hold, or lengthens it
 )
 
-var kindNames = [...]string{"", "capture", "cancel", "refund", "release"}
+var kindNames = [...]string{"", "capture", "cancel", "refund", "release", "increment"}
 
 // String is the word of the API.
 func (k OperationKind) String() string {
@@ -29,7 +31,7 @@ func (k OperationKind) String() string {
 	return fmt.Sprintf("kind_%d", uint8(k))
 }
 
-var kindPrefixes = [...]string{"", "cap", "can", "ref", "rel"}
+var kindPrefixes = [...]string{"", "cap", "can", "ref", "rel", "inc"}
 
 // Prefix is the TypeID prefix of the kind.
 func (k OperationKind) Prefix() string { return kindPrefixes[k] }
@@ -46,9 +48,10 @@ const (
 	MethodReversal        Method = 4 // a charge undone whole, on the bank's same day
 	MethodPartialReversal Method = 5 // part of a hold or of a charge undone
 	MethodRefund          Method = 6 // a credit of its own
+	MethodIncrement       Method = 7 // a request that raises or lengthens a hold
 )
 
-var methodNames = [...]string{"", "none", "completion", "void", "reversal", "partial_reversal", "refund"}
+var methodNames = [...]string{"", "none", "completion", "void", "reversal", "partial_reversal", "refund", "increment"}
 
 // String is the word of the API.
 func (m Method) String() string {
@@ -84,14 +87,16 @@ func (s OperationStatus) String() string {
 	return "invalid"
 }
 
-// Operation is a capture, a cancel, a refund or a release as its records tell it.
+// Operation is a capture, a cancel, a refund, a release or an increment as its
+// records tell it.
 type Operation struct {
 	ID           ID
 	Kind         OperationKind
 	Method       Method
 	Status       OperationStatus
-	Amount       int64
-	Final        bool // of a capture: the last one
+	Amount       int64 // of an increment: what it adds to the hold
+	Total        int64 // of an increment: what is held in all after it
+	Final        bool  // of a capture: the last one
 	Reason       string
 	STAN         iso.STAN // 0: no message went
 	RRN          string
@@ -106,11 +111,11 @@ type Operation struct {
 // OperationRequest is a merchant's wish about a payment.
 type OperationRequest struct {
 	Payment        ID
-	Kind           OperationKind // KindCapture, KindCancel or KindRefund
+	Kind           OperationKind // KindCapture, KindCancel, KindRefund or KindIncrement
 	IdempotencyKey string        // 1..255 printable characters
 	Fingerprint    Fingerprint   // of method, path and body; see Switch.Fingerprint
 	RequestID      string        // for logs only
-	Amount         int64         // minor units; 0: all that is left
+	Amount         int64         // minor units; 0: all that is left; of an increment: what is to be held in all
 	Final          bool          // of a capture: no further ones; always so when all is taken
 	Reason         string        // at most 200 characters
 }
@@ -119,10 +124,10 @@ type OperationRequest struct {
 type operation struct {
 	Operation
 	request bool  // a request, that is reversed when it is not answered; else an advice, that is repeated
-	stays   int64 // DE95 of a partial reversal
+	stays   int64 // DE95 of a partial reversal; of an increment: what is held without it
 	sentAt  time.Time
 	localAt time.Time
-	hold    bool          // a cancel of a hold, not of captured money
+	hold    bool          // a cancel of a hold, not of captured money; of an increment: the hold's time begins anew
 	owed    reversalState // of the repeats, or of the refund's reversal
 
 	fingerprint Fingerprint
@@ -164,6 +169,8 @@ func (m Method) isoOperation() iso.Operation {
 		return iso.OpCapture
 	case MethodVoid, MethodReversal, MethodPartialReversal:
 		return iso.OpVoid
+	case MethodIncrement:
+		return iso.OpIncrement
 	}
 	return iso.OpRefund
 }
@@ -172,6 +179,8 @@ func (m Method) isoOperation() iso.Operation {
 type terms struct {
 	capture, void, parts, refund bool // it has the message
 	refundRequest                bool // a refund is a request, not an advice
+	increment                    bool // it has the message
+	lengthens                    bool // a hold's time counts from its last increment
 	overcapture                  int64
 	single                       bool
 	hold                         time.Duration

@@ -13,7 +13,7 @@ import (
 )
 
 // allTerms is a bank that can do everything; its day ends at midnight UTC.
-var allTerms = terms{capture: true, void: true, parts: true, refund: true, refundRequest: true, hold: 7 * 24 * time.Hour, zone: time.UTC}
+var allTerms = terms{capture: true, void: true, parts: true, refund: true, refundRequest: true, increment: true, hold: 7 * 24 * time.Hour, zone: time.UTC}
 
 var morning = time.Date(2026, 6, 12, 8, 0, 0, 0, time.UTC)
 
@@ -251,7 +251,7 @@ func TestOperationSteps(t *testing.T) {
 // Many captures, cancels and refunds at once: no order of them moves more than
 // there is, and the bank's books agree with the journal at the end.
 func TestOperationsAtOnce(t *testing.T) {
-	for _, does := range []banksim.Behaviour{banksim.Approve, banksim.OperationAnswerLost, banksim.RefundUnanswered} {
+	for _, does := range []banksim.Behaviour{banksim.Approve, banksim.OperationAnswerLost, banksim.RefundUnanswered, banksim.IncrementUnanswered} {
 		for bank, manual := range map[string]bool{"alfa": true, "vega": false} {
 			t.Run(fmt.Sprint(does, " ", bank), func(t *testing.T) {
 				rig := newRig(t)
@@ -275,11 +275,15 @@ func operateAtOnce(r *rig, does banksim.Behaviour, bank string, manual bool) {
 	}
 	id := paid.Payment.ID
 	rounds := 0
-	for ; rounds < 4; rounds++ {
+	for ; rounds < 6; rounds++ {
 		var all sync.WaitGroup
 		for n := range 18 {
 			all.Go(func() {
-				o := &OperationRequest{Payment: id, Kind: OperationKind(1 + n%3), IdempotencyKey: fmt.Sprint(rounds, n), Amount: int64(130 + 10*n)}
+				kind := [...]OperationKind{KindCapture, KindCancel, KindRefund, KindIncrement}[(n+rounds)%4]
+				o := &OperationRequest{Payment: id, Kind: kind, IdempotencyKey: fmt.Sprint(rounds, n), Amount: int64(130 + 10*n)}
+				if kind == KindIncrement {
+					o.Amount += 1000
+				}
 				answer, err := r.core.Operate(a, o)
 				var refusal *Refusal
 				if err != nil && (!errors.As(err, &refusal) || refusal.Code != CodeInvalidState) {
@@ -294,6 +298,10 @@ func operateAtOnce(r *rig, does banksim.Behaviour, bank string, manual bool) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 	}
+	// What is still held is taken, if all of it was not undone.
+	_, _ = r.core.Operate(a, &OperationRequest{Payment: id, Kind: KindCapture, IdempotencyKey: "rest"})
+	time.Sleep(2 * time.Minute)
+	synctest.Wait()
 	p, err := r.core.AnyPayment(id)
 	if err != nil {
 		r.t.Fatal(err)

@@ -188,7 +188,7 @@ func (s *Switch) lateOperation(b *bank, payment ID, n uint32, m *iso.Message) bo
 	r.op = n
 	if o.request && !undoing {
 		defer mu.Unlock()
-		return s.lateRefund(b, h, &r)
+		return s.lateRequest(b, h, &r)
 	}
 	mu.Unlock()
 	if undoing {
@@ -202,9 +202,9 @@ func (s *Switch) lateOperation(b *bank, payment ID, n uint32, m *iso.Message) bo
 	return true
 }
 
-// lateRefund records a late answer to a refund that is a request. A code in
+// lateRequest records a late answer to an operation that is a request. A code in
 // doubt proves nothing. REQUIRES: the payment's lock.
-func (s *Switch) lateRefund(b *bank, h *history, r *record) bool {
+func (s *Switch) lateRequest(b *bank, h *history, r *record) bool {
 	if r.kind == recordOperationUnknown {
 		r.verdict = iso.ReversalRetry
 	}
@@ -218,7 +218,7 @@ func (s *Switch) lateRefund(b *bank, h *history, r *record) bool {
 	if o.owed.queued {
 		b.saf.addOperation(o.ID, h.ID, s.o.Now())
 	}
-	s.log.Warn("a late answer to a refund was recorded", "payment", h.ID.Text(PaymentPrefix), "bank", b.id, "rrn", o.RRN,
+	s.log.Warn("a late answer to an operation was recorded", "payment", h.ID.Text(PaymentPrefix), "bank", b.id, "rrn", o.RRN,
 		"code", r.responseCode, "status", o.Status.String())
 	return true
 }

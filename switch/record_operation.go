@@ -123,7 +123,7 @@ func (d *decoder) begun() *begun {
 	b.sentAt = d.time()
 	local := d.time()
 	b.localAt = local.In(time.FixedZone("", int(d.varint())))
-	if b.kind < KindCapture || b.kind > KindRelease || b.method < MethodNone || b.method > MethodRefund || b.amount < 0 || b.stays < 0 {
+	if b.kind < KindCapture || b.kind > KindIncrement || b.method < MethodNone || b.method > MethodIncrement || b.amount < 0 || b.stays < 0 {
 		d.bad = true
 	}
 	return b

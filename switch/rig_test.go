@@ -113,7 +113,7 @@ func (r *rig) options(store *storage.Store) Options {
 	two := one
 	two.ID, two.Keys = "mer_two", []APIKey{{Hash: HashKey([]byte("sk_test_two"))}}
 	for _, b := range rigBanks {
-		o.Banks = append(o.Banks, BankConfig{Dialect: r.dialect(b.dialect), Acquirer: "123456", Allows: Capabilities{HoldDays: 2}, Link: acquirers.Config{
+		o.Banks = append(o.Banks, BankConfig{Dialect: r.dialect(b.dialect), Acquirer: "123456", Allows: Capabilities{HoldDays: 2, IncrementLengthens: b.id == "vega"}, Link: acquirers.Config{
 			ID: b.id, Endpoints: []string{b.id + ":9101"}, LinksPerEndpoint: 1, SignOn: true, Dial: dial, Logger: quiet,
 			ResponseTimeout: r.responseTimeout, ReversalTimeout: rigResponse, Window: r.window,
 		}})

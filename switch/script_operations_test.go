@@ -26,6 +26,8 @@ func (s *script) operateLine(words []string) bool {
 		s.say("%s", s.operation(KindCancel, words))
 	case "refund":
 		s.say("%s", s.operation(KindRefund, words))
+	case "increment":
+		s.say("%s", s.operation(KindIncrement, words))
 	case "begin_capture", "begin_refund":
 		kind := map[string]OperationKind{"begin_capture": KindCapture, "begin_refund": KindRefund}[words[0]]
 		go func() { _ = s.operation(kind, words) }()

@@ -34,7 +34,8 @@ var update = flag.Bool("update", false, "rewrite the expectations of the scripts
 //	retry NAME               an operator puts a payment from the desk back
 //	close NAME STATUS        an operator settles a payment on the desk
 //	hold NAME AMOUNT CARD [BANK]  a merchant pays with manual capture, at alfa or at BANK
-//	capture NAME KEY [AMOUNT] [final], cancel NAME KEY [AMOUNT], refund NAME KEY [AMOUNT]
+//	capture NAME KEY [AMOUNT] [final], cancel NAME KEY [AMOUNT], refund NAME KEY [AMOUNT],
+//	increment NAME KEY TOTAL
 //	                         what the merchant does to it, under an idempotency key
 //	begin_capture, begin_refund  the same, without waiting for the answer
 //	retry_operation NAME N, close_operation NAME N STATUS  what an operator does to its n-th operation

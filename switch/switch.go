@@ -50,6 +50,7 @@ type Capabilities struct {
 	HoldDays           int            // 1..60: after so many days a hold that was not captured is let go; default 7
 	OvercapturePercent int            // 0..100: how much more than a hold its captures may take
 	SingleCapture      bool           // one capture of a hold and no more
+	IncrementLengthens bool           // a hold's days count from its last increment; default from its approval
 	CutOver            time.Duration  // 0..24h: when on the clock of TimeZone the bank's business day ends; default midnight
 	TimeZone           *time.Location // default UTC
 }
@@ -75,6 +76,7 @@ func (c *BankConfig) terms() terms {
 	return terms{
 		capture: d.Supports(iso.OpCapture), void: d.Supports(iso.OpVoid), parts: d.PartialVoid(), refund: d.Supports(iso.OpRefund),
 		refundRequest: d.MTI(iso.OpRefund).Function() == 0, overcapture: int64(y.OvercapturePercent), single: y.SingleCapture,
+		increment: d.Supports(iso.OpIncrement), lengthens: y.IncrementLengthens,
 		hold: time.Duration(cmp.Or(y.HoldDays, defaultHoldDays)) * 24 * time.Hour, cutOver: y.CutOver, zone: y.TimeZone,
 	}
 }

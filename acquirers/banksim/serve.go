@@ -86,6 +86,8 @@ func (l *link) plan(f *facts, card *TestCard) Plan {
 			p = *card.capture
 		case f.kind == kindRefund && card.refund != nil:
 			p = *card.refund
+		case f.kind == kindIncrement && card.raise != nil:
+			p = *card.raise
 		}
 		if card.half && f.amount > 1 {
 			p.Amount, p.Code = f.amount/2, codes.Partial

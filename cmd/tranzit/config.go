@@ -105,6 +105,7 @@ type BankConfig struct {
 		HoldDays           int    `yaml:"hold_days"`
 		OvercapturePercent int    `yaml:"overcapture_percent"`
 		SingleCapture      bool   `yaml:"single_capture"`
+		IncrementLengthens bool   `yaml:"increment_lengthens"`
 		CutOver            string `yaml:"cut_over"`
 		TimeZone           string `yaml:"time_zone"`
 	} `yaml:"allows"`

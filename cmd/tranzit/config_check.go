@@ -171,7 +171,8 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 func (c *Config) bankAllows(i int) (y payswitch.Capabilities, err error) {
 	a := &c.Banks[i].Allows
 	at := func(key string) string { return fmt.Sprintf("banks[%d].allows.%s", i, key) }
-	y = payswitch.Capabilities{HoldDays: a.HoldDays, OvercapturePercent: a.OvercapturePercent, SingleCapture: a.SingleCapture}
+	y = payswitch.Capabilities{HoldDays: a.HoldDays, OvercapturePercent: a.OvercapturePercent, SingleCapture: a.SingleCapture,
+		IncrementLengthens: a.IncrementLengthens}
 	switch {
 	case a.HoldDays < 0 || a.HoldDays > 60:
 		return y, c.fault(at("hold_days"), "%d is not within 1..60", a.HoldDays)

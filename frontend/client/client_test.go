@@ -191,6 +191,7 @@ func TestTypesAreTheDocument(t *testing.T) {
 		"TimelineMessage": client.TimelineMessage{}, "TimelineField": client.TimelineField{}, "Fault": client.Field{}, "CardNumber": client.CardNumber{},
 		"ThreeDS": client.ThreeDS{}, "PaymentRequest": client.PaymentRequest{}, "CaptureRequest": client.CaptureRequest{},
 		"CancelRequest": client.UndoRequest{}, "RefundRequest": client.UndoRequest{}, "UsedMethod": client.UsedMethod{},
+		"Increment": client.Increment{}, "IncrementRequest": client.IncrementRequest{},
 		"Token": client.Token{}, "DeletedToken": client.DeletedToken{},
 		"NewWebhookEndpoint": client.WebhookEndpoint{}, "WebhookEndpointRequest": client.WebhookEndpointRequest{}, "WebhookEndpointChange": client.WebhookEndpointChange{},
 		"WebhookTest": client.WebhookTest{}, "Replay": client.Replay{}, "WebhookDelivery": client.WebhookDelivery{},
@@ -199,8 +200,8 @@ func TestTypesAreTheDocument(t *testing.T) {
 		for name := range document.Components.Schemas[schema].Properties {
 			want = append(want, name)
 		}
-		for field := range reflect.TypeOf(value).Fields() {
-			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "-" {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(value)) {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "-" && !field.Anonymous {
 				got = append(got, name)
 			}
 		}

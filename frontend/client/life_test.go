@@ -137,6 +137,11 @@ func TestLife(t *testing.T) {
 	if held.Status != "authorized" || !held.Meta.Replayed || held.Meta.Status != 201 || held.Card.Last4 != "1111" || held.Metadata["cart"] != "77" || held.CreatedAt.IsZero() {
 		t.Errorf("the hold is %+v", held)
 	}
+	more, err := c.Increment(ctx, held.ID, client.IncrementRequest{Amount: held.Amount + 500})
+	must(t, err)
+	if more.Object != "increment" || more.Status != "succeeded" || more.AmountAdded != 500 || more.Payment.AmountAuthorized != held.Amount+500 {
+		t.Errorf("the increment: %+v", more)
+	}
 	taken, err := c.Capture(ctx, held.ID, client.CaptureRequest{Amount: 100000, Final: true})
 	must(t, err)
 	if taken.Open() || taken.Status != "succeeded" || taken.Amount != 100000 || !taken.Final || taken.Payment.AmountCaptured != 100000 || !taken.Meta.Replayed {
@@ -171,7 +176,7 @@ func reads(t *testing.T, c *client.Client, payment, refund string) {
 	if now.AmountRefunded != 100000 || len(refunds) != 2 || refunds[0].ID != refund || one.Amount != 29900 || one.Payment != nil {
 		t.Errorf("payment %+v\nrefunds %+v\none %+v", now, refunds, one)
 	}
-	if len(story) != 8 || story[0].Type != "intent" || story[0].Message.MTI != "0100" || story[len(story)-1].Status != "refunded" {
+	if len(story) != 10 || story[0].Type != "intent" || story[0].Message.MTI != "0100" || story[len(story)-1].Status != "refunded" {
 		t.Errorf("%d events: %+v", len(story), story)
 	}
 	_, err = c.GetPayment(t.Context(), "../payments")

@@ -15,6 +15,13 @@ type CaptureRequest struct {
 	Final          bool   `json:"final,omitempty"`  // nothing more will be captured
 }
 
+// IncrementRequest says what is to be held in all.
+type IncrementRequest struct {
+	IdempotencyKey string `json:"-"`                // made when empty
+	Amount         int64  `json:"amount"`           // minor units: the whole hold, not what is added
+	Reason         string `json:"reason,omitempty"` // for you; no bank is told
+}
+
 // UndoRequest says what to cancel or to refund.
 type UndoRequest struct {
 	IdempotencyKey string `json:"-"`                // made when empty
@@ -23,14 +30,14 @@ type UndoRequest struct {
 	Reason         string `json:"reason,omitempty"` // for you; no bank is told
 }
 
-// Operation is a capture, a cancel or a refund.
+// Operation is a capture, a cancel, a refund or an increment.
 type Operation struct {
 	ID           string      `json:"id"`
-	Object       string      `json:"object"` // "capture", "cancel" or "refund"
+	Object       string      `json:"object"` // "capture", "cancel", "refund" or "increment"
 	PaymentID    string      `json:"payment_id"`
 	Status       string      `json:"status"`
 	Method       string      `json:"method"` // how it is done at the bank
-	Amount       int64       `json:"amount"`
+	Amount       int64       `json:"amount"` // of an increment: what is to be held in all
 	Currency     string      `json:"currency"`
 	Final        bool        `json:"final"`
 	Reason       string      `json:"reason"`
@@ -47,6 +54,12 @@ type Operation struct {
 	Meta Meta `json:"-"` // zero in lists
 }
 
+// Increment is an increment of a hold.
+type Increment struct {
+	Operation
+	AmountAdded int64 `json:"amount_added"` // what it adds to the hold
+}
+
 // Open reports that the operation is not settled yet.
 func (o *Operation) Open() bool { return o.Status == "pending" || o.Status == "unknown" }
 
@@ -60,6 +73,20 @@ func (c *Client) Capture(ctx context.Context, payment string, r CaptureRequest) 
 		return nil, err
 	}
 	return c.operation(ctx, ask)
+}
+
+// Increment raises a hold, or lengthens it where the bank counts its time anew.
+// A declined increment is no error, and leaves the hold as it was.
+func (c *Client) Increment(ctx context.Context, payment string, r IncrementRequest) (*Increment, error) {
+	ask, err := post("/v1/payments"+segment(payment)+"/increment", r.IdempotencyKey, r)
+	if err != nil {
+		return nil, err
+	}
+	o := new(Increment)
+	if o.Meta, err = c.do(ctx, ask, o); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // Cancel undoes a payment, whole or in part, in the way that is right now: the
