@@ -131,15 +131,16 @@ func fetchJSON(ctx context.Context, url string, into any) error {
 	return nil
 }
 
-// checkMoney waits until no payment is open, at most o.Settle, and compares.
+// checkMoney compares when no payment is open; operations that are may still move
+// money, so that books that do not agree are read again, for at most o.Settle.
 func checkMoney(ctx context.Context, o *Options, before books, merchants MerchantView) *MoneyCheck {
 	deadline := time.Now().Add(o.Settle)
 	pause := 100 * time.Millisecond
 	for {
 		after := readBooks(ctx, o)
-		quiet := after.problem == nil && (after.journal == nil || after.journal.Open == 0)
-		if quiet || ctx.Err() != nil || time.Now().Add(pause).After(deadline) {
-			return compareBooks(before, after, merchants)
+		m := compareBooks(before, after, merchants)
+		if m.OK || ctx.Err() != nil || time.Now().Add(pause).After(deadline) {
+			return m
 		}
 		select {
 		case <-time.After(pause):

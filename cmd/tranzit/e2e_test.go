@@ -286,6 +286,9 @@ type paymentView struct {
 	RRN      string `json:"rrn"`
 	OrderID  string `json:"order_id"`
 	Captured int64  `json:"amount_captured"`
+
+	Authorized int64 `json:"amount_authorized"`
+	Refunded   int64 `json:"amount_refunded"`
 }
 
 // pay posts the wish once. A lost connection leaves code 0.
@@ -295,15 +298,19 @@ func (r *rig) pay(w *wish) (code int, body []byte, replayed bool) {
 }
 
 func (r *rig) post(w *wish) (code int, body []byte, header http.Header) {
-	text := fmt.Sprintf(`{"amount":%d,"currency":"EUR","order_id":%q,"bank":%q,"payment_method":{"type":"card","card":{"number":%q,"exp_month":12,"exp_year":%d,"cvc":"%s"}},"three_ds":{"eci":"05","cavv":"%s"}}`,
-		w.amount, w.key, w.bank, w.card, time.Now().Year()+2, markerCVC, markerCAVV)
-	request, err := http.NewRequest(http.MethodPost, "http://"+r.api+"/v1/payments", strings.NewReader(text))
+	return r.send(w.key, "/v1/payments", fmt.Sprintf(`{"amount":%d,"currency":"EUR","order_id":%q,"bank":%q,"payment_method":{"type":"card","card":{"number":%q,"exp_month":12,"exp_year":%d,"cvc":"%s"}},"three_ds":{"eci":"05","cavv":"%s"}}`,
+		w.amount, w.key, w.bank, w.card, time.Now().Year()+2, markerCVC, markerCAVV))
+}
+
+// send posts a request under a key. A lost connection gives code 0.
+func (r *rig) send(key, path, text string) (code int, body []byte, header http.Header) {
+	request, err := http.NewRequest(http.MethodPost, "http://"+r.api+path, strings.NewReader(text))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+rigKey)
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Idempotency-Key", w.key)
+	request.Header.Set("Idempotency-Key", key)
 	response, err := r.client.Do(request)
 	if err != nil {
 		return 0, nil, nil

@@ -154,7 +154,8 @@ func journalExport(out io.Writer, f journalFlags) error {
 		return payswitch.Export(store, func(p payswitch.Payment, e payswitch.TimelineEvent) error {
 			return enc.Encode(map[string]any{
 				"payment": p.ID.Text(payswitch.PaymentPrefix), "merchant": p.Merchant, "bank": p.Bank, "order_id": p.OrderID,
-				"amount": p.Amount, "currency": p.Currency.Alpha(), "stan": uint32(p.STAN), "rrn": p.RRN, "card": p.Card.BIN + "******" + p.Card.Last4,
+				"amount": p.Amount, "amount_authorized": p.AmountAuthorized, "amount_captured": p.AmountCaptured, "amount_refunded": p.AmountRefunded,
+				"currency": p.Currency.Alpha(), "stan": uint32(p.STAN), "rrn": p.RRN, "card": p.Card.BIN + "******" + p.Card.Last4,
 				"version": e.Version, "at": e.At.Format(time.RFC3339Nano), "event": e.Type, "status": e.Status.String(), "detail": e.Detail,
 			})
 		})
