@@ -11,24 +11,34 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	payswitch "github.com/tranzit/tranzit/switch"
 )
 
-// permitted holds the request to what its key may do: the scope of the route,
-// the addresses and the certificates of the key. Else it answers 403.
+// permitted holds the request to what its key may do, or answers 403.
 func (c *call) permitted() bool {
 	need := c.route.writes
 	if header := &c.ctx.Request.Header; header.IsGet() || header.IsHead() {
 		need = c.route.reads
 	}
+	detail := c.forbidden(need)
+	if detail != "" {
+		c.refuse(problem{kind: problemForbidden, detail: detail + " This request had no effect."})
+	}
+	return detail == ""
+}
+
+// forbidden says what the account's key may not do: the scope, the addresses and
+// the certificates of the key are asked. Nothing: it may.
+func (c *call) forbidden(need payswitch.Scope) (detail string) {
 	key := c.account.Key
 	if key == nil {
-		return true
+		return ""
 	}
 	pins := key.Certificates
 	if len(pins) == 0 {
 		pins = c.account.Merchant.Certificates
 	}
-	detail := ""
 	switch {
 	case len(key.Addresses) > 0 && !c.comesFrom(key.Addresses):
 		detail = "This key may not be used from this address."
@@ -39,11 +49,8 @@ func (c *call) permitted() bool {
 		if need == 0 {
 			detail = "This address is for keys of all scopes only."
 		}
-	default:
-		return true
 	}
-	c.refuse(problem{kind: problemForbidden, detail: detail + " This request had no effect."})
-	return false
+	return detail
 }
 
 // comesFrom reports whether the caller's address is in one of the ranges.

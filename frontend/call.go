@@ -170,7 +170,7 @@ func (c *call) refuse(p problem) {
 	c.code = p.kind.code
 	header := &c.ctx.Response.Header
 	if p.retryAfter > 0 {
-		c.head = strconv.AppendInt(c.head[:0], retrySeconds(p.retryAfter), 10)
+		c.head = appendSeconds(c.head[:0], p.retryAfter)
 		header.SetCanonical(headRetryAfter, c.head)
 	}
 	if p.kind == problemUnauthorized {

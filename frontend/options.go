@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tranzit/tranzit/frontend/assist"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
@@ -18,6 +19,9 @@ type Options struct {
 	Logger     *slog.Logger          // default: slog.Default
 	Registerer prometheus.Registerer // default: a registry of its own
 	Now        func() time.Time      // the wall clock, for the expiry of cards; default time.Now
+
+	// Assist answers the entry points of Assist beside the API; default none.
+	Assist *assist.Adapter
 
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed when a
 	// key's address list is asked; default none.

@@ -29,6 +29,9 @@ var versionPath = []byte("/v1/")
 func (r *routes) elsewhere(path []byte) (found *route, first, second []byte) {
 	rest, ok := bytes.CutPrefix(path, versionPath)
 	if !ok {
+		if found = r.assist[string(path)]; found != nil {
+			return found, nil, nil
+		}
 		return r.none, nil, nil
 	}
 	for i := range r.placed {

@@ -140,3 +140,8 @@ func appendProblem(dst []byte, p *problem, requestID []byte) []byte {
 func retrySeconds(d time.Duration) int64 {
 	return max(1, int64((d+time.Second-1)/time.Second))
 }
+
+// appendSeconds appends the value of Retry-After.
+func appendSeconds(dst []byte, d time.Duration) []byte {
+	return strconv.AppendInt(dst, retrySeconds(d), 10)
+}

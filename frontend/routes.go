@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tranzit/tranzit/frontend/assist"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
@@ -21,6 +22,7 @@ type route struct {
 	writes  payswitch.Scope          // and for the others
 	public  bool                     // answers without a key
 	keyed   bool                     // its POST goes by an idempotency key: a repeat is harmless
+	service *assist.Service          // of Assist's: it answers in its own words, refusals too
 	allow   []byte
 	seconds prometheus.Observer
 	counts  *[statusLimit]prometheus.Counter
@@ -33,6 +35,25 @@ func (r *route) count(status int) {
 		return
 	}
 	r.missing.WithLabelValues(r.name, strconv.Itoa(status)).Inc()
+}
+
+// finish fills what follows from the handlers and the name.
+func (r *route) finish(m *metrics) {
+	var allow []string
+	if r.get != nil {
+		allow = append(allow, "GET", "HEAD")
+	}
+	if r.post != nil {
+		allow = append(allow, "POST")
+	}
+	if r.del != nil {
+		allow = append(allow, "DELETE")
+	}
+	if r.target == nil {
+		r.target = (*call).targetPayment
+	}
+	r.allow = []byte(strings.Join(allow, ", "))
+	r.counts, r.seconds, r.missing = m.countersOf(r.name), m.seconds.WithLabelValues(r.name), m.requests
 }
 
 // routes is the table of the API.
@@ -68,27 +89,14 @@ type routes struct {
 	openAPI  *route // /openapi.json
 	none     *route // anything else, and what could not be read
 
-	placed []placedRoute // those that do not begin with /v1/payments
+	placed []placedRoute     // those that do not begin with /v1/payments
+	assist map[string]*route // by address; nil: there are none
 }
 
 func newRoutes(m *metrics) *routes {
 	var all []*route
 	with := func(r route) *route {
-		var allow []string
-		if r.get != nil {
-			allow = append(allow, "GET", "HEAD")
-		}
-		if r.post != nil {
-			allow = append(allow, "POST")
-		}
-		if r.del != nil {
-			allow = append(allow, "DELETE")
-		}
-		if r.target == nil {
-			r.target = (*call).targetPayment
-		}
-		r.allow = []byte(strings.Join(allow, ", "))
-		r.counts, r.seconds, r.missing = m.countersOf(r.name), m.seconds.WithLabelValues(r.name), m.requests
+		r.finish(m)
 		all = append(all, &r)
 		return &r
 	}

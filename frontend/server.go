@@ -55,6 +55,9 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o, log: o.Logger, sw: o.Switch, started: o.Now()}
 	s.metrics = newMetrics(o.Registerer, &s.open, &s.inFlight)
 	s.routes = newRoutes(s.metrics)
+	if o.Assist != nil {
+		s.routes.placeAssist(s.metrics)
+	}
 	s.noise = &noise{log: o.Logger, metrics: s.metrics}
 	s.calls.New = func() any { return new(call) }
 	s.http = fasthttp.Server{

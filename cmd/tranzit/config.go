@@ -56,6 +56,7 @@ type Config struct {
 
 	Banks     []BankConfig     `yaml:"banks"`
 	Merchants []MerchantConfig `yaml:"merchants"`
+	Assist    AssistConfig     `yaml:"assist"`
 
 	file  string
 	lines map[string]int // path of a key -> its line

@@ -77,7 +77,8 @@ func (c *Config) validate() error {
 			return err
 		}
 	}
-	return nil
+	_, err := c.assistShops()
+	return err
 }
 
 // validateNumbers checks the bounds of every number outside the lists. Zero

@@ -50,6 +50,7 @@ func demo(ctx context.Context, f demoFlags, out io.Writer) error {
 	}
 	cfg.Data, cfg.KeyFile, cfg.Listen, cfg.Admin = f.data, filepath.Join(f.data, "vault.key"), f.listen, f.admin
 	cfg.Webhooks.AllowHTTP, cfg.Webhooks.AllowNetworks = true, []string{"127.0.0.0/8", "::1/128"}
+	cfg.Assist.Enabled = true
 	if err := os.MkdirAll(f.data, 0o700); err != nil {
 		return err
 	}

@@ -236,8 +236,12 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("admin: %w", err), api.Close())
 	}
+	bridge, err := a.cfg.assistAdapter(a.core)
+	if err != nil {
+		return errors.Join(err, api.Close(), control.Close())
+	}
 	a.front, err = frontend.New(frontend.Options{
-		Switch: a.core, Logger: a.log, Registerer: registry, MaxBody: a.cfg.HTTP.MaxBody, ReadTimeout: a.cfg.HTTP.ReadTimeout,
+		Switch: a.core, Assist: bridge, Logger: a.log, Registerer: registry, MaxBody: a.cfg.HTTP.MaxBody, ReadTimeout: a.cfg.HTTP.ReadTimeout,
 		IdleTimeout: a.cfg.HTTP.IdleTimeout, Concurrency: a.cfg.HTTP.Connections, TrustedProxies: proxies,
 		PlainWebhooks: a.cfg.Webhooks.AllowHTTP, TestEndpoint: a.hooks.Test,
 	})

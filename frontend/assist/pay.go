@@ -1,0 +1,300 @@
+package assist
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tranzit/tranzit/iso"
+	payswitch "github.com/tranzit/tranzit/switch"
+)
+
+const (
+	maxComment         = 500 // characters that are kept
+	maxEmail           = 254
+	expiredCardsRepeat = 8 * 24 * time.Hour
+	retryBusy          = 2 * time.Second
+)
+
+// orderForm is an order as its form says it: what the page of order.cfm will
+// show, and what silentpay pays.
+type orderForm struct {
+	number, comment, email string
+	amount                 int64
+	currency               iso.Currency
+	held                   bool // two stages: the amount is held, and charged later
+}
+
+// readOrder reads the parameters of an order.
+func (k *Ask) readOrder() (o orderForm, no *refusal) {
+	if o.number, no = k.orderNumber(); no != nil {
+		return o, no
+	}
+	if o.currency, no = k.currency("ordercurrency"); no != nil {
+		return o, no
+	}
+	if o.amount, no = k.amount("orderamount", o.currency); no != nil {
+		return o, no
+	}
+	delay, no := k.number("delay", 0, 1, 0)
+	if no != nil {
+		return o, no
+	}
+	o.held = delay == 1
+	comment, _ := k.params.get("ordercomment")
+	email, _ := k.params.get("email")
+	switch at := bytes.IndexByte(email, '@'); {
+	case len(email) > 0 && (at < 1 || at == len(email)-1 || len(email) > maxEmail || bytes.IndexByte(email, ' ') >= 0):
+		return o, badForm("email", "must look like name@example.com.")
+	case holdsCardNumber(comment):
+		return o, badValue("ordercomment", "holds what may be a card number.")
+	case holdsCardNumber([]byte(o.number)):
+		return o, badValue("ordernumber", "holds what may be a card number.")
+	}
+	if _, clean := measure(email); !clean {
+		return o, badForm("email", "must look like name@example.com.")
+	}
+	o.comment, o.email = prose(comment), string(email)
+	return o, nil
+}
+
+// measure counts characters and reports whether all can be seen.
+func measure(b []byte) (n int, clean bool) {
+	clean = true
+	for len(b) > 0 {
+		r, size := utf8.DecodeRune(b)
+		clean = clean && unicode.IsPrint(r)
+		b = b[size:]
+		n++
+	}
+	return n, clean
+}
+
+// prose is a text without its invisible characters, as far as it is kept.
+func prose(b []byte) string {
+	var out []rune
+	for _, r := range string(b) {
+		if len(out) == maxComment {
+			break
+		}
+		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+			out = append(out, r)
+		}
+	}
+	return string(out)
+}
+
+// holdsCardNumber reports whether a run of digits of the text, spaces and
+// hyphens aside, is a card number by length and check digit.
+func holdsCardNumber(b []byte) bool {
+	var run [24]byte
+	n := 0
+	check := func() bool {
+		found := false
+		for size := 13; size <= 19 && size <= n; size++ {
+			for from := 0; from+size <= n && !found; from++ {
+				_, err := iso.ParsePAN(run[from : from+size])
+				found = err == nil && size == n
+			}
+		}
+		return found
+	}
+	for _, c := range b {
+		switch {
+		case c >= '0' && c <= '9' && n < len(run):
+			run[n] = c
+			n++
+		case c == ' ' || c == '-':
+		default:
+			if check() {
+				return true
+			}
+			n = 0
+		}
+	}
+	return check()
+}
+
+// page answers order.cfm and payrequest.cfm: the order is read and proven, and
+// there it ends.
+func (k *Ask) page() {
+	if _, no := k.readOrder(); no != nil {
+		k.fail(no)
+		return
+	}
+	k.fail(&refusal{first: 15, second: 350, detail: "The order is valid, but this switch has no payment page yet. Nothing was recorded: pay by /pay/silentpay.cfm or by POST /v1/payments."})
+}
+
+// recurrent answers rp.cfm.
+func (k *Ask) recurrent() {
+	k.fail(&refusal{first: 15, second: 320, detail: "This switch does not pay by an earlier order's card here yet. Nothing was recorded."})
+}
+
+// pay answers silentpay.cfm. An order is paid once: a repeat of what was paid, or
+// is not settled yet, gets that attempt's state, and a new attempt is made only
+// when all before it ended without money.
+func (k *Ask) pay() {
+	o, no := k.readOrder()
+	if no != nil {
+		k.fail(no)
+		return
+	}
+	r := payswitch.PayRequest{
+		RequestID: k.in.RequestID, Amount: o.amount, Currency: o.currency, OrderID: o.number, Description: o.comment, CustomerEmail: o.email,
+		ManualCapture: o.held, Initiator: "customer",
+	}
+	defer func() { r.PAN.Wipe(); r.CVC.Wipe() }()
+	if no := k.readCard(&r); no != nil {
+		k.fail(no)
+		return
+	}
+	leave, no := k.enter(o.number)
+	if no != nil {
+		k.fail(no)
+		return
+	}
+	defer leave()
+	before, no := k.attempts(payswitch.ListQuery{OrderID: o.number})
+	if no != nil {
+		k.fail(no)
+		return
+	}
+	for i := range before {
+		if p := &before[i]; !closed(p.Status) {
+			k.paidBefore(p, &o)
+			return
+		}
+	}
+	r.IdempotencyKey = "assist/pay/" + strconv.Itoa(len(before)+1) + "/" + o.number
+	r.Fingerprint = k.fingerprint(&o, &r)
+	answer, err := k.adapter.sw.Pay(k.Account, &r)
+	if err != nil {
+		k.notPaid(err, &o)
+		return
+	}
+	k.paid(&answer.Payment)
+}
+
+// paidBefore answers a request for an order that has its payment.
+func (k *Ask) paidBefore(p *payswitch.Payment, o *orderForm) {
+	if p.Amount != o.amount || p.Currency != o.currency {
+		k.fail(&refusal{first: 11, second: 107, detail: "This order has a payment of another amount. Nothing was recorded."})
+		return
+	}
+	k.paid(p)
+}
+
+var paidLayout = layout{json: "silentpay", wrapped: true}
+
+func (k *Ask) paid(p *payswitch.Payment) { k.done(paidLayout, p, paymentDeed(p)) }
+
+// act are the fields of an answer that says what came of one operation.
+func (k *Ask) act(p *payswitch.Payment, d deed) []field {
+	return append(merged(k.orderFields(p), k.deedFields(p, d)), field{name: "signature"}, field{name: "packetdate", value: k.packetDate()})
+}
+
+// notPaid answers what the switch did not take. What may have been recorded all
+// the same is In Process: the shop asks for the state of the order.
+func (k *Ask) notPaid(err error, o *orderForm) {
+	var r *payswitch.Refusal
+	if errors.As(err, &r) && r.Code != payswitch.CodeInternal && r.Code != payswitch.CodeOutcomeUncertain && r.Code != payswitch.CodeKeyReused {
+		k.fail(k.refused(err))
+		return
+	}
+	k.reply(paidLayout, []entry{{fields: []field{
+		{name: "ordernumber", value: o.number}, {name: "billnumber"}, {name: "orderamount", value: decimal(o.amount, o.currency)},
+		{name: "ordercurrency", value: o.currency.Alpha()}, {name: "orderstate", value: "In Process"}, {name: "responsecode", value: codeWait},
+		{name: "message", value: messages[codeWait].in(k.english)}, {name: "packetdate", value: k.packetDate()},
+	}}})
+	k.answer.RetryAfter = retryBusy
+}
+
+// readCard takes the card straight from the request's bytes.
+func (k *Ask) readCard(r *payswitch.PayRequest) *refusal {
+	number, there := k.params.get("cardnumber")
+	if !there {
+		return missing("cardnumber")
+	}
+	pan, err := iso.ParsePAN(number)
+	switch {
+	case errors.Is(err, iso.ErrPANLuhn):
+		return badValue("cardnumber", "has a wrong check digit.")
+	case err != nil:
+		return badForm("cardnumber", "must be 12 to 19 digits, without spaces.")
+	}
+	r.PAN = pan
+	var no *refusal
+	if r.Expiry.Month, no = k.number("expiremonth", 1, 12, 0); no != nil {
+		return no
+	}
+	if r.Expiry.Year, no = k.number("expireyear", 2000, 2099, 0); no != nil {
+		return no
+	}
+	switch {
+	case r.Expiry.Month == 0:
+		return missing("expiremonth")
+	case r.Expiry.Year == 0:
+		return missing("expireyear")
+	case r.Expiry.Expired(k.adapter.now().Add(-expiredCardsRepeat)):
+		return &refusal{first: 5, second: 142, detail: "The card has expired."}
+	}
+	code, there := k.params.get("cvc2")
+	if !there {
+		return missing("cvc2")
+	}
+	if r.CVC, err = iso.ParseCVC(code); err != nil {
+		return badForm("cvc2", "must be 3 or 4 digits.")
+	}
+	return nil
+}
+
+// fingerprint tells a repeat of an attempt from another request: a keyed digest
+// of what would be paid, and by which card.
+func (k *Ask) fingerprint(o *orderForm, r *payswitch.PayRequest) payswitch.Fingerprint {
+	text := fmt.Appendf(nil, "%q %d %s %t %d %d ", o.number, o.amount, o.currency.Alpha(), o.held, r.Expiry.Year, r.Expiry.Month)
+	text = r.PAN.Append(text)
+	defer clear(text)
+	return k.adapter.sw.Fingerprint("POST", k.service.Path, text)
+}
+
+// refused puts a refusal of the switch in Assist's terms.
+func (k *Ask) refused(err error) *refusal {
+	var r *payswitch.Refusal
+	if !errors.As(err, &r) {
+		return &refusal{first: 2, second: 1, retry: retryBusy, detail: "Ask for the state of the order before repeating."}
+	}
+	out := &refusal{detail: r.Detail, retry: r.RetryAfter}
+	switch r.Code {
+	case payswitch.CodeBankUnavailable:
+		out.first, out.second = 2, 205
+	case payswitch.CodeOverloaded:
+		out.first, out.second = 17, 3
+	case payswitch.CodeNotFound:
+		out.first, out.second = 10, 216
+	case payswitch.CodeForbidden:
+		out.first = 19
+	case payswitch.CodeCurrency:
+		out.first, out.second = 5, 105
+	case payswitch.CodeCardExpired:
+		out.first, out.second = 5, 142
+	case payswitch.CodeInvalidState:
+		out.first, out.second = 15, 216
+		if r.RetryAfter > 0 {
+			out.first = 12
+		}
+		if r.Pointer == "/amount" {
+			out.first, out.second = 5, 108
+		}
+	case payswitch.CodeKeyReused:
+		out.first, out.second = 11, 216
+	case payswitch.CodeInternal, payswitch.CodeOutcomeUncertain:
+		out.first, out.second, out.detail = 2, 1, "The outcome is not known yet: ask for the state of the order before repeating."
+	default:
+		out.first = 5
+	}
+	return out
+}
