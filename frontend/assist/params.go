@@ -153,7 +153,7 @@ var holders = map[string]bool{"merchant": true, "customer": true, "card": true}
 // readJSON takes an object of parameters. Numbers keep the text they came with,
 // so that no amount passes through a binary fraction.
 func (p *params) readJSON(body []byte) *refusal {
-	dec := jsontext.NewDecoder(bytes.NewReader(body))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body)) // reads a buffer in place
 	if dec.PeekKind() != '{' {
 		return unreadable("The body is not a JSON object.")
 	}
@@ -223,7 +223,8 @@ func readScalar(dec *jsontext.Decoder) ([]byte, *refusal) {
 }
 
 // readSOAP takes an envelope whose body holds one element with the parameters as
-// its children. Namespaces are not looked at; nothing is expanded or fetched.
+// its children. Namespaces are not looked at; nothing is expanded or fetched. What
+// the library's decoder holds of the text is left to the collector.
 func (p *params) readSOAP(body []byte) *refusal {
 	broken := unreadable("The body is not a SOAP envelope of parameters.")
 	dec := xml.NewDecoder(bytes.NewReader(body))
