@@ -123,7 +123,7 @@ func (k *Ask) pay() {
 	}
 	r := payswitch.PayRequest{
 		RequestID: k.in.RequestID, Amount: o.amount, Currency: o.currency, OrderID: o.number, Description: o.comment, CustomerEmail: o.email,
-		ManualCapture: o.held, Initiator: "customer",
+		ManualCapture: o.held, Initiator: "customer", OrderOnce: true,
 	}
 	defer func() { r.PAN.Wipe(); r.CVC.Wipe() }()
 	if no = k.readCard(&r); no == nil {
@@ -144,11 +144,8 @@ func (k *Ask) pay() {
 		k.fail(no)
 		return
 	}
-	for i := range before {
-		if p := &before[i]; !closed(p.Status) {
-			k.paidBefore(p, &o)
-			return
-		}
+	if k.paidBefore(before, &o) {
+		return
 	}
 	r.IdempotencyKey = "assist/pay/" + strconv.Itoa(len(before)+1) + "/" + o.number
 	r.Fingerprint = k.fingerprint(&o, &r)
@@ -160,13 +157,22 @@ func (k *Ask) pay() {
 	k.paid(&answer.Payment)
 }
 
-// paidBefore answers a request for an order that has its payment.
-func (k *Ask) paidBefore(p *payswitch.Payment, o *orderForm) {
-	if p.Amount != o.amount || p.Currency != o.currency {
-		k.fail(&refusal{first: 11, second: 107, detail: "This order has a payment of another amount. Nothing was recorded."})
-		return
+// paidBefore answers a request for an order that has its payment already, and
+// reports whether it has.
+func (k *Ask) paidBefore(attempts []payswitch.Payment, o *orderForm) bool {
+	for i := range attempts {
+		p := &attempts[i]
+		switch {
+		case closed(p.Status):
+			continue
+		case p.Amount != o.amount || p.Currency != o.currency:
+			k.fail(&refusal{first: 11, second: 107, detail: "This order has a payment of another amount. Nothing was recorded."})
+		default:
+			k.paid(p)
+		}
+		return true
 	}
-	k.paid(p)
+	return false
 }
 
 var paidLayout = layout{json: "silentpay", wrapped: true}
@@ -179,10 +185,20 @@ func (k *Ask) act(p *payswitch.Payment, d deed) []field {
 }
 
 // notPaid answers what the switch did not take. What may have been recorded all
-// the same is In Process: the shop asks for the state of the order.
+// the same is In Process: the shop asks for the state of the order. So is an order
+// that is being paid in another way at this moment.
 func (k *Ask) notPaid(err error, o *orderForm) {
 	var r *payswitch.Refusal
-	if errors.As(err, &r) && r.Code != payswitch.CodeInternal && r.Code != payswitch.CodeOutcomeUncertain && r.Code != payswitch.CodeKeyReused {
+	if !errors.As(err, &r) {
+		r = &payswitch.Refusal{Code: payswitch.CodeInternal}
+	}
+	switch r.Code {
+	case payswitch.CodeOrderPaid:
+		if attempts, no := k.attempts(payswitch.ListQuery{OrderID: o.number}); no == nil && k.paidBefore(attempts, o) {
+			return
+		}
+	case payswitch.CodeOrderInProgress, payswitch.CodeInternal, payswitch.CodeOutcomeUncertain, payswitch.CodeKeyReused:
+	default:
 		k.fail(k.refused(err))
 		return
 	}
