@@ -32,6 +32,7 @@ var (
 	problemInvalidState     = &problemKind{"invalid_state", 409, "The payment's state does not allow this", false}
 	problemOrderPaid        = &problemKind{"order_paid", 409, "The order is paid already", false}
 	problemOrderInProgress  = &problemKind{"order_in_progress", 409, "Another payment of the order is on its way", true}
+	problemShopRefused      = &problemKind{"shop_refused", 409, "The shop refuses the payment", false}
 	problemBodyTooLarge     = &problemKind{"body_too_large", 413, "The body is too large", false}
 	problemURITooLong       = &problemKind{"uri_too_long", 414, "The address is too long", false}
 	problemMediaType        = &problemKind{"media_type", 415, "The body is not application/json", false}
@@ -41,13 +42,14 @@ var (
 	problemInternal         = &problemKind{"internal", 500, "Something failed inside the switch", true}
 	problemUncertain        = &problemKind{"outcome_uncertain", 500, "The outcome is not known yet", true}
 	problemBankUnavailable  = &problemKind{"bank_unavailable", 503, "No line to the bank", true}
+	problemShopSilent       = &problemKind{"shop_silent", 503, "The shop does not answer", true}
 	problemOverloaded       = &problemKind{"overloaded", 503, "The switch takes no more work now", true}
 )
 
 var problemKinds = []*problemKind{
 	problemInvalid, problemKeyMissing, problemKeyInvalid, problemUnauthorized, problemForbidden, problemNotFound, problemMethodNotAllowed,
 	problemTimeout, problemInvalidState, problemOrderPaid, problemOrderInProgress, problemBodyTooLarge, problemURITooLong, problemMediaType, problemKeyReused, problemRateLimited,
-	problemHeadersTooLarge, problemInternal, problemUncertain, problemBankUnavailable, problemOverloaded,
+	problemShopRefused, problemShopSilent, problemHeadersTooLarge, problemInternal, problemUncertain, problemBankUnavailable, problemOverloaded,
 }
 
 // refusalKinds is the one place where the switch's codes become problems.
@@ -66,6 +68,8 @@ var refusalKinds = map[payswitch.Code]*problemKind{
 	payswitch.CodeInvalidState:     problemInvalidState,
 	payswitch.CodeOrderPaid:        problemOrderPaid,
 	payswitch.CodeOrderInProgress:  problemOrderInProgress,
+	payswitch.CodeShopRefused:      problemShopRefused,
+	payswitch.CodeShopSilent:       problemShopSilent,
 	payswitch.CodeInternal:         problemInternal,
 	payswitch.CodeOutcomeUncertain: problemUncertain,
 }

@@ -28,6 +28,7 @@ const (
 	keyTest    = "sk_test_socks_0123456789abcdef"
 	keyOther   = "sk_test_hats_0123456789abcdef"
 	keyFenced  = "sk_test_fence_0123456789abcdef" // of the first merchant, for an address nobody has
+	keyAsked   = "sk_test_asked_0123456789abcdef" // its shop is asked before each payment
 	keyLimited = "sk_test_slow_0123456789abcdef"  // three requests, then one in 100 seconds
 )
 

@@ -65,7 +65,9 @@ func newRig(t testing.TB) *rig {
 			ID: "alfa", Endpoints: []string{host.Addr()}, SignOn: true, Institution: "123456", Logger: quiet,
 			WriteTimeout: 100 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond, ReversalTimeout: 300 * time.Millisecond,
 		}}},
-		Merchants: []payswitch.Merchant{fenced(shopOf("mer_socks", keyTest)), shopOf("mer_hats", keyOther), limited(shopOf("mer_slow", keyLimited))},
+		Merchants: []payswitch.Merchant{fenced(shopOf("mer_socks", keyTest)), shopOf("mer_hats", keyOther), limited(shopOf("mer_slow", keyLimited)),
+			askedShop(shopOf("mer_asked", keyAsked))},
+		AskShop: answerByOrder,
 	})
 	must(t, err)
 	must(t, r.sw.Start())
@@ -101,6 +103,17 @@ func fenced(m payswitch.Merchant) payswitch.Merchant {
 	nobody := payswitch.Access{Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
 	m.Keys = append(m.Keys, payswitch.APIKey{Hash: payswitch.HashKey([]byte(keyFenced)), Access: nobody})
 	return m
+}
+
+func askedShop(m payswitch.Merchant) payswitch.Merchant {
+	m.Check = &payswitch.ShopCheck{}
+	return m
+}
+
+// answerByOrder is a shop that answers by the order's id; frontend/webhooks tests
+// a real one.
+func answerByOrder(q *payswitch.ShopQuestion) payswitch.ShopAnswer {
+	return payswitch.ShopAnswer{Answered: q.Request.OrderID != "silent", Accepted: q.Request.OrderID == "good", Reason: "sold out"}
 }
 
 func limited(m payswitch.Merchant) payswitch.Merchant {

@@ -31,7 +31,10 @@ type Merchant struct {
 	// every key of the merchant demands that has no pins of its own.
 	Certificates []string
 
+	Check *ShopCheck // asked before each payment; nil: nobody is
+
 	inFlight   *atomic.Int64
+	asking     *asking
 	test, live [8]byte // list prefixes of the two accounts
 }
 
@@ -68,9 +71,19 @@ func (d *directory) add(m *Merchant, banks map[string]*bank) error {
 	if m.TimeZone == nil {
 		m.TimeZone = time.UTC
 	}
-	m.inFlight = new(atomic.Int64)
+	m.inFlight, m.asking = new(atomic.Int64), new(asking)
 	m.test, m.live = digestAccount("test", m.ID), digestAccount("live", m.ID)
 	d.byID[m.ID] = m
+	if check := m.Check; check != nil {
+		kept := *check
+		if kept.Deadline == 0 {
+			kept.Deadline = DefaultShopDeadline
+		}
+		if kept.Deadline < MinShopDeadline || kept.Deadline > MaxShopDeadline {
+			return fmt.Errorf("the deadline of its check is %s: want %s..%s", kept.Deadline, MinShopDeadline, MaxShopDeadline)
+		}
+		m.Check = &kept
+	}
 	for i := range m.Keys {
 		k := &m.Keys[i]
 		if _, taken := d.byKey[k.Hash]; taken {

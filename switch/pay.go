@@ -94,6 +94,11 @@ func (s *Switch) Pay(a Account, r *PayRequest) (Answer, error) {
 // intent is durable; no answer is given before the outcome is. The answer is
 // written where it is kept for those who join.
 func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error {
+	if a.Merchant.Check != nil {
+		if err := s.askShop(a, r, key); err != nil {
+			return s.refuse(r, key, err, into)
+		}
+	}
 	if err := s.admit(a); err != nil {
 		return s.refuse(r, key, err, into)
 	}

@@ -210,6 +210,8 @@ const (
 	CodeOutcomeUncertain Code = "outcome_uncertain"
 	CodeUnknownToken     Code = "unknown_token"
 	CodeCardExpired      Code = "expired"
+	CodeShopRefused      Code = "shop_refused"
+	CodeShopSilent       Code = "shop_silent"
 	CodeOrderPaid        Code = "order_paid"
 	CodeOrderInProgress  Code = "order_in_progress"
 	CodeNotCarried       Code = "not_carried"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,11 @@ type Options struct {
 	Logger     *slog.Logger          // default: slog.Default
 	Registerer prometheus.Registerer // default: a registry of its own
 	Now        func() time.Time      // the wall clock; default time.Now
+
+	// AskShop puts a question to a merchant's server and returns within its deadline.
+	// It is called for merchants with a Check only, which need it; from many
+	// goroutines at once.
+	AskShop func(*ShopQuestion) ShopAnswer
 
 	// MaxInFlight bounds payments between admission and answer; default 100000.
 	MaxInFlight int
@@ -114,6 +120,13 @@ func (o *Options) Validate() error {
 	case o.MerchantShare <= 0 || o.MerchantShare > 1:
 		return fmt.Errorf("merchant share is %g: want more than 0 and at most 1", o.MerchantShare)
 	}
+	return o.canAsk(o.Merchants)
+}
+
+func (o *Options) canAsk(merchants []Merchant) error {
+	if o.AskShop == nil && slices.ContainsFunc(merchants, func(m Merchant) bool { return m.Check != nil }) {
+		return errors.New("AskShop is required by a merchant with a check")
+	}
 	return nil
 }
 
@@ -143,6 +156,7 @@ type Switch struct {
 	pool    sync.Pool // *work
 
 	inFlight atomic.Int64
+	asking   asking
 	draining atomic.Bool
 	ctx      context.Context
 	stop     context.CancelFunc
@@ -222,6 +236,9 @@ func (s *Switch) Start() error {
 // SetMerchants replaces the merchants at once. Payments in flight finish as
 // they began. On error nothing changes.
 func (s *Switch) SetMerchants(merchants []Merchant) error {
+	if err := s.o.canAsk(merchants); err != nil {
+		return err
+	}
 	dir, err := newDirectory(merchants, s.banks)
 	if err != nil {
 		return err

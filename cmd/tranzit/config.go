@@ -174,6 +174,12 @@ type MerchantConfig struct {
 	MaxInFlight int  `yaml:"max_in_flight"`
 	OrderOnce   bool `yaml:"order_once"`
 	Events      bool `yaml:"events"`
+	Check       *struct {
+		URL        string        `yaml:"url"`
+		Secret     string        `yaml:"secret"`
+		Deadline   time.Duration `yaml:"deadline"`
+		OnNoAnswer string        `yaml:"on_no_answer"`
+	} `yaml:"check"`
 }
 
 // LoadConfig reads and validates a configuration file. Every error is one line

@@ -361,6 +361,9 @@ func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, err
 	if len(out.Banks) == 0 {
 		return none, c.fault(at("banks"), "at least one bank is needed")
 	}
+	if out.Check, err = c.shopCheck(i); err != nil {
+		return none, err
+	}
 	return out, nil
 }
 

@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tranzit/tranzit/frontend"
 	"github.com/tranzit/tranzit/frontend/webhooks"
+	payswitch "github.com/tranzit/tranzit/switch"
 )
 
 // WebhooksConfig says how merchants' endpoints are told of events.
@@ -70,4 +72,31 @@ func (c *Config) validateWebhooks() error {
 		}
 	}
 	return nil
+}
+
+// shopCheck reads how a merchant's server is asked before each payment.
+func (c *Config) shopCheck(i int) (*payswitch.ShopCheck, error) {
+	k := c.Merchants[i].Check
+	if k == nil {
+		return nil, nil
+	}
+	at := func(key string) string { return fmt.Sprintf("merchants[%d].check.%s", i, key) }
+	out := &payswitch.ShopCheck{URL: k.URL, Deadline: k.Deadline, GoOn: k.OnNoAnswer == "go_on"}
+	if err := frontend.CheckURL(k.URL, c.Webhooks.AllowHTTP); err != nil {
+		return nil, c.fault(at("url"), "%v", err)
+	}
+	var err error
+	if out.Secret, err = secret(k.Secret); err != nil {
+		return nil, c.fault(at("secret"), "%v", err)
+	}
+	if !webhooks.IsSecret(out.Secret) {
+		return nil, c.fault(at("secret"), "must be whsec_ and at least 24 bytes in base64, as `openssl rand -base64 32` makes them")
+	}
+	switch {
+	case k.Deadline != 0 && (k.Deadline < payswitch.MinShopDeadline || k.Deadline > payswitch.MaxShopDeadline):
+		return nil, c.fault(at("deadline"), "%s is not within %s..%s", k.Deadline, payswitch.MinShopDeadline, payswitch.MaxShopDeadline)
+	case k.OnNoAnswer != "" && k.OnNoAnswer != "refuse" && k.OnNoAnswer != "go_on":
+		return nil, c.fault(at("on_no_answer"), "%q is not one of refuse, go_on", k.OnNoAnswer)
+	}
+	return out, nil
 }

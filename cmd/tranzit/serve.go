@@ -75,6 +75,7 @@ type app struct {
 	core   *payswitch.Switch
 	front  *frontend.Server
 	admin  *admin.Server
+	caller *webhooks.Caller
 	hooks  *webhooks.Deliverer
 	failed chan error
 
@@ -105,6 +106,12 @@ func startApp(cfg *Config, logTo io.Writer) (*app, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	options.Store, options.Logger, options.Registerer = a.store, a.log, registry
+	calls, err := cfg.callerOptions()
+	if err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	a.caller = webhooks.NewCaller(calls)
+	options.AskShop = webhooks.NewAsker(a.caller, registry).Ask
 	for i := range options.Banks {
 		options.Banks[i].Link.Logger, options.Banks[i].Link.Registerer = a.log, registry
 	}
@@ -127,12 +134,9 @@ func startApp(cfg *Config, logTo io.Writer) (*app, error) {
 // deliver prepares what sends webhooks.
 func (a *app) deliver(registry *prometheus.Registry) error {
 	w := &a.cfg.Webhooks
-	caller, err := a.cfg.callerOptions()
-	if err != nil {
-		return err
-	}
+	var err error
 	a.hooks, err = webhooks.New(webhooks.Options{
-		Outbox: a.core.Outbox(), Logger: a.log, Registerer: registry, Caller: webhooks.NewCaller(caller), Concurrency: w.Concurrency,
+		Outbox: a.core.Outbox(), Logger: a.log, Registerer: registry, Caller: a.caller, Concurrency: w.Concurrency,
 		PerEndpoint: w.PerEndpoint, Retries: w.Retries, DisableAfter: w.DisableAfter,
 	})
 	return err

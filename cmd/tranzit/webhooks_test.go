@@ -120,6 +120,21 @@ func TestWebhookMistakes(t *testing.T) {
 			t.Errorf("%.40s: %v, want %s", text, err, want)
 		}
 	}
+	const good = `{url: "https://shop.example/check", secret: whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, deadline: 1s, on_no_answer: go_on}`
+	for change, want := range map[[2]string]string{
+		{"https:", "http:"}: "check.url: must begin with https", {"whsec_AAAAAAAA", "whsec_"}: "check.secret: must be", {"whsec_AA", "env:NO_SUCH_"}: "check.secret",
+		{"1s", "11s"}: "check.deadline", {"go_on", "maybe"}: "check.on_no_answer", {"deadline", "dead_line"}: "unknown key",
+	} {
+		_, err := parseConfig("tranzit.yaml", []byte(soundConfig+"    check: "+strings.Replace(good, change[0], change[1], 1)+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s for %s: %v, want %s", change[1], change[0], err, want)
+		}
+	}
+	if c, err := parseConfig("tranzit.yaml", []byte(soundConfig+"    check: "+good+"\n")); err != nil {
+		t.Error(err)
+	} else if m, err := c.merchant(0, map[string]bool{"alfa": true}); err != nil || m.Check == nil || !m.Check.GoOn || m.Check.Deadline != time.Second {
+		t.Errorf("%+v, %v", m.Check, err)
+	}
 	c, err := parseConfig("tranzit.yaml", []byte(soundConfig+"webhooks: {allow_networks: [10.0.0.0/8], retries: [1s, 24h], timeout: 3s}\n"))
 	if err != nil {
 		t.Fatal(err)

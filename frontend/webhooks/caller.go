@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -72,6 +74,13 @@ func signersOf(secrets ...string) (list []*standardwebhooks.Webhook, err error) 
 		list = append(list, w)
 	}
 	return list, nil
+}
+
+// IsSecret reports whether a text can sign: whsec_ and at least 24 bytes in base64.
+func IsSecret(text string) bool {
+	encoded, ok := strings.CutPrefix(text, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	return ok && err == nil && len(key) >= 24
 }
 
 // post sends a message once. It returns within the limit.

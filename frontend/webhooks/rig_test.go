@@ -39,7 +39,7 @@ const testKey = "sk_test_socks_0123456789abcdef"
 // rig is a real switch over a store in memory and one simulated bank, with a
 // deliverer that is in a hurry.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	store *storage.Store
 	keys  *payswitch.KeyRing
 	host  *banksim.Bank
@@ -51,7 +51,7 @@ type rig struct {
 	change func(*Options)
 }
 
-func newRig(t *testing.T, change func(*Options)) *rig {
+func newRig(t testing.TB, change func(*Options)) *rig {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	dialect, err := iso.Builtin("ascii87")
