@@ -97,13 +97,17 @@ func appendRefusal(dst []byte, r *payswitch.Refusal) []byte {
 	if r == nil {
 		return append(dst, "null"...)
 	}
-	p := problemOf(r)
 	dst = append(dst, `{"code":`...)
-	code := p.kind.code
-	if len(p.faults) > 0 {
-		code = p.faults[0].code
-	}
-	dst = appendString(dst, code)
+	dst = appendString(dst, refusalCode(r))
 	dst = append(dst, `,"detail":`...)
 	return append(appendString(dst, r.Detail), '}')
+}
+
+// refusalCode is the code of the problem that a refusal is, or of its fault.
+func refusalCode(r *payswitch.Refusal) string {
+	p := problemOf(r)
+	if len(p.faults) > 0 {
+		return p.faults[0].code
+	}
+	return p.kind.code
 }

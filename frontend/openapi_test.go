@@ -243,6 +243,13 @@ func (d *apiDocument) checkHeaders(response node, got http.Header) error {
 // as left out, which the document does not advertise.
 func (d *apiDocument) checkRequest(method, target, body string) error {
 	op, _ := d.find(method, target)
+	if row, ok := d.at(op.node, "requestBody", "content", "application/x-ndjson", "schema", "contentSchema"); ok && strings.HasPrefix(body, "{") {
+		for line := range strings.Lines(body) {
+			if err := d.validateText(row, line); err != nil {
+				return err
+			}
+		}
+	}
 	schema, ok := d.at(op.node, "requestBody", "content", "application/json", "schema")
 	if !ok || strings.Contains(body, "null") {
 		return nil

@@ -23,6 +23,7 @@ const (
 	noRefund           = "ref_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noToken            = "tok_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noKey              = "key_01kaz7q2v5e8xv9h2m3n4p5q6r"
+	noBatch            = "bat_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noEndpoint         = "we_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noEvent            = "evt_01kaz7q2v5e8xv9h2m3n4p5q6r"
 )
@@ -45,6 +46,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	walk("no bank", walkNoBank)
 	walk("no journal", walkNoJournal)
 	walk("saved cards", walkCards)
+	walk("batches", walkBatches)
 	walk("notifications", walkNotifications)
 	missing := document().lines()
 	for line := range given {
@@ -64,12 +66,12 @@ func (s *shop) collect(given map[string]bool) {
 
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
-	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey,
+	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch,
 		"{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
-func (o apiOperation) movesMoney() bool { return o.documents("422") }
+func (o apiOperation) movesMoney() bool { return o.documents("422") && o.path != "/v1/batches" }
 
 // body is one that the operation takes.
 func (o apiOperation) body() string {
@@ -78,6 +80,8 @@ func (o apiOperation) body() string {
 		return ""
 	case strings.HasPrefix(o.path, "/v1/tokens"):
 		return replaceBody
+	case o.path == "/v1/batches":
+		return `{"operation":"refund","payment_id":"` + noPayment + `","amount":129900}`
 	case o.path == "/v1/payments", o.path == "/v1/payments/explain":
 		return leanBody
 	case o.path == "/v1/webhook_endpoints":

@@ -35,7 +35,7 @@ var (
 	problemShopRefused      = &problemKind{"shop_refused", 409, "The shop refuses the payment", false}
 	problemBodyTooLarge     = &problemKind{"body_too_large", 413, "The body is too large", false}
 	problemURITooLong       = &problemKind{"uri_too_long", 414, "The address is too long", false}
-	problemMediaType        = &problemKind{"media_type", 415, "The body is not application/json", false}
+	problemMediaType        = &problemKind{"media_type", 415, "The body has the wrong media type", false}
 	problemKeyReused        = &problemKind{"idempotency_key_reused", 422, "The idempotency key was used before", false}
 	problemRateLimited      = &problemKind{"rate_limited", 429, "Too many requests", true}
 	problemHeadersTooLarge  = &problemKind{"headers_too_large", 431, "The request head is too large", false}

@@ -85,6 +85,10 @@ type routes struct {
 	event    *route // /v1/events/{id}
 	sendings *route // /v1/events/{id}/deliveries
 	resend   *route // /v1/events/{id}/resend
+	batches  *route // /v1/batches
+	batch    *route // /v1/batches/{id}
+	rows     *route // /v1/batches/{id}/rows
+	stop     *route // /v1/batches/{id}/cancel
 	declines *route // /v1/declines
 	openAPI  *route // /openapi.json
 	none     *route // anything else, and what could not be read
@@ -120,9 +124,14 @@ func newRoutes(m *metrics) *routes {
 		results:  with(route{name: "/v1/results", get: (*call).listResults, reads: payswitch.ScopePaymentsRead}),
 		keys: with(route{name: "/v1/api_keys", get: (*call).listKeys, post: (*call).createKey,
 			reads: payswitch.ScopeKeysRead, writes: payswitch.ScopeKeysWrite}),
-		key:      with(route{name: "/v1/api_keys/{id}", get: (*call).getKey, target: (*call).targetKey, reads: payswitch.ScopeKeysRead}),
-		rollKey:  with(route{name: "/v1/api_keys/{id}/roll", post: (*call).rollKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
-		revoke:   with(route{name: "/v1/api_keys/{id}/revoke", post: (*call).revokeKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
+		key:     with(route{name: "/v1/api_keys/{id}", get: (*call).getKey, target: (*call).targetKey, reads: payswitch.ScopeKeysRead}),
+		rollKey: with(route{name: "/v1/api_keys/{id}/roll", post: (*call).rollKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
+		revoke:  with(route{name: "/v1/api_keys/{id}/revoke", post: (*call).revokeKey, target: (*call).targetKey, writes: payswitch.ScopeKeysWrite}),
+		batches: with(route{name: "/v1/batches", get: (*call).listBatches, post: (*call).createBatch, keyed: true,
+			reads: payswitch.ScopeBatchesRead, writes: payswitch.ScopeBatchesWrite}),
+		batch:    with(route{name: "/v1/batches/{id}", get: (*call).getBatch, target: (*call).targetBatch, reads: payswitch.ScopeBatchesRead}),
+		rows:     with(route{name: "/v1/batches/{id}/rows", get: (*call).listRows, target: (*call).targetBatch, reads: payswitch.ScopeBatchesRead}),
+		stop:     with(route{name: "/v1/batches/{id}/cancel", post: (*call).cancelBatch, target: (*call).targetBatch, writes: payswitch.ScopeBatchesWrite}),
 		declines: with(route{name: "/v1/declines", get: (*call).listDeclines, reads: payswitch.ScopePaymentsRead}),
 		openAPI:  with(route{name: "/openapi.json", get: (*call).getOpenAPI, public: true}),
 		none:     with(route{name: "none"}),

@@ -70,6 +70,7 @@ func New(o Options) (*Server, error) {
 		WriteTimeout:                 o.WriteTimeout,
 		ReadBufferSize:               o.MaxHead,
 		MaxRequestBodySize:           o.MaxBody,
+		HeaderReceived:               s.longBody,
 		Concurrency:                  2 * o.Concurrency, // the gate refuses first, and in the API's own words
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,

@@ -125,6 +125,9 @@ func (s *shop) do(method, path, body string, headers ...string) reply {
 	req.Header.Set("Authorization", "Bearer "+keyTest)
 	if method == "POST" {
 		req.Header.Set("Content-Type", "application/json")
+		if at, _, _ := strings.Cut(path, "?"); at == "/v1/batches" {
+			req.Header.Set("Content-Type", "application/x-ndjson")
+		}
 	}
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])

@@ -22,7 +22,7 @@ const (
 	// that were refused because a bank, or the switch, takes nothing now.
 	batchPatience = 24 * time.Hour
 	// rowPatience is the same for a row that an open operation of its payment stands
-	// in the way of.
+	// or another payment of its order stands in the way of.
 	rowPatience = 30 * time.Second
 	// rowPause is the longest pause between two tries of a row.
 	rowPause = 30 * time.Second
@@ -293,7 +293,7 @@ func (s *Switch) runRow(b *openBatch, row *numbered) bool {
 		}
 		lost := no.Code == CodeInternal || no.Code == CodeOutcomeUncertain // it may be recorded: the next try tells
 		now := s.now()
-		if !lost && (no.RetryAfter == 0 || now.Sub(b.createdAt) > batchPatience || no.Code == CodeInvalidState && now.Sub(begun) > rowPatience) {
+		if !lost && (no.RetryAfter == 0 || now.Sub(b.createdAt) > batchPatience || (no.Code == CodeInvalidState || no.Code == CodeOrderInProgress) && now.Sub(begun) > rowPatience) {
 			row.result = RowResult{Status: "refused", Payment: row.Payment, Refusal: no, At: now}
 			return true
 		}

@@ -9,6 +9,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -109,6 +110,7 @@ type call struct {
 	query        url.Values
 	key          string // idempotency key of a POST that moves money
 	body         []byte
+	media        string        // of the body; empty: application/json
 	wait         time.Duration // of a long poll
 	single       bool          // sent once: a repeat would do it twice
 }
@@ -220,7 +222,7 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, error) {
 	}
 	req.Header.Set("Accept", "application/json")
 	if r.method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", cmp.Or(r.media, "application/json"))
 		if r.key != "" {
 			req.Header.Set("Idempotency-Key", r.key)
 		}

@@ -14,11 +14,8 @@ type Explanation struct {
 		ID      string `json:"id"`
 		Version int    `json:"version"`
 	} `json:"dialect"`
-	Message *struct {
-		MTI    string         `json:"mti"`
-		Fields []MessageField `json:"fields"`
-	} `json:"message"` // masked
-	Faults []FieldFault `json:"faults"` // fields that the bank's dialect cannot carry
+	Message *TimelineMessage `json:"message"` // masked
+	Faults  []FieldFault     `json:"faults"`  // fields that the bank's dialect cannot carry
 }
 
 // Refusal is why something was not recorded.
@@ -32,13 +29,6 @@ type Consideration struct {
 	Bank    string `json:"bank"`
 	Verdict string `json:"verdict"`
 	Detail  string `json:"detail"`
-}
-
-// MessageField is one field of an ISO 8583 message, masked.
-type MessageField struct {
-	Number int    `json:"number"`
-	Name   string `json:"name"`
-	Value  string `json:"value"`
 }
 
 // FieldFault is a field that breaks a rule of the bank's dialect.

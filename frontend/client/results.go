@@ -104,7 +104,11 @@ func (c *Client) ResultsCSV(ctx context.Context, f ResultsFilter) (io.ReadCloser
 	f.Limit = 0
 	q := f.query()
 	q.Set("format", "csv")
-	ask := call{method: http.MethodGet, path: "/v1/results", query: q}
+	return c.stream(ctx, call{method: http.MethodGet, path: "/v1/results", query: q})
+}
+
+// stream is once for an answer that the caller reads.
+func (c *Client) stream(ctx context.Context, ask call) (io.ReadCloser, error) {
 	req, err := c.request(ctx, ask)
 	if err != nil {
 		return nil, err
