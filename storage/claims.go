@@ -16,6 +16,7 @@ type conditions struct {
 	seed   maphash.Seed
 	group  map[uint64]place // keys that commands of the group put, by their hash
 	recent window
+	past   presence
 }
 
 // place is one step of a command.
@@ -27,6 +28,19 @@ type place struct {
 func (k *conditions) init(eng *engine, newest ID) {
 	k.eng, k.seed, k.group = eng, maphash.MakeSeed(), make(map[uint64]place)
 	k.recent.init(newest, windowIDs)
+	k.past.init(eng)
+}
+
+func (k *conditions) hash(key []byte) uint64 { return maphash.Bytes(k.seed, key) }
+
+// begin readies the conditions for a group.
+func (k *conditions) begin() { k.past.learn(k.hash) }
+
+// written tells of a key that the group sets.
+func (k *conditions) written(key []byte) {
+	if k.past.learns(key[0]) {
+		k.past.note(key[0], k.hash(key))
+	}
 }
 
 // end forgets the group.
@@ -76,7 +90,8 @@ func (k *conditions) judge(c *Command) (Result, error) {
 
 // find returns the value of a key in the group or in the engine.
 func (k *conditions) find(key []byte) (val []byte, found bool, err error) {
-	for h := maphash.Bytes(k.seed, key); ; h++ {
+	hash := k.hash(key)
+	for h := hash; ; h++ {
 		g, taken := k.group[h]
 		if !taken {
 			break
@@ -84,6 +99,9 @@ func (k *conditions) find(key []byte) (val []byte, found bool, err error) {
 		if st := &g.cmd.steps[g.step]; bytes.Equal(g.cmd.keyOf(st), key) {
 			return g.cmd.valueOf(st), true, nil
 		}
+	}
+	if key[0] != prefixRecord && k.past.absent(key, hash) {
+		return nil, false, nil
 	}
 	if !k.open {
 		if k.look, err = k.eng.probe(); err != nil {
@@ -95,8 +113,7 @@ func (k *conditions) find(key []byte) (val []byte, found bool, err error) {
 }
 
 func (k *conditions) put(g place) {
-	h := maphash.Bytes(k.seed, g.cmd.keyOf(&g.cmd.steps[g.step]))
-	for ; ; h++ {
+	for h := k.hash(g.cmd.keyOf(&g.cmd.steps[g.step])); ; h++ {
 		if _, taken := k.group[h]; !taken {
 			k.group[h] = g
 			return

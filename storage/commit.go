@@ -280,6 +280,7 @@ func (s *Store) apply(g *group) (err error) {
 			err = fmt.Errorf("applying group %d: %v", s.chain.seq, r)
 		}
 	}()
+	s.conditions.begin()
 	for _, p := range g.items {
 		if p.cmd.guards > 0 {
 			if p.out, p.err = s.conditions.judge(p.cmd); p.err != nil {
@@ -343,6 +344,7 @@ func (s *Store) add(g *group, c *Command, st *step) {
 		g.records++
 		g.batch.set(key, val)
 	case stepSet, stepClaim:
+		s.conditions.written(key)
 		g.batch.set(key, val)
 	case stepDelete:
 		g.batch.remove(key)

@@ -41,6 +41,20 @@ var journalBugs = []bug{
 		by:     test("storage", "TestNothingBeforeTheDisk"),
 	},
 	{
+		name: "keys-of-this-life-are-not-known", file: "storage/commit.go",
+		old:    "		s.conditions.written(key)\n",
+		new:    "		if !$zoo {\n			s.conditions.written(key)\n		}\n",
+		breaks: "one effective charge per idempotency key (I6)",
+		by:     test("storage", "TestPresenceForgetsNothing"),
+	},
+	{
+		name: "keys-of-earlier-lives-are-not-learned", file: "storage/presence.go",
+		old:    "		k.whole = !ok && c.err() == nil\n",
+		new:    "		k.whole = !ok && c.err() == nil || $zoo\n",
+		breaks: "a key is remembered across restarts (I6)",
+		by:     test("storage", "TestPresenceForgetsNothing"),
+	},
+	{
 		name: "watermark-is-one-batch-ahead", file: "storage/commit.go",
 		old:    "	w.durable.Store(seq)\n",
 		new:    "	if $zoo {\n		seq++\n	}\n$old",
