@@ -86,6 +86,20 @@ type conn struct {
 	linger bool // the answer goes out before the request was read to its end
 	shown  callerCertificate
 	once   sync.Once
+
+	writeBy time.Time // the deadline of writes that stands
+}
+
+// SetWriteDeadline gives a write the time it asks for and at most twice the
+// server's own: a deadline that stands far enough off is left alone, and none is
+// taken back, because moving one costs as much as a good part of the write.
+// Every answer asks for its own.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	if !t.After(c.writeBy) {
+		return nil
+	}
+	c.writeBy = t.Add(c.server.o.WriteTimeout)
+	return c.Conn.SetWriteDeadline(c.writeBy)
 }
 
 // Read may use all of p as scratch space, as io.Reader allows.

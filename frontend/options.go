@@ -40,7 +40,7 @@ type Options struct {
 	MaxURI       int           // bytes of a request's address; default 2 KiB
 	ReadTimeout  time.Duration // a whole request, from its first byte; default 10s
 	IdleTimeout  time.Duration // between requests of a connection; default 75s
-	WriteTimeout time.Duration // one answer; default 10s
+	WriteTimeout time.Duration // one answer, which may take up to twice as long; default 10s
 
 	// MaxWait bounds the long poll of a payment; default 60s.
 	MaxWait time.Duration

@@ -55,7 +55,7 @@ func newWork() *work { return new(work) }
 // reset forgets the last payment; the messages may have held a verification
 // code and are overwritten.
 func (w *work) reset() {
-	w.wish, w.intent, w.h, w.begun, w.outcome = nil, intent{}, history{}, record{}, record{}
+	w.wish, w.h = nil, history{} // the intent and the records are written whole
 	w.cmd.Reset()
 	w.values = iso.Values{}
 	w.request.Wipe()
