@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the tree for a while each, one target a core:
+# Runs every fuzz target of the tree for a while each, two targets a core:
 # fuzz.sh 30s
 set -euo pipefail
 duration=${1:-30s}
@@ -20,4 +20,4 @@ export -f fuzz
 
 grep -rnE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' . |
   sed -E 's/^(.*)\/[^/]*:[0-9]+:func (Fuzz[A-Za-z0-9_]*)\(.*/\1 \2/' | sort -u |
-  xargs -P "$(nproc)" -L 1 bash -euo pipefail -c 'fuzz "$@"' fuzz "$duration"
+  xargs -P "$((2 * $(nproc)))" -L 1 bash -euo pipefail -c 'fuzz "$@"' fuzz "$duration"
