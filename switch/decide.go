@@ -70,7 +70,7 @@ func backoff(saf iso.SAFSchedule, attempt uint32) time.Duration {
 // standing is where a payment stands in the journal's small indexes: those that
 // recovery, store-and-forward, the desk and the lists read.
 type standing struct {
-	open, owed, desk, hold, doubt bool
+	open, owed, desk, hold, doubt, declined bool
 
 	heldFrom time.Time // of a hold
 
@@ -79,7 +79,8 @@ type standing struct {
 
 func (h *history) standing() standing {
 	return standing{open: h.in != nil && h.Status == StatusInFlight, owed: h.reversal.queued, desk: h.reversal.desk != "",
-		hold: h.uncaptured, heldFrom: h.heldFrom, doubt: h.Status == StatusUnknown, operations: len(h.operations)}
+		hold: h.uncaptured, heldFrom: h.heldFrom, doubt: h.Status == StatusUnknown,
+		declined: h.Status == StatusDeclined && h.Decline.Source == "bank", operations: len(h.operations)}
 }
 
 // reindex adds to the command what the step from before to the present changes
@@ -111,6 +112,9 @@ func (h *history) reindex(c *storage.Command, before standing) {
 	}
 	if after.doubt && !before.doubt {
 		c.Set(spaceLate, h.lateKey(0), nil)
+	}
+	if after.declined && !before.declined && h.declines != nil {
+		h.countDecline(c)
 	}
 	if n := uint32(after.operations); after.operations > before.operations {
 		account := h.account()

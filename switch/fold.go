@@ -21,7 +21,8 @@ type history struct {
 	uncaptured bool      // a hold of which captures may still come
 
 	news     news
-	audience *audience // who is told of the next step, set by attend; nil: nobody
+	declines *declineFilter // where the bank's decline of the next step is marked, set by attend; nil: it is not counted
+	audience *audience      // who is told of the next step, set by attend; nil: nobody
 
 	steps uint64 // of its stripe after the last record written through this history
 }
@@ -50,6 +51,7 @@ var transitions = [...][]Status{
 	recordRerouted:         {StatusInFlight},
 	recordClosed:           {StatusUnknown, StatusReversed},
 	recordRetried:          {StatusUnknown, StatusReversed},
+	recordRefused:          {StatusInFlight},
 
 	recordOperation:         {StatusAuthorized, StatusCaptured, StatusPartiallyRefunded},
 	recordOperationAnswered: operated,
@@ -81,6 +83,9 @@ func (h *history) apply(id ID, version uint32, r *record) error {
 	} else {
 		if h.in == nil || !allowed(r.kind, h.Status) {
 			return fmt.Errorf("payment %s: %s at version %d is illegal while %s", id.Text(PaymentPrefix), r.kind, version, h.Status)
+		}
+		if r.kind == recordRefused && h.Bank != "" {
+			return fmt.Errorf("payment %s: %s at version %d is illegal: it may have been sent", id.Text(PaymentPrefix), r.kind, version)
 		}
 		if !h.stepAllowed(r) {
 			return h.illegalOperation(r, version)
@@ -155,6 +160,10 @@ func (h *history) advance(r *record) {
 		h.reversal.queued, h.reversal.desk, h.reversal.nextAt = true, "", r.nextAt
 		h.reversal.since, h.reversal.before = r.at, h.reversal.attempts
 		h.nextStep("reversal", r.nextAt)
+	case recordRefused:
+		h.Status = StatusDeclined
+		d := r.decline
+		h.Decline = &d
 	case recordOperation:
 		h.beginOperation(r)
 	default:

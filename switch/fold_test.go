@@ -24,7 +24,15 @@ var steps = map[string]func(at time.Time) record{
 		return record{kind: recordLateAnswer, decline: Decline{Code: "do_not_honor"}}
 	},
 	"late_doubt": func(at time.Time) record { return record{kind: recordLateAnswer, responseCode: "68"} },
-	"desk":       func(at time.Time) record { return record{kind: recordDesk, reason: "expired"} },
+	"unsent": func(time.Time) record {
+		in := testIntent(false)
+		in.bank = ""
+		return record{kind: recordIntent, intent: in}
+	},
+	"refused": func(time.Time) record {
+		return record{kind: recordRefused, decline: Decline{Source: "switch", Code: codeRetryNotAllowed}}
+	},
+	"desk": func(at time.Time) record { return record{kind: recordDesk, reason: "expired"} },
 }
 
 func testIntent(manual bool) *intent {
@@ -61,6 +69,9 @@ func TestFold(t *testing.T) {
 		"reversal of an approved payment": {steps: []string{"intent", "approved", "sent_1"}, illegal: true},
 		"reversal of a failed payment":    {steps: []string{"intent", "not_sent", "sent_1"}, illegal: true},
 		"reversal after a late decline":   {steps: []string{"intent", "unknown", "late_decline", "sent_1"}, illegal: true},
+		"declined by the switch":          {steps: []string{"unsent", "refused"}, status: StatusDeclined},
+		"declined by the switch, sent":    {steps: []string{"intent", "refused"}, illegal: true},
+		"answered after the switch's no":  {steps: []string{"unsent", "refused", "approved"}, illegal: true},
 		"outcome without an intent":       {steps: []string{"approved"}, illegal: true},
 		"a second intent":                 {steps: []string{"intent", "intent"}, illegal: true},
 	} {

@@ -195,8 +195,15 @@ func TestOrderSurvivesACrashAnywhere(t *testing.T) {
 // synced. It returns how many crashes there were.
 func crashEverywhere(t *testing.T, first func(r *rig, alive func() bool), second func(r *rig, at uint64)) (crashes int) {
 	t.Helper()
+	return crashEverywhereIn(t, func(*rig) {}, first, second)
+}
+
+// crashEverywhereIn is crashEverywhere with each rig prepared.
+func crashEverywhereIn(t *testing.T, prepare func(*rig), first func(r *rig, alive func() bool), second func(r *rig, at uint64)) (crashes int) {
+	t.Helper()
 	for at := uint64(1); ; at++ {
 		r, more := newRig(t), false
+		prepare(r)
 		synctest.Test(t, func(t *testing.T) {
 			r.t = t
 			more = crashOnce(r, at, first, second)

@@ -64,7 +64,9 @@ func (o *Outbox) Listen(l Listener) { o.sink.Store(&l) }
 // attend sets who is told of the next step of a payment. An account that asked
 // for no events costs it one load.
 func (s *Switch) attend(h *history) {
-	h.audience = nil
+	if h.audience, h.declines = nil, nil; s.watchesRetries(h.Live) {
+		h.declines = &s.declines
+	}
 	if by := s.outbox.by.Load(); by != nil {
 		h.audience = (*by)[accountKey{h.Merchant, h.Live}]
 	}

@@ -103,6 +103,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		return s.refuse(r, key, err, into)
 	}
 	defer s.leave(a)
+	r.attempt, r.panDigest = 0, [16]byte{}
 	if r.SaveCard || !r.Token.IsZero() {
 		if err := s.prepareCard(a, r); err != nil {
 			return s.refuse(r, key, err, into)
@@ -113,6 +114,17 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		var err error
 		if r.attempt, err = s.nextAttempt(a, r.OrderID); err != nil {
 			return s.refuse(r, key, err, into)
+		}
+	}
+
+	if s.watchesRetries(a.Live) && !s.declines.empty() {
+		switch d, err := s.barred(a, r); {
+		case err != nil:
+			s.log.Error("the declines of a card could not be read", "request_id", r.RequestID, "error", err)
+			return s.refuse(r, key, errInternal, into)
+		case d != nil:
+			*into, err = s.decline(a, r, key, *d)
+			return err
 		}
 	}
 
@@ -153,10 +165,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		s.log.Error("journal refused an intent", "request_id", r.RequestID, "error", err)
 		return errInternal
 	case result.Kind == storage.Exists:
-		if other, ok := parseAttemptValue(result.Value); ok {
-			return orderInProgress(other)
-		}
-		*into, err = s.replay(r.Fingerprint, result.Value)
+		*into, err = s.clash(r, result.Value)
 		return err
 	case result.Kind != storage.Applied:
 		return errInternal
@@ -356,6 +365,15 @@ func (s *Switch) refuse(r *PayRequest, key [16]byte, why error, into *Answer) er
 	return why
 }
 
+// clash answers a request whose intent clashed with what is in the journal: the
+// repeat of one that was recorded, or the other attempt at an order.
+func (s *Switch) clash(r *PayRequest, held []byte) (Answer, error) {
+	if other, ok := parseAttemptValue(held); ok {
+		return Answer{}, orderInProgress(other)
+	}
+	return s.replay(r.Fingerprint, held)
+}
+
 // fillIntent writes down what the payment is, all but its sealed card.
 func (s *Switch) fillIntent(in *intent, a Account, r *PayRequest, to *route) error {
 	var err error
@@ -374,7 +392,10 @@ func (s *Switch) describe(in *intent, a Account, r *PayRequest, to *route) {
 		description: r.Description, email: r.CustomerEmail, initiator: r.Initiator, eci: r.ThreeDS.ECI, metadata: r.Metadata,
 		localAt:   in.sentAt.In(a.Merchant.TimeZone),
 		card:      Card{BIN: r.PAN.BIN(), Last4: r.PAN.Last4(), Brand: r.PAN.Brand(), Expiry: r.Expiry},
-		panDigest: s.keys.panDigest(r.PAN),
+		panDigest: r.panDigest,
+	}
+	if in.panDigest == ([16]byte{}) {
+		in.panDigest = s.keys.panDigest(r.PAN)
 	}
 	if c := r.carried(); c != nil {
 		in.addRare().carried = c

@@ -170,6 +170,7 @@ type PayRequest struct {
 	Carried   *iso.Carried // nil: nothing; the use of a stored credential is found out where it is not said
 	Secrets   *iso.Secrets // nil: none
 	initialID string       // of the saved card: the network transaction id of its first payment
+	panDigest [16]byte     // of PAN, set by pay; zero: not yet
 }
 
 // ThreeDS is the authentication data a shop collected itself.

@@ -35,7 +35,9 @@ const (
 	recordOperationDesk     recordKind = 18 // the switch stopped trying: an operator must act
 	recordOperationClosed   recordKind = 19 // an operator settled it, with proof
 	recordOperationRetried  recordKind = 20 // an operator made the switch try again
-	lastRecordKind                     = recordOperationRetried
+
+	recordRefused  recordKind = 21 // the switch itself declined it; written with the intent, and nothing was sent
+	lastRecordKind            = recordRefused
 )
 
 var recordKindNames = [...]string{
@@ -43,6 +45,7 @@ var recordKindNames = [...]string{
 	"rerouted", "closed", "retried",
 	"operation", "operation_answered", "operation_not_sent", "operation_unknown", "operation_sent", "operation_late",
 	"operation_desk", "operation_closed", "operation_retried",
+	"refused",
 }
 
 func (k recordKind) String() string {
@@ -69,7 +72,7 @@ type record struct {
 	approved     bool // recordAnswered, recordLateAnswer
 	responseCode string
 	approvalCode string
-	decline      Decline // recordAnswered when not approved
+	decline      Decline // recordAnswered when not approved, recordRefused
 	message      []byte  // masked answer in compact form; may be empty
 
 	reason string // recordUnknown, recordNotSent, recordRerouted, recordDesk: one word; recordClosed, recordRetried: the operator's
@@ -176,6 +179,10 @@ func (r *record) encodeMembers(dst []byte) []byte {
 		dst = appendTime(dst, r.nextAt)
 	case recordUnknown:
 		dst = r.encodeUnknown(dst)
+	case recordRefused:
+		for _, text := range [...]string{r.decline.Source, r.decline.Code, r.decline.Message, r.decline.Retry} {
+			dst = appendString(dst, text)
+		}
 	case recordReversalSent:
 		dst = binary.AppendUvarint(dst, uint64(r.attempt))
 		dst = appendTime(dst, r.nextAt)
@@ -260,6 +267,8 @@ func decodeRecord(body []byte) (record, error) {
 		r.nextAt = d.time()
 	case recordUnknown:
 		d.unknown(&r)
+	case recordRefused:
+		r.decline = Decline{Source: d.string(), Code: d.string(), Message: d.string(), Retry: d.string()}
 	case recordReversalSent:
 		r.attempt = uint32(d.uvarint())
 		r.nextAt = d.time()

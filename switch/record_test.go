@@ -111,6 +111,8 @@ func TestRecordRoundTrip(t *testing.T) {
 		case recordReversalAnswered:
 			r.attempt, r.verdict, r.responseCode = 3, iso.ReversalDone, text("rc")
 			r.nextAt = drawTime(t, "next")
+		case recordRefused:
+			r.decline = Decline{Source: text("source"), Code: text("code"), Message: text("message"), Retry: text("retry")}
 		default:
 			drawOperation(t, &r)
 		}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,9 @@ type rig struct {
 	window          int
 	dialer          func(ctx context.Context, network, addr string) (net.Conn, error)
 	onFatal         func(error)
+	diskCheck       time.Duration  // 0: the store's own
+	count           atomic.Int64   // of keys given by tries
+	adjust          func(*Options) // nil: the options as they are
 }
 
 const rigResponse = 10 * time.Second
@@ -88,11 +92,15 @@ func (r *rig) start() {
 	r.t.Helper()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var err error
-	r.store, err = storage.Open(storage.Options{Disk: r.disk, Logger: quiet, OnFatal: r.onFatal})
+	r.store, err = storage.Open(storage.Options{Disk: r.disk, Logger: quiet, OnFatal: r.onFatal, DiskCheck: r.diskCheck})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.core, err = New(r.options(r.store))
+	o := r.options(r.store)
+	if r.adjust != nil {
+		r.adjust(&o)
+	}
+	r.core, err = New(o)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -122,6 +130,13 @@ func (r *rig) options(store *storage.Store) Options {
 	one.Banks = two.Banks[:1]
 	o.Merchants = []Merchant{one, two}
 	return o
+}
+
+// unhurried lets the lines rest, so that months of the bubble's time pass fast.
+func unhurried(o *Options) {
+	for i := range o.Banks {
+		o.Banks[i].Link.EchoInterval = 24 * time.Hour
+	}
 }
 
 // ready waits, in the bubble's time, until every bank is signed on.

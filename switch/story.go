@@ -14,6 +14,8 @@ func (r *record) word() string {
 			return "approved"
 		}
 		return "declined"
+	case recordRefused:
+		return "declined"
 	case recordReversalAnswered:
 		if r.verdict == iso.ReversalDone {
 			return "reversed"
@@ -25,7 +27,12 @@ func (r *record) word() string {
 // detail is one sentence about the event, without card data.
 func (r *record) detail() string {
 	switch r.kind {
+	case recordRefused:
+		return fmt.Sprintf("The switch declined it before anything was sent: %s. %s", r.decline.Code, r.decline.Message)
 	case recordIntent:
+		if r.intent.bank == "" {
+			return fmt.Sprintf("%s of %d %s, for which no bank was asked.", r.intent.operation, r.intent.amount, r.intent.currency.Alpha())
+		}
 		return fmt.Sprintf("%s of %d %s to bank %s, STAN %06d, RRN %s.", r.intent.operation, r.intent.amount,
 			r.intent.currency.Alpha(), r.intent.bank, uint32(r.intent.stan), r.intent.rrn)
 	case recordAnswered:

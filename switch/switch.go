@@ -37,6 +37,11 @@ type Options struct {
 	MaxInFlight int
 	// MerchantShare is the part of MaxInFlight one merchant may hold; default 0.5.
 	MerchantShare float64
+
+	// RetryRules say how often a declined card may be tried again; default iso.Retries.
+	// They hold in live mode and, with RetriesInTestMode, in test mode too.
+	RetryRules        *iso.RetryRules
+	RetriesInTestMode bool
 }
 
 // BankConfig is one bank: how to reach it and what it is asked to do.
@@ -103,6 +108,9 @@ func (o *Options) EnsureDefaults() {
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = 100_000
 	}
+	if o.RetryRules == nil {
+		o.RetryRules = iso.Retries()
+	}
 	if o.MerchantShare == 0 {
 		o.MerchantShare = 0.5
 	}
@@ -136,24 +144,25 @@ func (o *Options) canAsk(merchants []Merchant) error {
 // Lock order: payment stripe, then flights shard, then nothing: no lock is
 // held over a journal command of another payment or over a bank exchange.
 type Switch struct {
-	o       Options
-	log     *slog.Logger
-	store   *storage.Store
-	keys    *KeyRing
-	banks   map[string]*bank
-	order   []*bank
-	dir     atomic.Pointer[directory]
-	ids     *idSource
-	flights flights
-	watch   watchers
-	outbox  Outbox
-	batches batches
-	pins    pins
-	issued  issuedKeys
-	stripes [1024]stripe
-	cards   cardLocks
-	metrics *metrics
-	pool    sync.Pool // *work
+	o        Options
+	log      *slog.Logger
+	store    *storage.Store
+	keys     *KeyRing
+	banks    map[string]*bank
+	order    []*bank
+	dir      atomic.Pointer[directory]
+	ids      *idSource
+	flights  flights
+	watch    watchers
+	outbox   Outbox
+	batches  batches
+	pins     pins
+	issued   issuedKeys
+	stripes  [1024]stripe
+	cards    cardLocks
+	declines declineFilter
+	metrics  *metrics
+	pool     sync.Pool // *work
 
 	inFlight atomic.Int64
 	asking   asking
@@ -216,6 +225,11 @@ func (s *Switch) Start() error {
 	go func() {
 		defer s.workers.Done()
 		s.runBatches()
+	}()
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		s.loadDeclines()
 	}()
 	for _, b := range s.order {
 		b.link.Start()

@@ -46,6 +46,10 @@ type Config struct {
 		MaxInFlight   int     `yaml:"max_in_flight"`
 		MerchantShare float64 `yaml:"merchant_share"`
 	} `yaml:"limits"`
+	Retries struct {
+		File     string `yaml:"file"`
+		TestMode bool   `yaml:"test_mode"`
+	} `yaml:"retries"`
 	Runtime struct {
 		GCPercent  int `yaml:"gc_percent"`
 		MemoryMiB  int `yaml:"memory_mib"`

@@ -44,6 +44,9 @@ func (c *Config) validate() error {
 	if _, err := c.trustedProxies(); err != nil {
 		return err
 	}
+	if _, err := c.retryRules(); err != nil {
+		return err
+	}
 	if len(c.Banks) == 0 {
 		return c.fault("banks", "at least one bank is needed")
 	}
@@ -79,6 +82,22 @@ func (c *Config) validate() error {
 	}
 	_, err := c.assistShops()
 	return err
+}
+
+// retryRules reads the schemes' rules of retries, nil: the built-in ones.
+func (c *Config) retryRules() (*iso.RetryRules, error) {
+	if c.Retries.File == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.Retries.File)
+	if err != nil {
+		return nil, c.fault("retries.file", "%v", err)
+	}
+	rules, err := iso.ParseRetryRules(c.Retries.File, text)
+	if err != nil {
+		return nil, c.fault("retries.file", "%v", err)
+	}
+	return rules, nil
 }
 
 // validateNumbers checks the bounds of every number outside the lists. Zero

@@ -59,6 +59,7 @@ var mistakes = []struct{ name, from, to string }{
 	{"admin without a port", "admin: 127.0.0.1:0", "admin: localhost"},
 	{"unknown log level", "level: info", "level: loud"},
 	{"unknown log format", "format: json", "format: xml"},
+	{"retries of a missing file", "data: data", "data: data\nretries: {file: nowhere.yaml}"},
 	{"in flight out of range", "max_in_flight: 1000", "max_in_flight: -5"},
 	{"share above one", "merchant_share: 0.5", "merchant_share: 1.5"},
 	{"negative cache", "journal: {reserve_mib: 64}", "journal: {cache_mib: -1}"},

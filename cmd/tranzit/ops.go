@@ -159,6 +159,13 @@ func loginName() string {
 	return ""
 }
 
+func merchantCommand() *cobra.Command {
+	c := &cobra.Command{Use: "merchant", Short: "Act for the merchants of a running switch"}
+	c.AddCommand(actCommand(actSpec{use: "allow-card PAYMENT", short: "Let the declined card of a payment be tried again at its merchant",
+		path: "/admin/v1/payments/%s/allow-card"}))
+	return c
+}
+
 func safCommand() *cobra.Command {
 	var address string
 	var asJSON bool

@@ -181,7 +181,11 @@ func newLogger(cfg *Config, to io.Writer) *slog.Logger {
 
 // switchOptions turns the configuration into the switch's options.
 func switchOptions(cfg *Config) (*payswitch.Options, error) {
-	o := &payswitch.Options{MaxInFlight: cfg.Limits.MaxInFlight, MerchantShare: cfg.Limits.MerchantShare}
+	o := &payswitch.Options{MaxInFlight: cfg.Limits.MaxInFlight, MerchantShare: cfg.Limits.MerchantShare, RetriesInTestMode: cfg.Retries.TestMode}
+	var err error
+	if o.RetryRules, err = cfg.retryRules(); err != nil {
+		return nil, err
+	}
 	banks := map[string]bool{}
 	for i := range cfg.Banks {
 		b, err := cfg.bank(i)

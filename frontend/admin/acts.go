@@ -28,6 +28,13 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 	mux.HandleFunc("POST /admin/v1/merchants/{id}/pin", s.act(func(id string, a Act) error {
 		return s.o.Switch.Pin(id, a.Bank, a.by())
 	}))
+	mux.HandleFunc("POST /admin/v1/payments/{id}/allow-card", s.act(func(id string, a Act) error {
+		payment, err := payswitch.ParseID(payswitch.PaymentPrefix, id)
+		if err != nil {
+			return errPaymentID
+		}
+		return s.o.Switch.AllowCard(payment, a.by())
+	}))
 	mux.HandleFunc("POST /admin/v1/saf/{id}/retry", s.act(func(id string, a Act) error {
 		if operation, ok := payswitch.ParseOperationID(id); ok {
 			return s.o.Switch.RetryOperation(operation, a.by())
