@@ -294,7 +294,7 @@ func TestAssistRefusals(t *testing.T) {
 		{[]string{"Expiremonth", "13"}, 5, 112}, {[]string{"Expireyear", "35"}, 5, 113}, {[]string{"Expireyear", "2020"}, 5, 142},
 		{[]string{"Cvc2", "12"}, 4, 115}, {[]string{"Cvc2", ""}, 3, 115}, {[]string{"Email", "nobody"}, 4, 120},
 		{[]string{"OrderComment", "my card is 4111 1111 1111 1111"}, 5, 110}, {[]string{"Amount", "1.00"}, 4, 0}, {[]string{"Ammount", "1.00"}, 4, 0},
-		{[]string{"RecurringIndicator", "1"}, 15, 147}, {[]string{"ChequeItems", "{}"}, 15, 179}, {[]string{"Checkvalue", "00"}, 9, 0},
+		{[]string{"RecurringIndicator", "1"}, 3, 147}, {[]string{"RecurringIndicator", "2"}, 5, 147}, {[]string{"ChequeItems", "{}"}, 15, 179}, {[]string{"Checkvalue", "00"}, 9, 0},
 		{[]string{"PaymentToken", "{}"}, 15, 0},
 	} {
 		r := s.silent("R-1", cardApproved, bad.pairs...)
@@ -312,13 +312,57 @@ func TestAssistRefusals(t *testing.T) {
 		{"/resultbydate/resultbydate.cfm", []string{"StartYear", "2026", "StartMonth", "1", "StartDay", "1"}, 5, 4},
 		{"/resultbydate/resultbydate.cfm", []string{"StartYear", "2026", "StartMonth", "2", "StartDay", "30"}, 5, 129},
 		{"/resultbydate/resultbydate.cfm", []string{"Operationstate", "X"}, 5, 146}, {"/resultbydate/resultbydate.cfm", []string{"ZipFlag", "2"}, 15, 132},
-		{"/resultbydate/resultbydate.cfm", nil, 10, 201}, {"/recurrent/rp.cfm", []string{"Billnumber", "2179000000000001", "OrderNumber", "x", "Amount", "1", "Currency", "RUB"}, 15, 320},
+		{"/resultbydate/resultbydate.cfm", nil, 10, 201}, {"/recurrent/rp.cfm", []string{"Billnumber", "2179000000000001", "OrderNumber", "x", "Amount", "1", "Currency", "RUB"}, 10, 216},
 		{"/pay/order.cfm", []string{"OrderNumber", "x", "OrderAmount", "1", "Cardnumber", "1"}, 4, 0}, {"/pay/payrequest.cfm", []string{"OrderNumber", "x", "OrderAmount", "1"}, 15, 350},
 	} {
 		wantCodes(t, s.call(bad.path, bad.pairs...), bad.first, bad.second)
 	}
 	if n := s.host.Books().Len(); n != 0 {
 		t.Errorf("the bank saw %d payments", n)
+	}
+}
+
+// TestAssistSeries: a first payment keeps its card and its bounds, and the shop's later
+// ones stay within them; each order is paid once.
+func TestAssistSeries(t *testing.T) {
+	s := openAssist(t)
+	bounds := []string{"RecurringIndicator", "1", "RecurringMinAmount", "10.00", "RecurringMaxAmount", "50.00", "RecurringPeriod", "30", "RecurringMaxDate", "31.12.2034"}
+	first := s.silent("S-1", cardApproved, append(bounds, "Email", "i@petrov.example")...)
+	wantTags(t, first, "orderstate", "Approved")
+	bill := tag(t, first.body, "billnumber")
+	rp := func(number, amount string, pairs ...string) reply {
+		return s.call("/recurrent/rp.cfm", append([]string{"Billnumber", bill, "OrderNumber", number, "Amount", amount, "Currency", "RUB"}, pairs...)...)
+	}
+	second := rp("S-2", "20.00")
+	wantTags(t, second, "orderstate", "Approved", "responsecode", "AS000", "amount", "20.00", "meannumber", "411111****1111", "email", "i@petrov.example")
+	wantTags(t, rp("S-2", "20.00"), "billnumber", tag(t, second.body, "billnumber"))
+	if n := s.charges(); n != 2 {
+		t.Errorf("the bank booked %d charges", n)
+	}
+	wantCodes(t, rp("S-2", "21.00"), 11, 107)
+	wantCodes(t, rp("S-3", "9.99"), 5, 108)
+	wantCodes(t, rp("S-3", "50.01"), 5, 108)
+	wantCodes(t, rp("S-3", "20.00", "Currency", "EUR"), 5, 105)
+	wantCodes(t, rp("S-1", "20.00"), 11, 107)
+	plain := tag(t, s.silent("S-4", cardApproved).body, "billnumber")
+	wantCodes(t, rp("S-5", "20.00", "Billnumber", plain), 15, 320)
+	declined := tag(t, s.silent("S-6", cardFunds, bounds...).body, "billnumber")
+	wantCodes(t, rp("S-7", "20.00", "Billnumber", declined), 15, 320)
+	for _, bad := range []struct {
+		name, value   string
+		first, second int
+	}{
+		{"RecurringMinAmount", "", 3, 147}, {"RecurringMaxAmount", "5.00", 5, 147}, {"RecurringPeriod", "", 3, 147}, {"RecurringPeriod", "0", 5, 147},
+		{"RecurringMaxDate", "", 3, 147}, {"RecurringMaxDate", "2034-12-31", 4, 147}, {"RecurringMaxDate", "31.12.2020", 5, 147},
+	} {
+		wantCodes(t, s.silent("S-8", cardApproved, append(bounds, bad.name, bad.value)...), bad.first, bad.second)
+	}
+	account, err := s.sw.AccountOf("mer_socks", false)
+	must(t, err)
+	page, err := s.sw.List(account, payswitch.ListQuery{OrderID: "S-2", Limit: 1})
+	must(t, err)
+	if p := page.Payments[0]; !p.ByToken || p.Particulars == nil || p.Particulars.Initiator != "merchant" || p.Particulars.Channel != iso.ChannelRecurring {
+		t.Errorf("the second payment is %+v", p)
 	}
 }
 

@@ -27,7 +27,8 @@ type orderForm struct {
 	number, comment, email string
 	amount                 int64
 	currency               iso.Currency
-	held                   bool // two stages: the amount is held, and charged later
+	held                   bool    // two stages: the amount is held, and charged later
+	series                 *series // that it begins, or nil
 }
 
 // readOrder reads the parameters of an order.
@@ -54,7 +55,8 @@ func (k *Ask) readOrder() (o orderForm, no *refusal) {
 		return o, badForm("email", "must look like name@example.com.")
 	}
 	o.comment, o.email = prose(comment), string(email)
-	return o, nil
+	o.series, no = k.readSeries(o.currency)
+	return o, no
 }
 
 // measure counts characters and reports whether all can be seen.
@@ -107,14 +109,7 @@ func (k *Ask) page() {
 	k.fail(&refusal{first: 15, second: 350, detail: "The order is valid, but this switch has no payment page yet. Nothing was recorded: pay by /pay/silentpay.cfm or by POST /v1/payments."})
 }
 
-// recurrent answers rp.cfm.
-func (k *Ask) recurrent() {
-	k.fail(&refusal{first: 15, second: 320, detail: "This switch does not pay by an earlier order's card here yet. Nothing was recorded."})
-}
-
-// pay answers silentpay.cfm. An order is paid once: a repeat of what was paid, or
-// is not settled yet, gets that attempt's state, and a new attempt is made only
-// when all before it ended without money.
+// pay answers silentpay.cfm.
 func (k *Ask) pay() {
 	o, no := k.readOrder()
 	if no != nil {
@@ -122,8 +117,8 @@ func (k *Ask) pay() {
 		return
 	}
 	r := payswitch.PayRequest{
-		RequestID: k.in.RequestID, Amount: o.amount, Currency: o.currency, OrderID: o.number, Description: o.comment, CustomerEmail: o.email,
-		ManualCapture: o.held, Initiator: "customer", OrderOnce: true,
+		Amount: o.amount, Currency: o.currency, OrderID: o.number, Description: o.comment, CustomerEmail: o.email,
+		ManualCapture: o.held, Initiator: "customer",
 	}
 	defer func() { r.PAN.Wipe(); r.CVC.Wipe() }()
 	if no = k.readCard(&r); no == nil {
@@ -133,6 +128,17 @@ func (k *Ask) pay() {
 		k.fail(no)
 		return
 	}
+	if o.series != nil {
+		o.series.begin(&r)
+	}
+	k.payOnce(paidLayout, &o, r)
+}
+
+// payOnce pays an order. That is done once: a repeat of what was paid, or is not
+// settled yet, gets that attempt's state, and a new attempt is made only when all
+// before it ended without money.
+func (k *Ask) payOnce(l layout, o *orderForm, r payswitch.PayRequest) {
+	defer func() { r.PAN.Wipe(); r.CVC.Wipe() }()
 	leave, no := k.enter(o.number)
 	if no != nil {
 		k.fail(no)
@@ -144,22 +150,23 @@ func (k *Ask) pay() {
 		k.fail(no)
 		return
 	}
-	if k.paidBefore(before, &o) {
+	if k.paidBefore(l, before, o) {
 		return
 	}
+	r.OrderOnce, r.RequestID = true, k.in.RequestID
 	r.IdempotencyKey = "assist/pay/" + strconv.Itoa(len(before)+1) + "/" + o.number
-	r.Fingerprint = k.fingerprint(&o, &r)
+	r.Fingerprint = k.fingerprint(&r)
 	answer, err := k.adapter.sw.Pay(k.Account, &r)
 	if err != nil {
-		k.notPaid(err, &o)
+		k.notPaid(l, err, o)
 		return
 	}
-	k.paid(&answer.Payment)
+	k.paid(l, &answer.Payment)
 }
 
 // paidBefore answers a request for an order that has its payment already, and
 // reports whether it has.
-func (k *Ask) paidBefore(attempts []payswitch.Payment, o *orderForm) bool {
+func (k *Ask) paidBefore(l layout, attempts []payswitch.Payment, o *orderForm) bool {
 	for i := range attempts {
 		p := &attempts[i]
 		switch {
@@ -168,7 +175,7 @@ func (k *Ask) paidBefore(attempts []payswitch.Payment, o *orderForm) bool {
 		case p.Amount != o.amount || p.Currency != o.currency:
 			k.fail(&refusal{first: 11, second: 107, detail: "This order has a payment of another amount. Nothing was recorded."})
 		default:
-			k.paid(p)
+			k.paid(l, p)
 		}
 		return true
 	}
@@ -177,7 +184,7 @@ func (k *Ask) paidBefore(attempts []payswitch.Payment, o *orderForm) bool {
 
 var paidLayout = layout{json: "silentpay", wrapped: true}
 
-func (k *Ask) paid(p *payswitch.Payment) { k.done(paidLayout, p, paymentDeed(p)) }
+func (k *Ask) paid(l layout, p *payswitch.Payment) { k.done(l, p, paymentDeed(p)) }
 
 // act are the fields of an answer that says what came of one operation.
 func (k *Ask) act(p *payswitch.Payment, d deed) []field {
@@ -187,14 +194,14 @@ func (k *Ask) act(p *payswitch.Payment, d deed) []field {
 // notPaid answers what the switch did not take. What may have been recorded all
 // the same is In Process: the shop asks for the state of the order. So is an order
 // that is being paid in another way at this moment.
-func (k *Ask) notPaid(err error, o *orderForm) {
+func (k *Ask) notPaid(l layout, err error, o *orderForm) {
 	var r *payswitch.Refusal
 	if !errors.As(err, &r) {
 		r = &payswitch.Refusal{Code: payswitch.CodeInternal}
 	}
 	switch r.Code {
 	case payswitch.CodeOrderPaid:
-		if attempts, no := k.attempts(payswitch.ListQuery{OrderID: o.number}); no == nil && k.paidBefore(attempts, o) {
+		if attempts, no := k.attempts(payswitch.ListQuery{OrderID: o.number}); no == nil && k.paidBefore(l, attempts, o) {
 			return
 		}
 	case payswitch.CodeOrderInProgress, payswitch.CodeInternal, payswitch.CodeOutcomeUncertain, payswitch.CodeKeyReused:
@@ -202,7 +209,7 @@ func (k *Ask) notPaid(err error, o *orderForm) {
 		k.fail(k.refused(err))
 		return
 	}
-	k.reply(paidLayout, []entry{{fields: []field{
+	k.reply(l, []entry{{fields: []field{
 		{name: "ordernumber", value: o.number}, {name: "billnumber"}, {name: "orderamount", value: decimal(o.amount, o.currency)},
 		{name: "ordercurrency", value: o.currency.Alpha()}, {name: "orderstate", value: "In Process"}, {name: "responsecode", value: codeWait},
 		{name: "message", value: messages[codeWait].in(k.english)}, {name: "packetdate", value: k.packetDate()},
@@ -251,8 +258,8 @@ func (k *Ask) readCard(r *payswitch.PayRequest) *refusal {
 
 // fingerprint tells a repeat of an attempt from another request: a keyed digest
 // of what would be paid, and by which card.
-func (k *Ask) fingerprint(o *orderForm, r *payswitch.PayRequest) payswitch.Fingerprint {
-	text := fmt.Appendf(nil, "%q %d %s %t %d %d ", o.number, o.amount, o.currency.Alpha(), o.held, r.Expiry.Year, r.Expiry.Month)
+func (k *Ask) fingerprint(r *payswitch.PayRequest) payswitch.Fingerprint {
+	text := fmt.Appendf(nil, "%q %d %s %t %t %d %d %x ", r.OrderID, r.Amount, r.Currency.Alpha(), r.ManualCapture, r.SaveCard, r.Expiry.Year, r.Expiry.Month, r.Token)
 	text = r.PAN.Append(text)
 	defer clear(text)
 	return k.adapter.sw.Fingerprint("POST", k.service.Path, text)
@@ -276,6 +283,8 @@ func (k *Ask) refused(err error) *refusal {
 		out.first = 19
 	case payswitch.CodeCurrency:
 		out.first, out.second = 5, 105
+	case payswitch.CodeUnknownToken:
+		out.first, out.second, out.detail = 10, 203, "The card of the series is not kept any more."
 	case payswitch.CodeCardExpired:
 		out.first, out.second = 5, 142
 	case payswitch.CodeInvalidState:
