@@ -165,6 +165,10 @@ func appendList(dst []byte, page *payswitch.ListPage) []byte {
 			dst = append(dst, ',')
 		}
 		dst = appendPayment(dst, &page.Payments[i])
+		if page.Operations != nil {
+			dst = append(dst[:len(dst)-1], `,"operations":`...)
+			dst = append(appendOperations(dst, page.Operations[i], &page.Payments[i]), '}')
+		}
 	}
 	return appendCursor(dst, page.More, page.Next)
 }

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"strconv"
+	"time"
 
 	payswitch "github.com/tranzit/tranzit/switch"
 )
@@ -120,22 +121,68 @@ func (c *call) listRefunds() {
 		return
 	}
 	c.note(&p)
-	c.out = append(c.out[:0], `{"object":"list","data":[`...)
-	for i := range refunds {
-		if i > 0 {
-			c.out = append(c.out, ',')
-		}
-		c.out = append(appendOperation(c.out, &refunds[i], &p), '}')
-	}
-	c.out = append(c.out, `],"has_more":false,"next_cursor":null}`...)
+	c.out = append(c.out[:0], `{"object":"list","data":`...)
+	c.out = appendOperations(c.out, refunds, &p)
+	c.out = append(c.out, `,"has_more":false,"next_cursor":null}`...)
 	c.answer(200, valueJSON)
 }
 
-// getRefund answers GET /v1/payments/{id}/refunds/{refund}.
-func (c *call) getRefund() {
-	if !c.noQuery() {
+// listOperations answers GET /v1/payments/{id}/operations, at once or when all are
+// settled.
+func (c *call) listOperations() {
+	wait, ok := c.readWait()
+	if !ok {
 		return
 	}
+	c.settle(wait, payswitch.ID{})
+	p, list, err := c.server.sw.Operations(c.account, c.id)
+	if err != nil {
+		c.refuse(problemOf(err))
+		return
+	}
+	c.note(&p)
+	c.out = append(c.out[:0], `{"object":"list","data":`...)
+	c.out = appendOperations(c.out, list, &p)
+	c.out = append(c.out, `,"has_more":false,"next_cursor":null}`...)
+	c.answer(200, valueJSON)
+}
+
+// settle waits until one operation of the payment, or (zero) every one, is settled
+// with the bank, at most so long.
+func (c *call) settle(wait time.Duration, one payswitch.ID) {
+	for end := time.Now().Add(wait); !c.server.draining.Load(); {
+		left := time.Until(end)
+		if left <= 0 {
+			return
+		}
+		c.waited = true
+		nap := min(left, waitSlice)
+		_, _, err := c.server.sw.WaitOperations(c.account, c.id, one, nap)
+		if err != nil || time.Until(end) > left-nap {
+			return // the switch no longer waits
+		}
+	}
+}
+
+func appendOperations(dst []byte, list []payswitch.Operation, p *payswitch.Payment) []byte {
+	dst = append(dst, '[')
+	for i := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendOperation(dst, &list[i], p), '}')
+	}
+	return append(dst, ']')
+}
+
+// getRefund answers GET /v1/payments/{id}/refunds/{refund}, at once or when it is
+// settled.
+func (c *call) getRefund() {
+	wait, ok := c.readWait()
+	if !ok {
+		return
+	}
+	c.settle(wait, c.refund)
 	p, refund, err := c.server.sw.Refund(c.account, c.id, c.refund)
 	if err != nil {
 		c.refuse(problemOf(err))

@@ -280,6 +280,10 @@ func (c *call) readListQuery() (q payswitch.ListQuery, ok bool) {
 			q.CreatedFrom, err = time.Parse(time.RFC3339Nano, text)
 		case "created_to":
 			q.CreatedTo, err = time.Parse(time.RFC3339Nano, text)
+		case "expand":
+			if q.Operations = text == "operations"; !q.Operations {
+				return "invalid_format"
+			}
 		case "limit":
 			if q.Limit, err = strconv.Atoi(text); err == nil && (q.Limit < 1 || q.Limit > maxPage) {
 				return "out_of_range"

@@ -65,6 +65,7 @@ type routes struct {
 	capture  *route // /v1/payments/{id}/capture
 	cancel   *route // /v1/payments/{id}/cancel
 	raise    *route // /v1/payments/{id}/increment
+	done     *route // /v1/payments/{id}/operations
 	refunds  *route // /v1/payments/{id}/refunds
 	refund   *route // /v1/payments/{id}/refunds/{id}
 	tokens   *route // /v1/tokens
@@ -113,6 +114,7 @@ func newRoutes(m *metrics) *routes {
 		capture:  with(route{name: "/v1/payments/{id}/capture", post: (*call).capturePayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
 		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
 		raise:    with(route{name: "/v1/payments/{id}/increment", post: (*call).incrementPayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
+		done:     with(route{name: "/v1/payments/{id}/operations", get: (*call).listOperations, reads: payswitch.ScopePaymentsRead}),
 		refunds: with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund, keyed: true,
 			reads: payswitch.ScopePaymentsRead, writes: payswitch.ScopeRefundsWrite}),
 		refund: with(route{name: "/v1/payments/{id}/refunds/{id}", get: (*call).getRefund, reads: payswitch.ScopePaymentsRead}),
@@ -160,13 +162,15 @@ func (r *routes) addNotifications(with func(route) *route) {
 }
 
 var (
-	paymentsPath   = []byte("/v1/payments")
-	explainName    = []byte("explain")
-	timelineSuffix = []byte("/timeline")
-	captureSuffix  = []byte("/capture")
-	cancelSuffix   = []byte("/cancel")
-	refundsSuffix  = []byte("/refunds")
-	raiseSuffix    = []byte("/increment")
+	paymentsPath     = []byte("/v1/payments")
+	explainName      = []byte("explain")
+	timelineSuffix   = []byte("/timeline")
+	captureSuffix    = []byte("/capture")
+	cancelSuffix     = []byte("/cancel")
+	operationsSuffix = []byte("/operations")
+
+	refundsSuffix = []byte("/refunds")
+	raiseSuffix   = []byte("/increment")
 )
 
 // find matches a path as it came: no dots are resolved, no slashes merged and
@@ -202,6 +206,8 @@ func (r *routes) find(path []byte) (found *route, id, refund []byte) {
 		return r.capture, id, nil
 	case bytes.Equal(tail, cancelSuffix):
 		return r.cancel, id, nil
+	case bytes.Equal(tail, operationsSuffix):
+		return r.done, id, nil
 	case bytes.Equal(tail, refundsSuffix):
 		return r.refunds, id, nil
 	case bytes.Equal(tail, raiseSuffix):

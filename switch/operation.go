@@ -108,6 +108,11 @@ type Operation struct {
 	UpdatedAt    time.Time
 }
 
+// Open reports that the operation is not settled with the bank yet.
+func (o *Operation) Open() bool {
+	return o.Status == OperationInFlight || o.Status == OperationPending || o.Status == OperationUnknown
+}
+
 // OperationRequest is a merchant's wish about a payment.
 type OperationRequest struct {
 	Payment        ID

@@ -1,5 +1,47 @@
 package payswitch
 
+import "time"
+
+func (h *history) shownOperations() []Operation {
+	out := make([]Operation, len(h.operations))
+	for i := range h.operations {
+		out[i] = h.operations[i].Operation
+	}
+	return out
+}
+
+// WaitOperations is Operations when the one named (zero: every one) is settled with
+// the bank, or after d. Errors are refusals.
+func (s *Switch) WaitOperations(a Account, id, one ID, d time.Duration) (Payment, []Operation, error) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		changed, cancel := s.watch.add(id)
+		p, list, err := s.Operations(a, id)
+		if err != nil || !anyOpen(list, one) {
+			cancel()
+			return p, list, err
+		}
+		select {
+		case <-changed:
+			continue
+		case <-timer.C:
+		case <-s.ctx.Done():
+		}
+		cancel()
+		return p, list, nil
+	}
+}
+
+func anyOpen(list []Operation, one ID) bool {
+	for i := range list {
+		if o := &list[i]; o.Open() && (one.IsZero() || o.ID == one) {
+			return true
+		}
+	}
+	return false
+}
+
 // Refunds are a payment's refunds, oldest first, with those that a cancel chose.
 // Errors are refusals.
 func (s *Switch) Refunds(a Account, id ID) (Payment, []Operation, error) {
@@ -23,11 +65,7 @@ func (s *Switch) Operations(a Account, id ID) (Payment, []Operation, error) {
 	if err != nil {
 		return Payment{}, nil, err
 	}
-	out := make([]Operation, len(h.operations))
-	for i := range h.operations {
-		out[i] = h.operations[i].Operation
-	}
-	return h.Payment, out, nil
+	return h.Payment, h.shownOperations(), nil
 }
 
 // Refund is one refund of a payment. Errors are refusals.

@@ -236,16 +236,18 @@ type ListQuery struct {
 	OrderID                string
 	Status                 Status // StatusInFlight: any
 	CreatedFrom, CreatedTo time.Time
-	Limit                  int // 1..100
-	Cursor                 ID  // zero: from the newest; else strictly older than it
+	Limit                  int  // 1..100
+	Cursor                 ID   // zero: from the newest; else strictly older than it
+	Operations             bool // the page has the operations of its payments, too
 }
 
 // ListPage is one page of payments. More says that older ones exist; Next is
 // then the cursor for them.
 type ListPage struct {
-	Payments []Payment
-	More     bool
-	Next     ID
+	Payments   []Payment
+	Operations [][]Operation // of each payment, oldest first; nil when not asked for
+	More       bool
+	Next       ID
 }
 
 // TimelineEvent is one journal record in words, with the ISO 8583 message that

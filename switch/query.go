@@ -186,6 +186,9 @@ func (s *Switch) List(a Account, q ListQuery) (ListPage, error) {
 				page.Next = h.ID
 				if h.Status != StatusInFlight && (q.Status == StatusInFlight || h.Status == q.Status) {
 					page.Payments = append(page.Payments, h.Payment)
+					if q.Operations {
+						page.Operations = append(page.Operations, h.shownOperations())
+					}
 				}
 				return true
 			})

@@ -52,6 +52,16 @@ func TestBatch(t *testing.T) {
 	if _, err := c.CreateBatch(t.Context(), "", []client.BatchRow{{Operation: "refund", PaymentID: p.ID}}); err == nil {
 		t.Error("nothing means everything")
 	}
+	operations, err := c.AwaitOperations(t.Context(), p.ID)
+	must(t, err)
+	page, err := c.ListPayments(t.Context(), client.PaymentFilter{OrderID: "b", Operations: true})
+	must(t, err)
+	if len(operations) != 2 || len(page.Data) != 1 || len(page.Data[0].Operations) != 2 {
+		t.Errorf("operations %+v and %+v", operations, page.Data)
+	}
+	if list, err := c.ListOperations(t.Context(), p.ID); err != nil || len(list) != 2 {
+		t.Errorf("operations %+v, %v", list, err)
+	}
 	one, err := c.GetBatch(t.Context(), b.ID)
 	must(t, err)
 	list, next, err := c.ListBatches(t.Context(), "")

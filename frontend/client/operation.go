@@ -3,7 +3,10 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"time"
 )
 
@@ -128,6 +131,32 @@ func (c *Client) operation(ctx context.Context, ask call) (*Operation, error) {
 	}
 	o.Meta = meta
 	return o, nil
+}
+
+// ListOperations reads all operations of a payment, oldest first: captures, cancels,
+// refunds, and the release of a hold.
+func (c *Client) ListOperations(ctx context.Context, payment string) ([]Operation, error) {
+	var list struct{ Data []Operation }
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/payments" + segment(payment) + "/operations"}, &list)
+	return list.Data, err
+}
+
+// AwaitOperations waits until no operation of a payment is open, or ctx has ended.
+// Then it gives them as they were last, with an error.
+func (c *Client) AwaitOperations(ctx context.Context, payment string) ([]Operation, error) {
+	for {
+		var list struct{ Data []Operation }
+		ask := call{method: http.MethodGet, path: "/v1/payments" + segment(payment) + "/operations", wait: poll, query: url.Values{"wait": {poll.String()}}}
+		if _, err := c.do(ctx, ask, &list); err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(list.Data, func(o Operation) bool { return o.Open() }) {
+			return list.Data, nil
+		}
+		if !rest(ctx, c.o.Pause) {
+			return list.Data, fmt.Errorf("client: an operation of payment %s is still open: %w", payment, ctx.Err())
+		}
+	}
 }
 
 // ListRefunds reads all refunds of a payment, oldest first.

@@ -150,6 +150,7 @@ type Payment struct {
 	CreatedAt        time.Time         `json:"created_at"`
 	UpdatedAt        time.Time         `json:"updated_at"`
 	Metadata         map[string]string `json:"metadata"`
+	Operations       []Operation       `json:"operations"` // only in a list that asked for them
 
 	Meta Meta `json:"-"` // zero in lists and inside operations
 }
@@ -242,6 +243,7 @@ type PaymentFilter struct {
 	OrderID                string
 	Status                 string
 	CreatedFrom, CreatedTo time.Time // from is included, to is not
+	Operations             bool      // with the operations of each
 	Limit                  int       // payments of a page, 1 to 100; 0: the API's default
 	Cursor                 string    // NextCursor of the page before
 }
@@ -257,6 +259,7 @@ func (f *PaymentFilter) query() url.Values {
 	set("status", f.Status, f.Status != "")
 	set("created_from", f.CreatedFrom.UTC().Format(time.RFC3339Nano), !f.CreatedFrom.IsZero())
 	set("created_to", f.CreatedTo.UTC().Format(time.RFC3339Nano), !f.CreatedTo.IsZero())
+	set("expand", "operations", f.Operations)
 	set("limit", strconv.Itoa(f.Limit), f.Limit != 0)
 	set("cursor", f.Cursor, f.Cursor != "")
 	return q
