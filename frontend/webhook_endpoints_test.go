@@ -61,7 +61,7 @@ func walkNotifications(t *testing.T, given map[string]bool) {
 	s.want("200", "DELETE "+path, "")
 	s.want("404 not_found", "DELETE "+path, "")
 	for order, want := range map[string]string{"bad": "409 shop_refused", "silent": "503 shop_silent", "good": "201"} {
-		r := s.want(want, "POST /v1/payments", with("A-1001", order), append(bearer(keyAsked), "Idempotency-Key", "asked")...)
+		r := s.want(want, "POST /v1/payments", with("A-1001", order), append(bearer(keyAsked), "Idempotency-Key", "asked-"+order)...)
 		if order == "bad" && !strings.Contains(r.body, "It said: sold out") || order == "silent" && r.header.Get("Retry-After") != "1" {
 			t.Errorf("%s: %v %s", order, r.header, r.body)
 		}
