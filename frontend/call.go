@@ -109,6 +109,9 @@ func (c *call) end() {
 	clear(c.ctx.Request.Body())
 	c.request.PAN.Wipe()
 	c.request.CVC.Wipe()
+	if c.request.Secrets != nil {
+		c.request.Secrets.Wipe()
+	}
 	c.request = payswitch.PayRequest{}
 	c.server, c.ctx, c.account, c.quota, c.signed = nil, nil, payswitch.Account{}, nil, signedWith{}
 	c.out = shrunk(c.out)

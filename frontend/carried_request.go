@@ -16,7 +16,7 @@ const (
 )
 
 // carriedSpans are the texts of what few payments carry.
-type carriedSpans struct{ networkID, plan span }
+type carriedSpans struct{ networkID, plan, requestor, sequence, tokenECI span }
 
 // carried gives what the request carries, to be filled.
 func (d *paymentReader) carried() *iso.Carried {
@@ -37,7 +37,10 @@ func (d *paymentReader) carriedMember(name []byte) bool {
 			if !known || c.CardPresent() {
 				d.fault(channelPointer, "unknown_value", `Must be "ecommerce", "moto" or "recurring".`)
 			}
-			d.carried().Channel = c
+			d.channelSaid = true
+			if !d.seen.terminal.there {
+				d.carried().Channel = c
+			}
 		}
 	case "stored_credential":
 		if word, ok := d.word(storedPointer); ok {
@@ -54,6 +57,10 @@ func (d *paymentReader) carriedMember(name []byte) bool {
 		}
 	case "instalments":
 		d.instalments()
+	case "accept_partial":
+		if d.boolean("/accept_partial") {
+			d.carried().AcceptPartial = true
+		}
 	default:
 		return false
 	}
@@ -112,9 +119,14 @@ func (d *paymentReader) carriedRules() {
 
 // give moves the texts into the request.
 func (s *carriedSpans) give(all string, r *payswitch.PayRequest) {
-	r.Carried.InitialTransactionID, r.Carried.Instalments.Plan = s.networkID.of(all), s.plan.of(all)
+	c := r.Carried
+	c.InitialTransactionID, c.Instalments.Plan = s.networkID.of(all), s.plan.of(all)
+	c.TokenRequestor, c.CardSequence = s.requestor.of(all), s.sequence.of(all)
+	if s.tokenECI != (span{}) {
+		r.ThreeDS.ECI = s.tokenECI.of(all)
+	}
 }
 
 func (s *carriedSpans) texts() []keptText {
-	return []keptText{{networkIDPointer, s.networkID}, {instalmentsPointer + "/plan", s.plan}}
+	return []keptText{{networkIDPointer, s.networkID}, {instalmentsPointer + "/plan", s.plan}, {networkTokenPointer + "/token_requestor_id", s.requestor}}
 }

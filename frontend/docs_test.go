@@ -45,7 +45,7 @@ func TestDocsExamplesWork(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?s)-d '\s*(\{.*?\})'`).FindAllStringSubmatch(page, -1) {
 		bodies = append(bodies, m[1])
 	}
-	if len(bodies) != 6 {
+	if len(bodies) != 7 {
 		t.Fatalf("%d examples found", len(bodies))
 	}
 	for _, body := range bodies {

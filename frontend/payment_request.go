@@ -41,6 +41,7 @@ type paymentReader struct {
 	customerID                               span
 	eci, cavv, dsTransaction, threeDSVersion span
 	more                                     carriedSpans
+	channelSaid                              bool
 	pairs                                    []pairSpan
 }
 
@@ -50,8 +51,9 @@ type pairSpan struct{ key, value span }
 type seen struct {
 	amount, currency, method, methodType, card, number, month, year bool
 
-	byToken, token, cvc, save bool // the type is "token"; its token was there ...
-	carried                   bool // something of carried_request.go
+	byToken, token, cvc, save bool       // the type is "token"; its token was there ...
+	carried                   bool       // something of carried_request.go
+	networkToken, terminal    methodSeen // the types "network_token" and "card_present"
 }
 
 // decode reads a payment request into out. It reports false when the request
@@ -78,6 +80,9 @@ func (d *paymentReader) decode(body []byte, now time.Time, out *payswitch.PayReq
 		if d.out.OrderOnce && d.orderID == (span{}) && !d.faulty("/order_id") {
 			d.fault("/order_id", "required", "An order that is paid once must be named.")
 		}
+		if d.seen.networkToken != (methodSeen{}) || d.seen.terminal != (methodSeen{}) {
+			d.otherMethodRules()
+		}
 		if d.seen.carried {
 			d.carriedRules()
 		}
@@ -94,7 +99,7 @@ func (d *paymentReader) begin(body []byte, out *payswitch.PayRequest) {
 	d.out, d.seen, d.pairs = out, seen{}, d.pairs[:0]
 	d.orderID, d.bank, d.description, d.email, d.customerID = span{}, span{}, span{}, span{}, span{}
 	d.eci, d.cavv, d.dsTransaction, d.threeDSVersion = span{}, span{}, span{}, span{}
-	d.more = carriedSpans{}
+	d.more, d.channelSaid = carriedSpans{}, false
 }
 
 func (d *paymentReader) payment() {
@@ -174,9 +179,11 @@ func (d *paymentReader) method() {
 		switch string(name) {
 		case "type":
 			word, ok := d.word("/payment_method/type")
-			d.seen.methodType, d.seen.byToken = ok, string(word) == "token"
-			if ok && string(word) != "card" && !d.seen.byToken {
-				d.fault("/payment_method/type", "unknown_value", `Must be "card" or "token".`)
+			s := &d.seen
+			s.methodType, s.byToken = ok, string(word) == "token"
+			s.networkToken.chosen, s.terminal.chosen = string(word) == "network_token", string(word) == "card_present"
+			if ok && string(word) != "card" && !s.byToken && !s.networkToken.chosen && !s.terminal.chosen {
+				d.fault("/payment_method/type", "unknown_value", `Must be "card", "token", "network_token" or "card_present".`)
 			}
 		case "card":
 			d.card()
@@ -185,6 +192,10 @@ func (d *paymentReader) method() {
 		case "cvc":
 			d.seen.cvc = true
 			d.cvc(savedCVCPointer)
+		case "network_token":
+			d.networkToken()
+		case "card_present":
+			d.terminal()
 		default:
 			d.unknown("/payment_method", name)
 		}
@@ -207,13 +218,11 @@ func (d *paymentReader) card() {
 	for name, ok := d.member(); ok; name, ok = d.member() {
 		switch string(name) {
 		case "number":
-			d.number()
+			d.number(numberPointer)
 		case "exp_month":
-			v, ok := d.integer(monthPointer, 1, 12)
-			d.out.Expiry.Month, d.seen.month = int(v), ok
+			d.seen.month = d.month(monthPointer)
 		case "exp_year":
-			v, ok := d.integer(yearPointer, 2000, 2099)
-			d.out.Expiry.Year, d.seen.year = int(v), ok
+			d.seen.year = d.year(yearPointer)
 		case "cvc":
 			d.cvc(cvcPointer)
 		case "holder":
@@ -226,10 +235,22 @@ func (d *paymentReader) card() {
 	}
 }
 
+func (d *paymentReader) month(pointer string) bool {
+	v, ok := d.integer(pointer, 1, 12)
+	d.out.Expiry.Month = int(v)
+	return ok
+}
+
+func (d *paymentReader) year(pointer string) bool {
+	v, ok := d.integer(pointer, 2000, 2099)
+	d.out.Expiry.Year = int(v)
+	return ok
+}
+
 // number takes the card number from the token's bytes. An escaped digit is as
 // good as a letter: no honest client sends one.
-func (d *paymentReader) number() {
-	raw, ok := d.raw(numberPointer)
+func (d *paymentReader) number(pointer string) {
+	raw, ok := d.raw(pointer)
 	if !ok {
 		return
 	}
@@ -239,11 +260,11 @@ func (d *paymentReader) number() {
 	case err == nil:
 		d.out.PAN = pan
 	case errors.Is(err, iso.ErrPANLength):
-		d.fault(numberPointer, "invalid_length", "Must have 12 to 19 digits.")
+		d.fault(pointer, "invalid_length", "Must have 12 to 19 digits.")
 	case errors.Is(err, iso.ErrPANLuhn):
-		d.fault(numberPointer, "invalid_check_digit", "The check digit does not fit: a digit is wrong.")
+		d.fault(pointer, "invalid_check_digit", "The check digit does not fit: a digit is wrong.")
 	default:
-		d.fault(numberPointer, "invalid_characters", "Must be digits only, without spaces.")
+		d.fault(pointer, "invalid_characters", "Must be digits only, without spaces.")
 	}
 }
 
@@ -267,12 +288,7 @@ func (d *paymentReader) threeDS() {
 	for name, ok := d.member(); ok; name, ok = d.member() {
 		switch string(name) {
 		case "eci":
-			const pointer = "/three_ds/eci"
-			if s, ok := d.keep(pointer, limits{2, 2, token}); ok {
-				if d.eci = s; !allDigits(d.text[s.from:s.to]) {
-					d.fault(pointer, "invalid_format", "Must be 2 digits.")
-				}
-			}
+			d.eci = d.eciAt("/three_ds/eci")
 		case "cavv":
 			d.cavv, _ = d.keep("/three_ds/cavv", limits{1, maxThreeDSText, token})
 		case "ds_transaction_id":
@@ -283,6 +299,14 @@ func (d *paymentReader) threeDS() {
 			d.unknown("/three_ds", name)
 		}
 	}
+}
+
+func (d *paymentReader) eciAt(pointer string) span {
+	s, ok := d.keep(pointer, limits{2, 2, token})
+	if ok && !allDigits(d.text[s.from:s.to]) {
+		d.fault(pointer, "invalid_format", "Must be 2 digits.")
+	}
+	return s
 }
 
 func (d *paymentReader) customer() {
@@ -380,12 +404,14 @@ func (d *paymentReader) pairValue(p *pairSpan) bool {
 // missing names the members that are required and were not there.
 func (d *paymentReader) missing() {
 	s := &d.seen
+	other := s.byToken || s.networkToken.chosen || s.terminal.chosen
 	for _, m := range [...]struct {
 		there   bool
 		pointer string
 	}{
 		{s.amount, "/amount"}, {s.currency, "/currency"}, {s.method, "/payment_method"},
-		{s.methodType || !s.method, "/payment_method/type"}, {s.card || s.byToken || !s.method, cardPointer}, {s.token || !s.byToken, tokenPointer},
+		{s.methodType || !s.method, "/payment_method/type"}, {s.card || other || !s.method, cardPointer}, {s.token || !s.byToken, tokenPointer},
+		{s.networkToken.there || !s.networkToken.chosen, networkTokenPointer}, {s.terminal.there || !s.terminal.chosen, terminalPointer},
 		{s.number || !s.card, numberPointer}, {s.month || !s.card, monthPointer}, {s.year || !s.card, yearPointer},
 	} {
 		if !m.there && !d.faulty(m.pointer) {
@@ -408,7 +434,7 @@ func (d *paymentReader) faulty(pointer string) bool {
 func (d *paymentReader) expiry(now time.Time) {
 	e := d.out.Expiry
 	if e.Month != 0 && e.Year != 0 && e.Expired(now.Add(-expiredCardsRepeat)) {
-		d.fault(monthPointer, "expired", "The card has expired.")
+		d.fault(d.expiryPointer(), "expired", "The card has expired.")
 	}
 }
 

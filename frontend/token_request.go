@@ -115,8 +115,13 @@ func (d *paymentReader) cardAlone(replace bool) {
 	s.amount, s.currency = true, true
 	s.number = s.number || replace && s.card
 	switch {
-	case s.byToken:
+	case s.byToken, s.networkToken.chosen, s.terminal.chosen:
 		d.fault("/payment_method/type", "unknown_value", `Must be "card".`)
+		s.networkToken, s.terminal = methodSeen{}, methodSeen{}
+	case s.networkToken.there:
+		d.fault(networkTokenPointer, "unknown_field", "There is no such member.")
+	case s.terminal.there:
+		d.fault(terminalPointer, "unknown_field", "There is no such member.")
 	case s.token:
 		d.fault(tokenPointer, "unknown_field", "There is no such member.")
 	case s.cvc:

@@ -151,7 +151,7 @@ func (h *history) planCancel(b *begun, r *OperationRequest, t *situation) *Refus
 	if amount == 0 {
 		amount = left
 	}
-	stays := h.Amount - t.tally.parts - amount
+	stays := h.approved - t.tally.parts - amount
 	whole := stays == 0 && t.credits == 0
 	same := !h.ManualCapture && t.day(t.now) == t.day(h.approvedAt)
 	if amount > left || left == 0 || !t.void || t.refused || !same || t.refunds > 0 || !whole && (!t.terms.parts || stays <= 0) {

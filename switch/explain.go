@@ -86,7 +86,7 @@ const FreshValue = "(given when sent)"
 // nothing of it: nothing is recorded or sent, no number is used up. Errors are
 // refusals of the request itself; that no bank takes it is no error.
 func (s *Switch) Explain(a Account, r *PayRequest) (Explanation, error) {
-	if r.SaveCard || !r.Token.IsZero() {
+	if r.SaveCard || !r.Token.IsZero() || r.Carried != nil {
 		if err := s.prepareCard(a, r); err != nil {
 			return Explanation{}, err
 		}

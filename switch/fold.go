@@ -16,6 +16,7 @@ type history struct {
 	reversal reversalState
 
 	operations []operation // in the order of their beginning
+	approved   int64       // of the request: its amount, or a part; 0: nothing yet
 	approvedAt time.Time
 	heldFrom   time.Time // when the hold's time began: its approval, or an increment that lengthens it
 	uncaptured bool      // a hold of which captures may still come
@@ -174,8 +175,11 @@ func (h *history) advance(r *record) {
 
 func (h *history) answered(r *record) {
 	h.ResponseCode, h.ApprovalCode = r.responseCode, r.approvalCode
-	h.approvedAt, h.heldFrom = r.at, r.at
+	h.approvedAt, h.heldFrom, h.approved = r.at, r.at, h.Amount
 	if x := r.rare; x != nil {
+		if x.authorized != 0 {
+			h.approved = x.authorized
+		}
 		if !x.token.IsZero() {
 			h.Token = x.token
 		}
@@ -189,9 +193,9 @@ func (h *history) answered(r *record) {
 		d := r.decline
 		h.Decline = &d
 	case h.ManualCapture:
-		h.Status, h.AmountAuthorized, h.uncaptured = StatusAuthorized, h.Amount, true
+		h.Status, h.AmountAuthorized, h.uncaptured = StatusAuthorized, h.approved, true
 	default:
-		h.Status, h.AmountAuthorized, h.AmountCaptured = StatusCaptured, h.Amount, h.Amount
+		h.Status, h.AmountAuthorized, h.AmountCaptured = StatusCaptured, h.approved, h.approved
 	}
 }
 
@@ -211,7 +215,7 @@ func (h *history) reversalAnswered(r *record) {
 func (h *history) closed(r *record) {
 	h.Status, h.Resolution = r.settled, nil
 	h.reversal.queued, h.reversal.desk = false, ""
-	h.approvedAt, h.heldFrom = r.at, r.at
+	h.approvedAt, h.heldFrom, h.approved = r.at, r.at, h.Amount
 	switch r.settled {
 	case StatusCaptured:
 		h.AmountAuthorized, h.AmountCaptured = h.Amount, h.Amount

@@ -196,7 +196,7 @@ type tally struct {
 
 func (h *history) tally() (t tally) {
 	if !h.ManualCapture {
-		t.captured = h.Amount
+		t.captured = h.approved
 	}
 	for i := range h.operations {
 		o := &h.operations[i]
@@ -264,7 +264,7 @@ func (t *tally) cancel(o *operation, done bool) {
 // restate derives the payment's state and amounts from its operations.
 func (h *history) restate() {
 	t := h.tally()
-	h.AmountAuthorized = h.Amount + t.raised - t.let
+	h.AmountAuthorized = h.approved + t.raised - t.let
 	h.AmountCaptured, h.AmountRefunded = t.captured, t.refunded
 	if t.lengthened.After(h.heldFrom) {
 		h.heldFrom = t.lengthened

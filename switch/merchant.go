@@ -25,6 +25,9 @@ type Merchant struct {
 
 	OrderOnce bool // of each order at most one payment may succeed; see PayRequest.OrderOnce
 
+	AcceptPartial bool // the approval of a part is as good, for all its payments
+	CardPresent   bool // it may send what terminals read of cards
+
 	Events bool // its events are kept also while it has no webhook endpoint
 
 	// Certificates are pins (see ParsePin) of the client certificates, one of which

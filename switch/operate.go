@@ -309,7 +309,7 @@ func (h *history) fillOperation(d *iso.Dialect, o *operation, v *iso.Values) iso
 	op := o.Method.isoOperation()
 	switch op {
 	case iso.OpVoid:
-		v.Amount += h.tally().raised
+		v.Amount = h.approved + h.tally().raised
 	case iso.OpIncrement:
 		v.Amount, v.Total, v.Replacement = o.Amount, o.Total, 0
 	default:

@@ -146,3 +146,39 @@ func (w *work) networkID(d *iso.Dialect) string {
 	}
 	return string(id)
 }
+
+// withPartial is what is carried, and that the approval of a part is as good.
+func withPartial(c *iso.Carried) *iso.Carried {
+	if c != nil && c.AcceptPartial {
+		return c
+	}
+	out := iso.Carried{AcceptPartial: true}
+	if c != nil {
+		out = *c
+		out.AcceptPartial = true
+	}
+	return &out
+}
+
+const fieldAmount = 4
+
+// partly makes the approval of a part the outcome: the answer's amount is what
+// was approved. One without an amount, or with none that is a part, proves
+// nothing.
+func (w *work) partly(r *record) {
+	part := int64(0)
+	text := w.exchange.Answer.Get(fieldAmount)
+	for _, c := range text {
+		if part = part*10 + int64(c-'0'); c < '0' || c > '9' {
+			part = 0
+			break
+		}
+	}
+	if len(text) != 12 || part < 1 || part > w.values.Amount {
+		r.kind, r.reason, r.reversalReason = recordUnknown, "invalid_answer", iso.ReasonInvalidAnswer
+		return
+	}
+	if r.kind, r.approved = recordAnswered, true; part < w.values.Amount {
+		r.addRare().authorized = part
+	}
+}

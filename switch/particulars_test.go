@@ -1,6 +1,7 @@
 package payswitch
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -188,6 +189,127 @@ func TestChannels(t *testing.T) {
 		}
 		if sent < 2 {
 			t.Errorf("%d messages", sent)
+		}
+	})
+}
+
+// TestNetworkTokens: the bank is told of the token and its cryptogram; without
+// one it declines.
+func TestNetworkTokens(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		a := r.account("two")
+		for _, bank := range []string{"alfa", "vega"} {
+			pay := func(key string, secrets *iso.Secrets, c iso.Carried) Payment {
+				q := r.request(key+bank, cardOf(banksim.NetworkToken), 200)
+				q.CVC, q.Bank, q.Secrets, q.Carried, q.ThreeDS.ECI = iso.CVC{}, bank, secrets, &c, "05"
+				if c.Credential.ByMerchant() {
+					q.Initiator = "merchant"
+				}
+				return r.wants(a, q, bank, "")
+			}
+			token := iso.Carried{NetworkToken: true, Wallet: iso.WalletMir, TokenRequestor: "40010030273", Credential: iso.CredentialFirst}
+			p := pay("with", &iso.Secrets{Cryptogram: iso.NewSecret([]byte("AgAAAAAABk4DWZ4C28yUQAAAAAA="))}, token)
+			if e := r.lastAt(bank); p.Status != StatusCaptured || !e.Carried.Cryptogram || e.Carried.Wallet != "mir_pay" || e.Carried.TokenRequestor != "40010030273" {
+				t.Errorf("%s: %s, the bank has %+v", bank, p.Status, e.Carried)
+			}
+			if x := p.Particulars; !x.NetworkToken || x.Wallet != iso.WalletMir || x.ECI != "05" || x.NetworkTransactionID == "" {
+				t.Errorf("%s: the payment has %+v", bank, x)
+			}
+			if p := pay("without", nil, token); p.Status != StatusDeclined || p.ResponseCode != "82" {
+				t.Errorf("%s: without the cryptogram %s, %s", bank, p.Status, p.ResponseCode)
+			}
+			later := iso.Carried{NetworkToken: true, Credential: iso.CredentialUnscheduled, InitialTransactionID: p.Particulars.NetworkTransactionID}
+			if p := pay("later", nil, later); p.Status != StatusCaptured {
+				t.Errorf("%s: by the merchant with the id of the first: %s, %s", bank, p.Status, p.ResponseCode)
+			}
+		}
+	})
+}
+
+// atTerminal is a payment by a card that is present.
+func (r *rig) atTerminal(key string) *PayRequest {
+	card := cardOf(banksim.Approve)
+	q := r.request(key, card, 200)
+	q.CVC, q.Carried = iso.CVC{}, &iso.Carried{Channel: iso.ChannelChip, CardSequence: "001"}
+	q.Secrets = &iso.Secrets{Track2: iso.NewSecret([]byte(card + "=30122010000012345678")), EMV: iso.NewSecret([]byte("\x9F\x26\x08\xE1\xD2\xC3\xB4\xA5\x96\x87\x78"))}
+	return q
+}
+
+// TestCardPresent: what a terminal read goes to the bank of a shop that may send
+// it, with its entry mode; of another shop nothing is recorded or sent.
+func TestCardPresent(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		a := r.account("two")
+		r.wants(a, r.atTerminal("forbidden"), "", CodeForbidden)
+		if _, err := r.core.Explain(a, r.atTerminal("explained")); codeOf(err) != CodeForbidden {
+			t.Errorf("explained: %v", err)
+		}
+		if n := r.banks["alfa"].Books().Len(); n != 0 {
+			t.Errorf("%d messages reached the bank", n)
+		}
+		a.Merchant.CardPresent = true
+		for _, bank := range []string{"alfa", "vega"} {
+			q := r.atTerminal("at " + bank)
+			q.Bank = bank
+			p := r.wants(a, q, bank, "")
+			if e := r.lastAt(bank); p.Status != StatusCaptured || e.Carried.Channel != "chip" || !e.Carried.Track2 || !e.Carried.EMV || e.Carried.CardSequence != "001" {
+				t.Errorf("%s: %s, the bank has %+v", bank, p.Status, e.Carried)
+			}
+		}
+		e, err := r.core.Explain(a, r.atTerminal("shown"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range e.Message.Fields {
+			if f.Number == 35 && f.Value != "411111******1111=********************" || f.Number == 55 && f.Value != "***" {
+				t.Errorf("field %d is shown as %q", f.Number, f.Value)
+			}
+		}
+	})
+}
+
+// TestStepUp: the bank's soft decline says what to do, and the next attempt with
+// the authentication is approved.
+func TestStepUp(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		a := r.account("two")
+		for _, bank := range []string{"alfa", "vega"} {
+			q := r.request("soft at "+bank, cardOf(banksim.StepUp), 200)
+			q.Bank = bank
+			p := r.wants(a, q, bank, "")
+			if p.Status != StatusDeclined || p.Decline.Code != "authentication_required" || p.Decline.Retry != "with_changes" || p.Decline.ResponseCode != "1A" {
+				t.Errorf("%s: %s %+v", bank, p.Status, p.Decline)
+			}
+			q = r.request("stepped up at "+bank, cardOf(banksim.StepUp), 200)
+			q.Bank, q.ThreeDS = bank, ThreeDS{ECI: "05", CAVV: "AAABBWFlmQAAAABjRWWZEEFgFz+=", TransactionID: "f38e6948-5388-41a6-bca4-b49723c19437", Version: "2.2.0"}
+			p = r.wants(a, q, bank, "")
+			if e := r.lastAt(bank); p.Status != StatusCaptured || !e.Carried.CAVV || e.Carried.ThreeDSVersion != "2.2.0" || p.Particulars.ThreeDSVersion != "2.2.0" {
+				t.Errorf("%s: %s, the bank has %+v", bank, p.Status, e.Carried)
+			}
+		}
+	})
+}
+
+// TestCurrencyExponents: amounts are minor units of their currency, whatever its
+// exponent, from the payment to the bank's books.
+func TestCurrencyExponents(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		a := r.account("two")
+		for alpha, exponent := range map[string]int{"JPY": 0, "RUB": 2, "KWD": 3} {
+			currency, err := iso.ParseCurrency(alpha)
+			if err != nil || currency.Exponent() != exponent {
+				t.Fatalf("%s: exponent %d, %v", alpha, currency.Exponent(), err)
+			}
+			for _, bank := range []string{"alfa", "vega"} {
+				for _, amount := range []int64{1, 1234, 999_999_999_999} {
+					q := r.request(fmt.Sprint(alpha, bank, amount), cardOf(banksim.Approve), amount)
+					q.Bank, q.Currency = bank, currency
+					p := r.wants(a, q, bank, "")
+					if e := r.lastAt(bank); p.AmountCaptured != amount || p.Currency != currency || e.Booked != amount || e.Currency != alpha {
+						t.Errorf("%d %s at %s: captured %d, the bank has %d %s", amount, alpha, bank, p.AmountCaptured, e.Booked, e.Currency)
+					}
+				}
+			}
 		}
 	})
 }

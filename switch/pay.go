@@ -39,6 +39,7 @@ type work struct {
 	body     []byte // of the record being written
 	sealed   []byte
 	message  []byte // masked answer
+	partial  bool   // the approval of a part is as good
 	values   iso.Values
 	exchange acquirers.Exchange
 	request  iso.Message
@@ -55,7 +56,7 @@ func newWork() *work { return new(work) }
 // reset forgets the last payment; the messages may have held a verification
 // code and are overwritten.
 func (w *work) reset() {
-	w.wish, w.h = nil, history{} // the intent and the records are written whole
+	w.wish, w.partial, w.h = nil, false, history{} // the intent and the records are written whole
 	w.cmd.Reset()
 	w.values = iso.Values{}
 	w.request.Wipe()
@@ -104,7 +105,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 	}
 	defer s.leave(a)
 	r.attempt, r.panDigest = 0, [16]byte{}
-	if r.SaveCard || !r.Token.IsZero() {
+	if r.SaveCard || !r.Token.IsZero() || r.Carried != nil {
 		if err := s.prepareCard(a, r); err != nil {
 			return s.refuse(r, key, err, into)
 		}
@@ -147,7 +148,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 	w.sealed = s.keys.seal(w.sealed[:0], r.PAN, id)
 	in.sealedPAN = w.sealed
 	in.keyDigest, in.fingerprint = key, r.Fingerprint
-	w.wish = r
+	w.wish, w.partial = r, a.Merchant.AcceptPartial || r.Carried != nil && r.Carried.AcceptPartial
 	if err := w.build(to.bank, in); err != nil {
 		return s.refuse(r, key, &Refusal{Code: CodeInvalidRequest, Detail: "The bank cannot be asked for this payment: " + err.Error() + "."}, into)
 	}
@@ -299,6 +300,9 @@ func (w *work) fill(in *intent) {
 	in.fillValues(&w.values)
 	w.values.PAN, w.values.CVC, w.values.Secrets = r.PAN, r.CVC, r.Secrets
 	w.values.CAVV, w.values.DSTransactionID = r.ThreeDS.CAVV, r.ThreeDS.TransactionID
+	if w.partial {
+		w.values.Carried = withPartial(w.values.Carried)
+	}
 }
 
 // build makes the request's message. The verification code goes into it and
@@ -473,17 +477,20 @@ func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) *record {
 	switch {
 	case fate == acquirers.Refuted:
 		r.kind, r.reason, r.reversalReason = recordUnknown, "invalid_answer", iso.ReasonInvalidAnswer
+	case meaning.Partial && w.partial:
+		w.partly(r)
 	case meaning.Partial:
 		r.kind, r.reason, r.reversalReason = recordUnknown, "partial_not_accepted", iso.ReasonCustomer
 	case meaning.InDoubt:
 		r.kind, r.reason, r.reversalReason = recordUnknown, "in_doubt_code", iso.ReasonTimeout
 	case meaning.Approved:
-		if r.kind, r.approved = recordAnswered, true; named != "" {
-			r.addRare().networkID = named
-		}
+		r.kind, r.approved = recordAnswered, true
 	default:
 		r.kind = recordAnswered
 		r.decline = declineOf(meaning, r.responseCode)
+	}
+	if r.approved && named != "" {
+		r.addRare().networkID = named
 	}
 	return r
 }

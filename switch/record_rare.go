@@ -11,8 +11,9 @@ import (
 // value, in rising order of tags, with a zero behind the last, so that a member
 // added later needs no new layout and costs nothing where it is absent.
 type rare struct {
-	carried   *iso.Carried // recordIntent: what the payment carries; nil: nothing
-	networkID string       // recordAnswered: the card network's id of the payment
+	carried    *iso.Carried // recordIntent: what the payment carries; nil: nothing
+	networkID  string       // recordAnswered: the card network's id of the payment
+	authorized int64        // recordAnswered: what was approved, when it is a part; 0: all
 
 	token    ID     // recordIntent: the saved card it is paid by; recordAnswered: the one it made
 	customer string // recordIntent: the shop's name for the payer
@@ -36,7 +37,8 @@ const (
 	rareAcceptPartial   = 11
 	rareCardSequence    = 12
 
-	rareNetworkID = 20
+	rareNetworkID  = 20
+	rareAuthorized = 21
 
 	rareToken    = 40
 	rareCustomer = 41
@@ -49,6 +51,7 @@ func (x *rare) encode(dst []byte) []byte {
 		dst = encodeCarried(dst, x.carried)
 	}
 	dst = appendRare(dst, rareNetworkID, x.networkID)
+	dst = appendRareNumber(dst, rareAuthorized, uint64(x.authorized))
 	dst = appendRareID(dst, rareToken, x.token)
 	dst = appendRare(dst, rareCustomer, x.customer)
 	dst = appendRareNumber(dst, rareAttempt, uint64(x.attempt))
@@ -111,6 +114,9 @@ func (d *decoder) rare() *rare {
 		switch tag {
 		case rareNetworkID:
 			x.networkID = string(value)
+		case rareAuthorized:
+			x.authorized = int64(d.rareNumber(value))
+			d.bad = d.bad || x.authorized < 0
 		case rareToken:
 			if d.bad = d.bad || len(value) != len(ID{}); !d.bad {
 				x.token = ID(value)

@@ -177,11 +177,17 @@ func (s *Switch) DeleteToken(a Account, id ID) error {
 	})
 }
 
-// prepareCard readies a payment by a saved card, or one whose card is to be
-// saved. Errors are refusals; nothing was changed.
-// REQUIRES: r names a token or asks to save its card.
+var errNoTerminal = &Refusal{Code: CodeForbidden, Detail: "This shop may not send what terminals read of cards. Its operators can allow it."}
+
+// prepareCard readies a payment by a saved card, one whose card is to be saved,
+// or one whose card is present. Errors are refusals; nothing was changed.
 func (s *Switch) prepareCard(a Account, r *PayRequest) error {
-	if r.Token.IsZero() {
+	switch {
+	case r.Carried != nil && r.Carried.Channel.CardPresent() && !a.Merchant.CardPresent:
+		return errNoTerminal
+	case r.Token.IsZero() && !r.SaveCard:
+		return nil
+	case r.Token.IsZero():
 		return s.roomFor(a, r)
 	}
 	t, err := s.ownedToken(a, r.Token)

@@ -17,8 +17,20 @@ import (
 func secretsOf(q *PayRequest) map[string][]byte {
 	pan := q.PAN.Append(nil)
 	packed, _ := hex.DecodeString(string(pan))
-	return map[string][]byte{"the card number": pan, "the packed card number": packed, "the card number in hex": []byte(hex.EncodeToString(pan)),
+	secrets := map[string][]byte{"the card number": pan, "the packed card number": packed, "the card number in hex": []byte(hex.EncodeToString(pan)),
 		"the verification code": q.CVC.Append(nil), "the authentication value": []byte(q.ThreeDS.CAVV)}
+	if x := q.Secrets; x != nil {
+		secrets["the cryptogram"], secrets["the chip data"] = x.Cryptogram.Append(nil), x.EMV.Append(nil)
+		secrets["the chip data in hex"] = []byte(hex.EncodeToString(x.EMV.Append(nil)))
+		_, rest, _ := bytes.Cut(x.Track2.Append(nil), []byte("="))
+		secrets["the rest of the track"] = rest
+	}
+	for what, secret := range secrets {
+		if len(secret) == 0 {
+			delete(secrets, what)
+		}
+	}
+	return secrets
 }
 
 // TestNoSecretsAtRest: neither a record nor a log line holds card data, also
@@ -34,6 +46,17 @@ func TestNoSecretsAtRest(t *testing.T) {
 			q.CVC, _ = iso.ParseCVC([]byte("7391"))
 			q.ThreeDS = ThreeDS{ECI: "05", CAVV: "AAABBWFlmQAAAABjRWWZEEFgFz+="}
 			r.wants(a, q, "alfa", "")
+			paid = append(paid, q)
+		}
+		a.Merchant.CardPresent = true
+		present := r.atTerminal("terminal")
+		token := r.request("token", cardOf(banksim.NetworkToken), 100)
+		token.CVC, token.Carried = iso.CVC{}, &iso.Carried{NetworkToken: true}
+		token.Secrets = &iso.Secrets{Cryptogram: iso.NewSecret([]byte("AgAAAAAABk4DWZ4C28yUQAAAAAA="))}
+		for _, q := range []*PayRequest{present, token} {
+			if p := r.wants(a, q, "alfa", ""); p.Status != StatusCaptured {
+				t.Errorf("%s: %s", q.IdempotencyKey, p.Status)
+			}
 			paid = append(paid, q)
 		}
 		r.pass(3 * rigResponse)

@@ -89,7 +89,7 @@ func (l *link) plan(f *facts, card *TestCard) Plan {
 		case f.kind == kindIncrement && card.raise != nil:
 			p = *card.raise
 		}
-		if card.half && f.amount > 1 {
+		if card.half && f.kind == kindCharge && f.amount > 1 {
 			p.Amount, p.Code = f.amount/2, codes.Partial
 		}
 		if card.demand != nil && f.kind == kindCharge {

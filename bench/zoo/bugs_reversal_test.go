@@ -4,8 +4,8 @@ package zoo
 var reversalBugs = []bug{
 	{
 		name: "approved-payment-is-reversed", file: "switch/fold.go",
-		old: "		h.Status, h.AmountAuthorized, h.AmountCaptured = StatusCaptured, h.Amount, h.Amount\n	}\n}\n\nfunc (h *history) reversalAnswered",
-		new: "		h.Status, h.AmountAuthorized, h.AmountCaptured = StatusCaptured, h.Amount, h.Amount\n		h.reversal.queued = $zoo\n	}\n}\n\nfunc (h *history) reversalAnswered",
+		old: "		h.Status, h.AmountAuthorized, h.AmountCaptured = StatusCaptured, h.approved, h.approved\n	}\n}\n\nfunc (h *history) reversalAnswered",
+		new: "		h.Status, h.AmountAuthorized, h.AmountCaptured = StatusCaptured, h.approved, h.approved\n		h.reversal.queued = $zoo\n	}\n}\n\nfunc (h *history) reversalAnswered",
 		also: []place{{
 			"switch/fold.go", "	for _, s := range transitions[kind] {\n",
 			"	if $zoo && kind == recordReversalSent {\n		return true\n	}\n$old",

@@ -175,10 +175,12 @@ type MerchantConfig struct {
 		PerSecond float64 `yaml:"per_second"`
 		Burst     int     `yaml:"burst"`
 	} `yaml:"rate"`
-	MaxInFlight int  `yaml:"max_in_flight"`
-	OrderOnce   bool `yaml:"order_once"`
-	Events      bool `yaml:"events"`
-	Check       *struct {
+	MaxInFlight   int  `yaml:"max_in_flight"`
+	OrderOnce     bool `yaml:"order_once"`
+	AcceptPartial bool `yaml:"accept_partial"`
+	CardPresent   bool `yaml:"card_present"`
+	Events        bool `yaml:"events"`
+	Check         *struct {
 		URL        string        `yaml:"url"`
 		Secret     string        `yaml:"secret"`
 		Deadline   time.Duration `yaml:"deadline"`

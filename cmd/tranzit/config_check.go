@@ -354,7 +354,8 @@ func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, err
 		return none, c.fault(at("rate"), "must not be negative")
 	}
 	out := payswitch.Merchant{ID: m.ID, Name: m.Name, City: m.City, Country: m.Country, MCC: m.MCC, TimeZone: zone,
-		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce, Events: m.Events}
+		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce, Events: m.Events,
+		AcceptPartial: m.AcceptPartial, CardPresent: m.CardPresent}
 	if out.Certificates, err = c.pins(at("certificates"), m.Certificates); err != nil {
 		return none, err
 	}

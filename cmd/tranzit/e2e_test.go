@@ -157,6 +157,7 @@ banks:
     country: "276"
     mcc: "5411"
     keys: [{mode: test, key: %s}]
+    card_present: true
     banks:
       - {bank: alfa, merchant_id: MERCHANT0000001, terminals: [TERM0001, TERM0002]}
       - {bank: vega, merchant_id: MERCHANT0000002, terminals: [TERM0001]}
@@ -278,6 +279,20 @@ type wish struct {
 	body []byte // of the first answer
 }
 
+// method is what pays: a card, a network token or a card that is present, each
+// with the secrets that are looked for afterwards.
+func (w *wish) method() string {
+	switch w.amount % 5 {
+	case 1:
+		return fmt.Sprintf(`{"type":"network_token","network_token":{"number":%q,"exp_month":12,"exp_year":%d,"cryptogram":%q,"eci":"05","wallet":"mir_pay"}}`,
+			w.card, time.Now().Year()+2, markerCryptogram)
+	case 2:
+		return fmt.Sprintf(`{"type":"card_present","card_present":{"entry":"chip","track2":"%s=%s","emv":%q,"sequence":"001"}}`, w.card, markerTrack, markerEMV)
+	}
+	return fmt.Sprintf(`{"type":"card","card":{"number":%q,"exp_month":12,"exp_year":%d,"cvc":"%s"}},"three_ds":{"eci":"05","cavv":"%s"}`,
+		w.card, time.Now().Year()+2, markerCVC, markerCAVV)
+}
+
 type paymentView struct {
 	ID       string `json:"id"`
 	Status   string `json:"status"`
@@ -298,8 +313,7 @@ func (r *rig) pay(w *wish) (code int, body []byte, replayed bool) {
 }
 
 func (r *rig) post(w *wish) (code int, body []byte, header http.Header) {
-	return r.send(w.key, "/v1/payments", fmt.Sprintf(`{"amount":%d,"currency":"EUR","order_id":%q,"bank":%q,"payment_method":{"type":"card","card":{"number":%q,"exp_month":12,"exp_year":%d,"cvc":"%s"}},"three_ds":{"eci":"05","cavv":"%s"}}`,
-		w.amount, w.key, w.bank, w.card, time.Now().Year()+2, markerCVC, markerCAVV))
+	return r.send(w.key, "/v1/payments", fmt.Sprintf(`{"amount":%d,"currency":"EUR","order_id":%q,"bank":%q,"payment_method":%s}`, w.amount, w.key, w.bank, w.method()))
 }
 
 // send posts a request under a key. A lost connection gives code 0.

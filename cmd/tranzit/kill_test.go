@@ -26,6 +26,10 @@ const (
 	cardDeclined = "4000000000009995"
 	markerCVC    = "739"
 	markerCAVV   = "AAABBWcSNIdjeUZThmNHAAAAAAA="
+
+	markerCryptogram = "AgAAAAAABk4DWZ4C28yUQAAAAAA="
+	markerTrack      = "30122010000091827364" // behind the card number
+	markerEMV        = "9F2608E1D2C3B4A59687789F3704B1C2D3E4"
 )
 
 // The last workers of a run pay with the cards that make the bank misbehave;
@@ -227,7 +231,7 @@ func (r *rig) compareWithBanks(payments map[string]paymentView) {
 func (r *rig) scanForCardData() {
 	r.t.Helper()
 	needles := map[string][]byte{}
-	for _, text := range []string{cardApproved, cardDeclined, faultCard(banksim.NoAnswer), markerCAVV, "92003" + markerCVC} {
+	for _, text := range []string{cardApproved, cardDeclined, faultCard(banksim.NoAnswer), markerCAVV, "92003" + markerCVC, markerCryptogram, markerTrack, markerEMV} {
 		for form, bytes := range leakForms(text) {
 			needles[text[:4]+"... as "+form] = bytes
 		}

@@ -36,6 +36,7 @@ type PaymentRequest struct {
 	// NetworkTransactionID is the card network's id of the first payment by the
 	// stored card; of a saved card it is known.
 	NetworkTransactionID string            `json:"network_transaction_id,omitempty"`
+	AcceptPartial        bool              `json:"accept_partial,omitempty"` // the approval of a part is as good
 	Instalments          *Instalments      `json:"instalments,omitempty"`
 	SaveCard             bool              `json:"save_card,omitempty"` // for Customer.ID, when the payment is approved
 	Bank                 string            `json:"bank,omitempty"`
@@ -46,16 +47,23 @@ type PaymentRequest struct {
 
 // PaymentMethod is what pays.
 type PaymentMethod struct {
-	Type  string     `json:"type"`
-	Card  CardNumber `json:"card,omitzero"`
-	Token string     `json:"token,omitempty"`
-	CVC   string     `json:"cvc,omitempty"` // of the saved card
+	Type         string        `json:"type"`
+	Card         CardNumber    `json:"card,omitzero"`
+	Token        string        `json:"token,omitempty"`
+	NetworkToken *NetworkToken `json:"network_token,omitempty"`
+	CardPresent  *CardPresent  `json:"card_present,omitempty"`
+	CVC          string        `json:"cvc,omitempty"` // of the saved card
 }
 
 // String tells neither number nor code.
 func (m PaymentMethod) String() string {
-	if m.Type == "token" {
+	switch {
+	case m.Type == "token":
 		return m.Token
+	case m.NetworkToken != nil:
+		return m.NetworkToken.String()
+	case m.CardPresent != nil:
+		return m.CardPresent.String()
 	}
 	return m.Card.String()
 }
@@ -89,6 +97,48 @@ func (c CardNumber) String() string {
 
 // GoString keeps %#v from telling more than String.
 func (c CardNumber) GoString() string { return c.String() }
+
+// NetworkToken is a token of the card network in place of the card's number. It
+// never prints itself whole.
+type NetworkToken struct {
+	Number           string `json:"number"`
+	ExpMonth         int    `json:"exp_month"`
+	ExpYear          int    `json:"exp_year"`
+	Cryptogram       string `json:"cryptogram,omitempty"` // of this one payment
+	ECI              string `json:"eci,omitempty"`
+	Wallet           string `json:"wallet,omitempty"` // "apple_pay", "google_pay", "samsung_pay", "mir_pay" or "other"
+	TokenRequestorID string `json:"token_requestor_id,omitempty"`
+}
+
+func (n NetworkToken) String() string {
+	return "network token of " + CardNumber{Number: n.Number}.String()
+}
+
+// GoString keeps %#v from telling more than String.
+func (n NetworkToken) GoString() string { return n.String() }
+
+// ByNetworkToken is the payment method of a network token.
+func ByNetworkToken(n NetworkToken) PaymentMethod {
+	return PaymentMethod{Type: "network_token", NetworkToken: &n}
+}
+
+// CardPresent is what a terminal read of a card. It prints nothing of it.
+type CardPresent struct {
+	Entry    string `json:"entry"`              // "magnetic", "chip" or "contactless"
+	Track2   string `json:"track2"`             // without sentinels
+	EMV      string `json:"emv,omitempty"`      // field 55 in hexadecimal digits
+	Sequence string `json:"sequence,omitempty"` // three digits
+}
+
+func (p CardPresent) String() string { return "card present, " + p.Entry }
+
+// GoString keeps %#v from telling more than String.
+func (p CardPresent) GoString() string { return p.String() }
+
+// AtTerminal is the payment method of a card that is present.
+func AtTerminal(p CardPresent) PaymentMethod {
+	return PaymentMethod{Type: "card_present", CardPresent: &p}
+}
 
 // ThreeDS is your own 3-D Secure result.
 type ThreeDS struct {

@@ -2,7 +2,9 @@ package client_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,5 +57,35 @@ func TestSavedCards(t *testing.T) {
 	}
 	if _, err := c.GetToken(ctx, token.ID); !errors.As(err, &problem) || problem.Code != "not_found" {
 		t.Errorf("a deleted card: %v", err)
+	}
+}
+
+// TestPayByNetworkToken: the token's payment, a part accepted, and nothing of
+// what is secret in print.
+func TestPayByNetworkToken(t *testing.T) {
+	c, err := client.New(openAPI(t), key)
+	must(t, err)
+	method := client.ByNetworkToken(client.NetworkToken{Number: "4000000001260001", ExpMonth: 12, ExpYear: 2028, Cryptogram: "AgAAAAAABk4DWZ4C28yUQAAAAAA=", Wallet: "mir_pay"})
+	paid, err := c.CreatePayment(t.Context(), client.PaymentRequest{Amount: 100, Currency: "RUB", Method: method})
+	must(t, err)
+	if paid.Status != "captured" || paid.Method != (client.UsedMethod{Type: "network_token", Wallet: "mir_pay"}) || paid.NetworkID == "" {
+		t.Errorf("paid: %s by %+v, %q", paid.Status, paid.Method, paid.NetworkID)
+	}
+	part, err := c.CreatePayment(t.Context(), client.PaymentRequest{Amount: 100, Currency: "RUB", AcceptPartial: true, Instalments: &client.Instalments{Count: 3},
+		Method: client.ByCard(client.CardNumber{Number: "4000000001010000", ExpMonth: 12, ExpYear: 2028})})
+	must(t, err)
+	if part.Status != "captured" || part.AmountAuthorized != 50 || part.Instalments == nil || part.Instalments.Count != 3 {
+		t.Errorf("a part: %+v", part)
+	}
+	terminal := client.AtTerminal(client.CardPresent{Entry: "chip", Track2: "4111111111111111=28122010000012345678", EMV: "9F2600"})
+	var problem *client.Problem
+	if _, err := c.CreatePayment(t.Context(), client.PaymentRequest{Amount: 100, Currency: "RUB", Method: terminal}); !errors.As(err, &problem) || problem.Code != "forbidden" {
+		t.Errorf("a card that is present: %v", err)
+	}
+	shown := fmt.Sprintf("%v %+v %#v %v %+v %#v", method, method, method, terminal, terminal, terminal)
+	for _, secret := range []string{"AgAAA", "40000000012", "4111", "9F26"} {
+		if strings.Contains(shown, secret) {
+			t.Errorf("printed: %s", shown)
+		}
 	}
 }
