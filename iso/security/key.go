@@ -53,7 +53,7 @@ func CheckValue(c Cipher, key []byte, n int) ([]byte, error) {
 		return nil, fmt.Errorf("a check value has 1 to 5 bytes, not %d", n)
 	}
 	if c == AES {
-		sum, err := Sum(CMACAES, key, make([]byte, aes.BlockSize))
+		sum, err := MAC{Algorithm: CMACAES}.Sum(key, make([]byte, aes.BlockSize))
 		if err != nil {
 			return nil, err
 		}

@@ -76,7 +76,7 @@ func UnwrapKey(protection []byte, block string) (h KeyHeader, key []byte, err er
 	}
 	plain := decryptCBC(b, mac, sealed)
 	defer clear(plain)
-	want, err := Sum(v.mac, proof, append([]byte(block[:size]), plain...))
+	want, err := MAC{Algorithm: v.mac}.Sum(proof, append([]byte(block[:size]), plain...))
 	if err != nil {
 		return KeyHeader{}, nil, err
 	}
@@ -115,7 +115,7 @@ func WrapKey(c Cipher, protection []byte, h KeyHeader, key []byte) (string, erro
 	if err != nil {
 		return "", err
 	}
-	mac, err := Sum(v.mac, proof, append([]byte(head), plain...))
+	mac, err := MAC{Algorithm: v.mac}.Sum(proof, append([]byte(head), plain...))
 	if err != nil {
 		return "", err
 	}
@@ -142,7 +142,7 @@ func (v keyBinding) keys(protection []byte) (enc, proof []byte, err error) {
 		binary.BigEndian.PutUint16(data[6:], uint16(8*len(protection)))
 		for n := byte(1); len(key) < len(protection); n++ {
 			data[0] = n
-			part, err := Sum(v.mac, protection, data[:])
+			part, err := MAC{Algorithm: v.mac}.Sum(protection, data[:])
 			if err != nil {
 				return nil, err
 			}

@@ -51,12 +51,15 @@ const (
 	PadBit                  // method 2: one bit, then zeros; always there
 )
 
-// Sum is the whole code of the data, padded with zeros where the algorithm pads.
-// Errors wrap ErrKey.
-func Sum(a Algorithm, key, data []byte) ([]byte, error) { return SumPadded(a, PadZeros, key, data) }
+// MAC is how a code is computed. A value; safe for concurrent use.
+type MAC struct {
+	Algorithm Algorithm
+	Padding   Padding
+}
 
-// SumPadded is Sum with a padding.
-func SumPadded(a Algorithm, p Padding, key, data []byte) ([]byte, error) {
+// Sum is the whole code of the data. Errors wrap ErrKey.
+func (m MAC) Sum(key, data []byte) ([]byte, error) {
+	a, p := m.Algorithm, m.Padding
 	switch a {
 	case X99:
 		if len(key) != 8 {
@@ -86,8 +89,8 @@ func SumPadded(a Algorithm, p Padding, key, data []byte) ([]byte, error) {
 
 // Verify reports whether mac is the beginning of the data's code, in constant
 // time. A mac of fewer than 4 bytes proves nothing and is false.
-func Verify(a Algorithm, p Padding, key, data, mac []byte) (bool, error) {
-	sum, err := SumPadded(a, p, key, data)
+func (m MAC) Verify(key, data, mac []byte) (bool, error) {
+	sum, err := m.Sum(key, data)
 	if err != nil || len(mac) < 4 || len(mac) > len(sum) {
 		return false, err
 	}

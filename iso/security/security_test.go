@@ -51,23 +51,23 @@ func TestMACVectors(t *testing.T) {
 		{HMACSHA256, 0, strings.Repeat("0b", 20), text("Hi There"), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
 	} {
 		key, data := unhex(t, tt.key), unhex(t, tt.data)
-		got, err := SumPadded(tt.a, tt.p, key, data)
+		got, err := MAC{tt.a, tt.p}.Sum(key, data)
 		same(t, tt.a.String(), got, err, tt.want)
 		for n := range len(got) + 1 {
-			if ok, err := Verify(tt.a, tt.p, key, data, got[:n]); err != nil || ok != (n >= 4) {
+			if ok, err := (MAC{tt.a, tt.p}).Verify(key, data, got[:n]); err != nil || ok != (n >= 4) {
 				t.Errorf("%s of %d bytes: %v, %v", tt.a, n, ok, err)
 			}
 		}
 		if len(got) > 0 {
 			got[0] ^= 1
-			if ok, _ := Verify(tt.a, tt.p, key, data, got); ok {
+			if ok, _ := (MAC{tt.a, tt.p}).Verify(key, data, got); ok {
 				t.Errorf("%s: a wrong code passes", tt.a)
 			}
 		}
 		if word, ok := ParseAlgorithm(tt.a.String()); !ok || word != tt.a {
 			t.Errorf("%s is not read back", tt.a)
 		}
-		if _, err := Sum(tt.a, key[:5], data); !errors.Is(err, ErrKey) {
+		if _, err := (MAC{Algorithm: tt.a}).Sum(key[:5], data); !errors.Is(err, ErrKey) {
 			t.Errorf("%s under 5 bytes: %v", tt.a, err)
 		}
 	}
@@ -77,7 +77,7 @@ func TestMACVectors(t *testing.T) {
 func TestCheckValues(t *testing.T) {
 	got, err := CheckValue(TDES, unhex(t, "0123456789ABCDEFFEDCBA9876543210"), 3)
 	same(t, "tdes", got, err, "08D7B4")
-	sum, _ := Sum(CMACAES, unhex(t, "2b7e151628aed2a6abf7158809cf4f3c"), make([]byte, 16))
+	sum, _ := MAC{Algorithm: CMACAES}.Sum(unhex(t, "2b7e151628aed2a6abf7158809cf4f3c"), make([]byte, 16))
 	got, err = CheckValue(AES, unhex(t, "2b7e151628aed2a6abf7158809cf4f3c"), 5)
 	same(t, "aes", got, err, hex.EncodeToString(sum[:5]))
 }
