@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tranzit/tranzit/frontend/assist"
 	"github.com/tranzit/tranzit/iso"
@@ -441,4 +442,59 @@ func TestAssistResultsOfAPeriod(t *testing.T) {
 	if lines := strings.Split(strings.TrimSpace(r.body), "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "ordernumber;") {
 		t.Errorf("the CSV is %s", r.body)
 	}
+}
+
+// TestAssistDocsWork: every curl line of the page is read by the server it is meant
+// for, and is not refused for its parameters.
+func TestAssistDocsWork(t *testing.T) {
+	s := openAssist(t)
+	page := strings.ReplaceAll(readFile(t, "../docs/assist.md"), "\\\n", "")
+	bill, calls := "", 0
+	for _, line := range regexp.MustCompile(`(?m)^curl -s http://127.0.0.1:8080(/\S+) (.*)$`).FindAllStringSubmatch(page, -1) {
+		form := url.Values{}
+		for _, m := range regexp.MustCompile(`-d (\w+)=(\$\([^)]*\)|\S+)`).FindAllStringSubmatch(line[2], -1) {
+			form.Set(m[1], m[2])
+		}
+		now := time.Now().UTC()
+		for name, value := range map[string]string{"Billnumber": bill, "Login": "socks", "Password": assistPassword, "StartYear": now.Format("2006"),
+			"StartMonth": now.Format("01"), "StartDay": now.Format("02"), "Checkvalue": checkOf("515089;S-1002;10.34;RUB")} {
+			if form.Has(name) {
+				form.Set(name, value)
+			}
+		}
+		r := s.post(line[1], "application/x-www-form-urlencoded", form.Encode())
+		if found := regexp.MustCompile(`[0-9]{16}`).FindString(r.body); line[1] == "/pay/silentpay.cfm" {
+			bill = found
+		}
+		want := `firstcode"?[=:]"0"|^ordernumber;`
+		switch line[1] {
+		case "/pay/order.cfm":
+			want = `firstcode="15" secondcode="350"`
+		case "/resultbydate/resultbydate.cfm":
+			want += "|error;10;201;" // nothing is older than five seconds
+		case "/cancel/wscancel.cfm", "/orderresult/orderresult.cfm":
+			want = `^\{"(cancel|orderresult)":`
+		}
+		if !regexp.MustCompile(want).MatchString(r.body) {
+			t.Errorf("%s: %s", line[0], r.body)
+		}
+		calls++
+	}
+	if calls != 10 {
+		t.Errorf("%d calls found", calls)
+	}
+}
+
+// TestAssistUndoesWhatTheAPIPaid: a payment without an order is charged and canceled
+// by its billnumber, too.
+func TestAssistUndoesWhatTheAPIPaid(t *testing.T) {
+	s := openAssist(t)
+	id, err := payswitch.ParseID("pay", s.made(t, "api-1", true))
+	must(t, err)
+	at := id.Time().UnixMilli() - 1_577_836_800_000
+	bill := fmt.Sprintf("%012d%04d", at, int(id[6]&0x0f)<<8|int(id[7]))
+	wantTags(t, s.call("/charge/charge.cfm", "Billnumber", bill), "orderstate", "Approved", "operationtype", "200")
+	wantTags(t, s.call("/cancel/cancel.cfm", "Billnumber", bill), "orderstate", "Canceled", "operationtype", "300")
+	other := []string{"Merchant_ID", "515090", "Login", "slow", "Billnumber", bill}
+	wantCodes(t, s.call("/cancel/cancel.cfm", other...), 10, 216)
 }

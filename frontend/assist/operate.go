@@ -21,7 +21,11 @@ func (k *Ask) readWish() (w wish, leave func(), no *refusal) {
 	if no != nil {
 		return w, nil, no
 	}
-	if leave, no = k.enter(p.OrderID); no != nil {
+	turn := p.OrderID
+	if turn == "" { // made through the API without one
+		turn = "\x00" + billnumber(p.ID)
+	}
+	if leave, no = k.enter(turn); no != nil {
 		return w, nil, no
 	}
 	defer func() {
