@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -346,13 +347,28 @@ func (o *Outbox) load() error {
 	case bad != nil:
 		return bad
 	}
-	for _, e := range old {
+	if err := o.write(old); err != nil {
+		return err
+	}
+	o.rebuild()
+	return nil
+}
+
+// write seals endpoints anew. REQUIRES: o.mu.
+func (o *Outbox) write(endpoints []*Endpoint) error {
+	for _, e := range endpoints {
 		var c storage.Command
 		c.Set(spaceEndpoint, e.key(), e.encode(nil, o.s.keys))
 		if _, err := o.s.store.Do(&c); err != nil {
 			return err
 		}
 	}
-	o.rebuild()
 	return nil
+}
+
+// reseal seals all secrets with the present key.
+func (o *Outbox) reseal() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.write(slices.Collect(maps.Values(o.endpoints)))
 }

@@ -65,7 +65,7 @@ func decodeEndpoint(key, value []byte, keys *KeyRing) (e *Endpoint, stale bool, 
 		if s.Secret, err = keys.openSecret(sealed, e.ID); err != nil {
 			return nil, false, err
 		}
-		stale = stale || sealed[0] != keys.current
+		stale = stale || sealed[0] != keys.sealing.Load().current
 		e.Secrets = append(e.Secrets, s)
 	}
 	if d.bad || len(d.b) != 0 || !e.choose(types) {
@@ -80,19 +80,24 @@ const secretLabel = "webhook secret "
 // sealSecret encrypts a text that is no card number, bound to its owner, in the
 // form of seal.
 func (k *KeyRing) sealSecret(clear string, owner ID) []byte {
+	keys := k.sealing.Load()
 	dst := make([]byte, 1+sealNonce, 1+sealNonce+len(clear)+16)
-	dst[0] = k.current
+	dst[0] = keys.current
 	nonce := dst[1 : 1+sealNonce]
 	_, _ = rand.Read(nonce)
-	return k.aeads[k.current].Seal(dst, nonce, []byte(clear), append([]byte(secretLabel), owner[:]...))
+	return keys.aeads[keys.current].Seal(dst, nonce, []byte(clear), append([]byte(secretLabel), owner[:]...))
 }
 
 // openSecret is the inverse of sealSecret.
 func (k *KeyRing) openSecret(sealed []byte, owner ID) (string, error) {
-	if len(sealed) <= 1+sealNonce || k.aeads[sealed[0]] == nil {
+	if len(sealed) <= 1+sealNonce {
 		return "", errSealed
 	}
-	clear, err := k.aeads[sealed[0]].Open(nil, sealed[1:1+sealNonce], sealed[1+sealNonce:], append([]byte(secretLabel), owner[:]...))
+	aead := k.sealing.Load().aeads[sealed[0]]
+	if aead == nil {
+		return "", errSealed
+	}
+	clear, err := aead.Open(nil, sealed[1:1+sealNonce], sealed[1+sealNonce:], append([]byte(secretLabel), owner[:]...))
 	if err != nil {
 		return "", errSealed
 	}

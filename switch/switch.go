@@ -158,6 +158,7 @@ type Switch struct {
 	batches  batches
 	pins     pins
 	issued   issuedKeys
+	vault    vault
 	stripes  [1024]stripe
 	cards    cardLocks
 	declines declineFilter
@@ -179,7 +180,7 @@ func New(o Options) (*Switch, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Switch{o: o, log: o.Logger, store: o.Store, keys: o.Keys, ids: newIDSource(), banks: map[string]*bank{}}
+	s := &Switch{o: o, log: o.Logger, store: o.Store, ids: newIDSource(), banks: map[string]*bank{}}
 	s.pool.New = func() any { return newWork() }
 	s.flights.init()
 	s.watch.init()
@@ -203,6 +204,9 @@ func New(o Options) (*Switch, error) {
 	}
 	s.issued.init()
 	s.dir.Store(dir)
+	if err := s.openVault(o.Keys); err != nil {
+		return nil, err
+	}
 	if err := s.outbox.load(); err != nil {
 		return nil, err
 	}
@@ -220,6 +224,11 @@ func (s *Switch) Start() error {
 	go func() {
 		defer s.workers.Done()
 		s.keepUses()
+	}()
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		s.sweepCards()
 	}()
 	s.workers.Add(1)
 	go func() {

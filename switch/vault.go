@@ -11,20 +11,38 @@ import (
 	"fmt"
 	"hash"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tranzit/tranzit/iso"
 )
 
 // KeyRing holds the keys that protect card numbers. It lives outside the
-// journal: a copy of the data directory without it shows no card number.
-// A KeyRing is immutable and goroutine-safe.
+// journal: a copy of the data directory without it shows no card number. A ring
+// as loaded seals with its file's keys themselves; a Switch makes one of its own
+// from it, which seals with the journal's data keys (see vault_keys.go). It is
+// goroutine-safe.
 type KeyRing struct {
+	path    string
+	files   []fileKey // in the file's order; the last is the present one
+	sealing atomic.Pointer[sealingKeys]
+	hashers *sync.Pool // *hasher
+}
+
+// fileKey is a sealing key of the key file.
+type fileKey struct {
+	id  byte
+	raw []byte
+}
+
+// sealingKeys are the keys that seal and open, by the id in front of what they
+// sealed. They are never changed, only replaced.
+type sealingKeys struct {
 	current byte
-	aeads   map[byte]cipher.AEAD
-	hashers sync.Pool // *hasher
+	aeads   [256]cipher.AEAD
 }
 
 const vaultKeyBytes = 32
@@ -44,13 +62,13 @@ func CreateKeyRing(path string) error {
 }
 
 // LoadKeyRing reads a key file: lines `seal ID HEX` (ID 1..255, 32 bytes; the
-// last line is the key for new records) and one line `digest HEX`.
+// last line is the present key) and one line `digest HEX`.
 func LoadKeyRing(path string) (*KeyRing, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	ring := &KeyRing{aeads: map[byte]cipher.AEAD{}}
+	ring := &KeyRing{path: path}
 	var digest []byte
 	for i, line := range strings.Split(string(text), "\n") {
 		words := strings.Fields(line)
@@ -61,11 +79,29 @@ func LoadKeyRing(path string) (*KeyRing, error) {
 			return nil, fmt.Errorf("%s:%d: %w", path, i+1, err)
 		}
 	}
-	if len(ring.aeads) == 0 || digest == nil {
+	if len(ring.files) == 0 || digest == nil {
 		return nil, fmt.Errorf("%s: needs at least one `seal` line and one `digest` line", path)
 	}
-	ring.hashers.New = func() any { return &hasher{mac: hmac.New(sha256.New, digest)} }
+	ring.hashers = &sync.Pool{New: func() any { return &hasher{mac: hmac.New(sha256.New, digest)} }}
+	keys := &sealingKeys{current: ring.files[len(ring.files)-1].id}
+	for _, k := range ring.files {
+		keys.aeads[k.id] = newAEAD(k.raw)
+	}
+	ring.sealing.Store(keys)
 	return ring, nil
+}
+
+// newAEAD is AES-256-GCM. REQUIRES: 32 bytes.
+func newAEAD(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic("payswitch: " + err.Error())
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic("payswitch: " + err.Error())
+	}
+	return aead
 }
 
 func (k *KeyRing) addLine(words []string, digest *[]byte) error {
@@ -82,16 +118,10 @@ func (k *KeyRing) addLine(words []string, digest *[]byte) error {
 		if err != nil || id == 0 {
 			return errors.New("the key id must be 1..255")
 		}
-		block, err := aes.NewCipher(key)
-		if err != nil {
-			return err
+		if slices.ContainsFunc(k.files, func(f fileKey) bool { return f.id == byte(id) }) {
+			return errors.New("the key id is there twice")
 		}
-		aead, err := cipher.NewGCM(block)
-		if err != nil {
-			return err
-		}
-		k.current = byte(id)
-		k.aeads[byte(id)] = aead
+		k.files = append(k.files, fileKey{byte(id), key})
 		return nil
 	}
 	return errors.New("want `seal ID HEX` or, once, `digest HEX`")
@@ -105,11 +135,12 @@ func (k *KeyRing) seal(dst []byte, pan iso.PAN, owner ID) []byte {
 	h := k.hashers.Get().(*hasher)
 	h.clear = pan.Append(h.clear[:0])
 	h.owner = owner
-	dst = append(dst, k.current)
+	keys := k.sealing.Load()
+	dst = append(dst, keys.current)
 	dst = append(dst, make([]byte, sealNonce)...)
 	nonce := dst[len(dst)-sealNonce:]
 	_, _ = rand.Read(nonce)
-	dst = k.aeads[k.current].Seal(dst, nonce, h.clear, h.owner[:])
+	dst = keys.aeads[keys.current].Seal(dst, nonce, h.clear, h.owner[:])
 	wipe(h.clear)
 	k.hashers.Put(h)
 	return dst
@@ -122,8 +153,8 @@ func (k *KeyRing) open(sealed []byte, owner ID) (iso.PAN, error) {
 	if len(sealed) <= 1+sealNonce {
 		return iso.PAN{}, errSealed
 	}
-	aead, ok := k.aeads[sealed[0]]
-	if !ok {
+	aead := k.sealing.Load().aeads[sealed[0]]
+	if aead == nil {
 		return iso.PAN{}, errSealed
 	}
 	var buf [32]byte

@@ -112,7 +112,8 @@ func bankLinkCommand() *cobra.Command {
 // actSpec is one command that makes an operator's act.
 type actSpec struct {
 	use, short, path string
-	bank, as         bool // needs --bank, --as
+	bank, as, check  bool // needs --bank, --as, --check
+	whole            bool // acts on no single thing: takes no argument
 }
 
 func actCommand(spec actSpec) *cobra.Command {
@@ -122,7 +123,10 @@ func actCommand(spec actSpec) *cobra.Command {
 	c := &cobra.Command{Use: spec.use, Short: spec.short, Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			var done map[string]string
-			path := fmt.Sprintf(spec.path, url.PathEscape(given[0]))
+			path := spec.path
+			if !spec.whole {
+				path = fmt.Sprintf(spec.path, url.PathEscape(given[0]))
+			}
 			if err := callAdmin(address, adminCall{method: http.MethodPost, path: path, body: a}, &done); err != nil {
 				return err
 			}
@@ -132,6 +136,9 @@ func actCommand(spec actSpec) *cobra.Command {
 			fmt.Fprintln(cmd.OutOrStdout(), "done")
 			return nil
 		}}
+	if spec.whole {
+		c.Args = args(cobra.NoArgs)
+	}
 	addAdminFlags(c, &address, &asJSON)
 	c.Flags().StringVar(&a.Reason, "reason", "", "why; written with the act (required)")
 	c.Flags().StringVar(&a.Operator, "operator", loginName(), "who does it")
@@ -139,6 +146,10 @@ func actCommand(spec actSpec) *cobra.Command {
 	if spec.bank {
 		c.Flags().StringVar(&a.Bank, "bank", "", "the bank (required)")
 		required = append(required, "bank")
+	}
+	if spec.check {
+		c.Flags().StringVar(&a.Check, "check", "", "check value of the present key, from a copy of the key file that is kept elsewhere (required)")
+		required = append(required, "check")
 	}
 	if spec.as {
 		c.Flags().StringVar(&a.As, "as", "", "reversed: no money moved; captured or authorized: the charge stands (required)")

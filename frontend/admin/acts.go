@@ -14,8 +14,9 @@ import (
 type Act struct {
 	Operator string `json:"operator"`
 	Reason   string `json:"reason"`
-	Bank     string `json:"bank,omitempty"` // pin: the bank; empty unpins
-	As       string `json:"as,omitempty"`   // close: reversed, captured or authorized; of an operation: succeeded, declined or reversed
+	Bank     string `json:"bank,omitempty"`  // pin: the bank; empty unpins
+	Check    string `json:"check,omitempty"` // retire a vault key: the check value of the present one
+	As       string `json:"as,omitempty"`    // close: reversed, captured or authorized; of an operation: succeeded, declined or reversed
 }
 
 func (s *Server) routeActs(mux *http.ServeMux) {

@@ -52,6 +52,7 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /admin/v1/payments/{id}", s.payment)
 	s.routeActs(mux)
 	s.routeKeys(mux)
+	s.routeVault(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
