@@ -111,11 +111,12 @@ func pairedRatio(a, b []*Result, figure func(*Result) float64) (Ratio, bool) {
 		}
 		ratios[i] = x / y
 	}
-	return bootstrap(ratios), true
+	return RatioOf(ratios), true
 }
 
-// bootstrap resamples with a fixed seed: the same rounds give the same interval.
-func bootstrap(ratios []float64) Ratio {
+// RatioOf is the ratio that rounds of their own gave, one or more. It resamples with
+// a fixed seed: the same rounds give the same interval.
+func RatioOf(ratios []float64) Ratio {
 	rng := rand.New(rand.NewPCG(1, 2))
 	medians := make([]float64, resamples)
 	sample := make([]float64, len(ratios))

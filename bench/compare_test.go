@@ -46,11 +46,11 @@ func TestCompareResults(t *testing.T) {
 }
 
 func TestBootstrapInterval(t *testing.T) {
-	spread := bootstrap([]float64{1.3, 0.9, 1.1, 1.0, 1.2, 0.8, 1.05, 0.95, 1.15})
+	spread := RatioOf([]float64{1.3, 0.9, 1.1, 1.0, 1.2, 0.8, 1.05, 0.95, 1.15})
 	if spread.Median != 1.05 || spread.Low > 1 || spread.High < 1.1 || spread.Low < 0.8 || spread.High > 1.3 {
 		t.Errorf("got %+v", spread)
 	}
-	if again := bootstrap([]float64{1.3, 0.9, 1.1, 1.0, 1.2, 0.8, 1.05, 0.95, 1.15}); again != spread {
+	if again := RatioOf([]float64{1.3, 0.9, 1.1, 1.0, 1.2, 0.8, 1.05, 0.95, 1.15}); again != spread {
 		t.Errorf("got %+v, then %+v", spread, again)
 	}
 }

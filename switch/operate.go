@@ -259,7 +259,7 @@ func (b *bank) readOperationAnswer(r *record, answer *iso.Message, request bool)
 	r.approvalCode = string(answer.Get(fieldApprovalCode))
 	meaning := b.dialect.Code(r.responseCode)
 	b.dialect.Mask(answer)
-	r.message = answer.AppendCompact(nil)
+	r.message = answer.AppendCompact(make([]byte, 0, compactBytes))
 	if !request {
 		r.verdict = b.dialect.AdviceAnswer(r.responseCode)
 	} else {

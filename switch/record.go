@@ -236,13 +236,14 @@ func (y *way) encode(dst []byte) []byte {
 	return appendTime(dst, y.sentAt)
 }
 
-// decodeRecord reads one record. The result shares no memory with body. Any
-// body that encode did not write is refused with errRecord.
+// decodeRecord reads one record. The result shares no memory with body; its
+// texts are parts of one copy of it. Any body that encode did not write is
+// refused with errRecord.
 func decodeRecord(body []byte) (record, error) {
 	if len(body) < 2 || body[1] != recordSchema && body[1] != recordSchemaRare {
 		return record{}, errRecord
 	}
-	d := decoder{b: body[2:]}
+	d := decoder{b: body[2:], whole: string(body)}
 	r := record{kind: recordKind(body[0])}
 	r.at = d.time()
 	switch r.kind {
@@ -368,8 +369,9 @@ func appendTime(dst []byte, t time.Time) []byte {
 // decoder reads what the append functions wrote; after the first fault it
 // returns zero values and bad is set.
 type decoder struct {
-	b   []byte
-	bad bool
+	b     []byte
+	whole string // what ends with b, of which texts are cut; empty: each is copied
+	bad   bool
 }
 
 func (d *decoder) byte() byte {
@@ -415,7 +417,14 @@ func (d *decoder) view() []byte {
 	return v
 }
 
-func (d *decoder) string() string { return string(d.view()) }
+func (d *decoder) string() string {
+	v := d.view()
+	if d.whole == "" {
+		return string(v)
+	}
+	end := len(d.whole) - len(d.b)
+	return d.whole[end-len(v) : end]
+}
 
 func (d *decoder) bytes() []byte {
 	v := d.view()

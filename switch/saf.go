@@ -237,7 +237,7 @@ func (s *Switch) reverse(b *bank, id ID) {
 			r.verdict = b.dialect.ReversalAnswer(r.responseCode)
 		}
 		b.dialect.Mask(answer)
-		r.message = answer.AppendCompact(nil)
+		r.message = answer.AppendCompact(make([]byte, 0, compactBytes))
 		s.reversalAnswered(b, id, &r)
 		return
 	}
@@ -341,6 +341,21 @@ func (s *Switch) onItsDesk(b *bank, h *history) {
 		"rrn", h.RRN, "reason", h.reversal.desk)
 }
 
+// writing is the scratch memory of one record on its way into the journal;
+// pooled.
+type writing struct {
+	cmd  storage.Command
+	body []byte
+}
+
+func (w *writing) release(to *sync.Pool) {
+	w.cmd.Reset()
+	to.Put(w)
+}
+
+// compactBytes is room for the journal's form of an ordinary answer.
+const compactBytes = 192
+
 // append makes one more record of a payment durable, with what it changes in
 // the indexes, and folds it into h. REQUIRES: the payment's lock.
 func (s *Switch) append(h *history, r *record) bool {
@@ -349,16 +364,19 @@ func (s *Switch) append(h *history, r *record) bool {
 		s.log.Error("an illegal step was refused", "error", err)
 		return false
 	}
-	var c storage.Command
-	c.Append(storage.ID(id), version, r.encode(nil))
+	w := s.writings.Get().(*writing)
+	defer w.release(&s.writings)
+	c := &w.cmd
+	w.body = r.encode(w.body[:0])
+	c.Append(storage.ID(id), version, w.body)
 	s.attend(h)
-	h.reindex(&c, before)
+	h.reindex(c, before)
 	n := r.op
 	if r.kind == recordOperation {
 		n = uint32(len(h.operations))
 	}
-	h.reindexOperation(&c, n, operation)
-	result, err := s.store.Do(&c)
+	h.reindexOperation(c, n, operation)
+	result, err := s.store.Do(c)
 	if err != nil || result.Kind != storage.Applied {
 		s.log.Error("journal refused a record", "payment", id.Text(PaymentPrefix), "kind", r.kind.String(), "error", err)
 		return false

@@ -164,6 +164,7 @@ type Switch struct {
 	declines declineFilter
 	metrics  *metrics
 	pool     sync.Pool // *work
+	writings sync.Pool // *writing
 
 	inFlight atomic.Int64
 	asking   asking
@@ -182,6 +183,7 @@ func New(o Options) (*Switch, error) {
 	}
 	s := &Switch{o: o, log: o.Logger, store: o.Store, ids: newIDSource(), banks: map[string]*bank{}}
 	s.pool.New = func() any { return newWork() }
+	s.writings.New = func() any { return new(writing) }
 	s.flights.init()
 	s.watch.init()
 	s.batches.init()

@@ -70,7 +70,7 @@ var quick = bench.Options{Connections: 8, Warmup: 20 * time.Millisecond, Duratio
 func TestTurns(t *testing.T) {
 	parent := t.TempDir()
 	var said strings.Builder
-	side := func(name string) Subject { return Subject{name, Plan{Kind: Bare, Parent: parent}} }
+	side := func(name string) Subject { return Subject{Name: name, Plan: Plan{Kind: Bare, Parent: parent}} }
 	c, err := Compare(t.Context(), Turns{Subjects: []Subject{side("first"), side("second")}, Load: quick, Rounds: 2, Discard: 1, Progress: &said})
 	if err != nil {
 		t.Fatal(err)

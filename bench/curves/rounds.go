@@ -15,6 +15,7 @@ import (
 type Subject struct {
 	Name string
 	Plan Plan
+	Mix  map[bench.Kind]float64 // nil: that of the load
 }
 
 // Turns are rounds in which every subject is measured once.
@@ -49,7 +50,11 @@ func (t *Turns) Run(ctx context.Context) ([][]*bench.Result, error) {
 				k = len(t.Subjects) - 1 - k
 			}
 			s := &t.Subjects[k]
-			result, err := once(ctx, s.Plan, t.Load)
+			load := t.Load
+			if s.Mix != nil {
+				load.Mix = s.Mix
+			}
+			result, err := once(ctx, s.Plan, load)
 			if err != nil {
 				return nil, fmt.Errorf("%s, round %d: %w", s.Name, round+1, err)
 			}

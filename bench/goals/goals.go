@@ -84,6 +84,7 @@ var parts = []part{
 	{"in-flight", []string{waitingBytes}, (*survey).inFlight},
 	{"journal", []string{journalRate, journalStart}, (*survey).journal},
 	{"spread", []string{oneBankMore, manyShops}, (*survey).spread},
+	{"operations", []string{captureRate, cancelRate, refundRate}, (*survey).operations},
 }
 
 // Parts are the names of the parts, in the order in which they are measured.

@@ -111,3 +111,14 @@ func TestOptions(t *testing.T) {
 		t.Error(m)
 	}
 }
+
+// TestRateOfOperations: half captures that take twice as long as a payment.
+func TestRateOfOperations(t *testing.T) {
+	r := &bench.Result{Seconds: 3, Kinds: []bench.Part{{Name: "authorization", Payments: 1000}, {Name: "capture", Payments: 1000}}}
+	if rate := rateOf(r, bench.Capture, 1000); rate != 500 {
+		t.Errorf("%g captures a second", rate)
+	}
+	if rate := rateOf(r, bench.Refund, 1000); !math.IsNaN(rate) {
+		t.Errorf("%g refunds a second of a run without any", rate)
+	}
+}

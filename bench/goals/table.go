@@ -21,6 +21,9 @@ const (
 	journalStart = "journal-start"
 	oneBankMore  = "bank-more"
 	manyShops    = "merchants"
+	captureRate  = "captures"
+	cancelRate   = "cancels"
+	refundRate   = "refunds"
 )
 
 // goal is one row of the table: what must hold and what is aimed at.
@@ -56,4 +59,7 @@ var table = []goal{
 	{journalStart, report.GoalLine{Name: "long journal, restart to accepting", Format: micros, Gate: 2e6, Ambition: 0.5e6}},
 	{oneBankMore, report.GoalLine{Name: "CPU, one bank and dialect more / one", Format: ratio, Gate: 1.05, Ambition: 1.01}},
 	{manyShops, report.GoalLine{Name: "CPU, many merchants / one", Format: ratio, Gate: 1.05, Ambition: 1.01}},
+	{captureRate, report.GoalLine{Name: "captures/s / purchases/s", Format: ratio, Higher: true, Gate: 0.7, Ambition: 0.9}},
+	{cancelRate, report.GoalLine{Name: "cancels/s / purchases/s", Format: ratio, Higher: true, Gate: 0.7, Ambition: 0.9}},
+	{refundRate, report.GoalLine{Name: "refunds/s / purchases/s", Format: ratio, Higher: true, Gate: 0.7, Ambition: 0.9}},
 }

@@ -57,8 +57,8 @@ var reversalBugs = []bug{
 	},
 	{
 		name: "attempt-is-not-awaited", file: "switch/saf.go",
-		old:    "	result, err := s.store.Do(&c)\n",
-		new:    "	if $zoo && r.kind == recordReversalSent {\n		go func() { _, _ = s.store.Do(&c) }()\n		return true\n	}\n$old",
+		old:    "	result, err := s.store.Do(c)\n",
+		new:    "	if $zoo && r.kind == recordReversalSent {\n		late := *c\n		w.cmd, w.body = storage.Command{}, nil\n		go func() { _, _ = s.store.Do(&late) }()\n		return true\n	}\n$old",
 		breaks: "an attempt is durable before it leaves (I1)",
 		by:     test("switch", "TestAttemptIsDurableFirst"),
 	},
