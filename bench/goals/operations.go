@@ -21,7 +21,11 @@ func (s *survey) operations(ctx context.Context) error {
 		key         string
 		first, then bench.Kind
 	}{{captureRate, bench.Authorization, bench.Capture}, {cancelRate, bench.Purchase, bench.Cancel}, {refundRate, bench.Purchase, bench.Refund}}
-	turns := curves.Turns{Load: s.closed(), Rounds: s.Rounds, Progress: s.Progress,
+	rounds := s.Rounds
+	if !s.Full {
+		rounds = (rounds + 1) / 2
+	}
+	turns := curves.Turns{Load: s.closed(), Rounds: rounds, Progress: s.Progress,
 		Subjects: []curves.Subject{{Name: "purchase", Plan: curves.Plan{Parent: s.Parent}}}}
 	for _, f := range followed {
 		turns.Subjects = append(turns.Subjects, curves.Subject{Name: string(f.then), Plan: curves.Plan{Parent: s.Parent}, Mix: half(f.first, f.then)})
