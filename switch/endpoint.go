@@ -34,7 +34,7 @@ type Endpoint struct {
 	Description string
 	Types       []string // as asked for: event types, `payment.*` or `*`
 	Enabled     bool
-	Disabled    string    // why not: "by_merchant" or "failing"; empty while enabled
+	Disabled    string    // why not: "by_merchant", "by_operator" or "failing"; empty while enabled
 	Failing     time.Time // since when no delivery succeeded; zero: it works
 	Secrets     []EndpointSecret
 	CreatedAt   time.Time
@@ -130,13 +130,21 @@ func (e *Endpoint) grant(w *EndpointWish) error {
 	if w.Types != nil && !e.choose(w.Types) {
 		return &Refusal{Code: CodeInvalidRequest, Pointer: "/types", Detail: "One of these is no event type; see the documentation for all."}
 	}
-	if w.Enabled != nil && *w.Enabled != e.Enabled {
-		e.Enabled, e.Disabled, e.Failing = *w.Enabled, "", time.Time{}
-		if !e.Enabled {
-			e.Disabled = "by_merchant"
-		}
+	if w.Enabled != nil {
+		e.grantEnabled(*w.Enabled, "by_merchant")
 	}
 	return nil
+}
+
+// grantEnabled enables or disables an endpoint, and says by whom.
+func (e *Endpoint) grantEnabled(enabled bool, by string) {
+	if enabled == e.Enabled {
+		return
+	}
+	e.Enabled, e.Disabled, e.Failing = enabled, "", time.Time{}
+	if !enabled {
+		e.Disabled = by
+	}
 }
 
 // change gives the endpoint a new version, made by edit from a copy.

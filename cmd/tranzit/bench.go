@@ -81,7 +81,7 @@ program. --kill kills the switch in full traffic.
 	f.scenarioFlags.add(run, &o)
 	c.AddCommand(benchScenariosCommand(), benchSearchCommand())
 	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand(), benchISOCommand())
-	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand())
+	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand(), benchWebhooksCommand())
 	return c
 }
 
@@ -216,6 +216,7 @@ const benchConfig = `listen: API
 admin: ADMIN
 data: DATA
 log: {level: warn}
+webhooks: {allow_http: true, allow_networks: [127.0.0.0/8]}
 banks:
   - id: bench
     dialect: DIALECT

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tranzit/tranzit/bench"
 	"github.com/tranzit/tranzit/bench/report"
 )
 
@@ -149,5 +150,25 @@ func TestBenchGoals(t *testing.T) {
 	}
 	if _, err := tranzit(t, "bench", "goals", "--only", "weather"); err == nil || !strings.Contains(err.Error(), "weather") {
 		t.Error(err)
+	}
+}
+
+// TestBenchWebhooks: a round on real processes delivers what it made.
+func TestBenchWebhooks(t *testing.T) {
+	dir := t.TempDir()
+	text, err := tranzit(t, "bench", "webhooks", "--rounds", "1", "--dead", "2", "-c", "8", "-d", "200ms", "--data", dir, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found bench.WebhookResult
+	if err := json.Unmarshal(text, &found); err != nil {
+		t.Fatal(err)
+	}
+	r := found.Rounds[0]
+	if r.Alone.Rate <= 0 || r.Dead.Rate <= 0 || r.Prompt.Rate <= 0 || r.Dead.CPU <= 0 || r.Events == 0 || found.Webhooks <= 0 || found.CPU <= 0 || found.Unharmed <= 0 {
+		t.Errorf("%s", text)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+		t.Errorf("left over: %v", left)
 	}
 }

@@ -101,6 +101,48 @@ func TestWebhooksOutliveAKill(t *testing.T) {
 	}
 }
 
+// TestOperatorsAndWebhooks: what the command line shows and does.
+func TestOperatorsAndWebhooks(t *testing.T) {
+	r := newRigWith(t, rigPlan{settings: rigWebhooks})
+	h := newHookReceiver(t)
+	r.start()
+	api, err := client.New("http://"+r.api, rigKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := api.CreateWebhookEndpoint(context.Background(), client.WebhookEndpointRequest{URL: h.server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, body, _ := r.pay(&wish{key: "a", bank: "alfa", card: cardApproved, amount: 1000}); code != http.StatusCreated {
+		t.Fatalf("%d %s", code, body)
+	}
+	r.await("a webhook", 10*time.Second, func() bool { return h.attempts() == 1 })
+	say := func(want string, line ...string) {
+		t.Helper()
+		out, err := tranzit(t, append(line, "--admin", r.admin)...)
+		text := string(out)
+		if err != nil {
+			text += err.Error()
+		}
+		if !strings.Contains(text, want) {
+			t.Errorf("%v: %s lacks %s", line, text, want)
+		}
+	}
+	say("working", "webhook", "list")
+	say("mer_rig", "webhook", "list", "--json")
+	say("done", "webhook", "disable", e.ID, "--reason", "they asked")
+	say("disabled by_operator", "webhook", "list")
+	say("disabled", "webhook", "replay", e.ID, "--from", "2026-01-01T00:00:00Z", "--reason", "they asked")
+	say("done", "webhook", "enable", e.ID, "--reason", "they asked")
+	say("1 events are on their way", "webhook", "replay", e.ID, "--from", "2026-01-01T00:00:00Z", "--reason", "they asked")
+	r.await("the event again", 10*time.Second, func() bool { return h.attempts() == 2 })
+	say("no such webhook endpoint", "webhook", "enable", strings.Replace(e.ID, "we_0", "we_1", 1), "--reason", "x")
+	say("not the id", "webhook", "disable", "we_1", "--reason", "x")
+	say("is not a time", "webhook", "replay", e.ID, "--from", "yesterday", "--reason", "x")
+	say("reason", "webhook", "enable", e.ID)
+}
+
 func TestWebhookMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		"allow_networks: [10.0.0.1/8]":            `webhooks.allow_networks[0]: "10.0.0.1/8" is not a network`,

@@ -53,6 +53,7 @@ func New(o Options) *Server {
 	s.routeActs(mux)
 	s.routeKeys(mux)
 	s.routeVault(mux)
+	s.routeWebhooks(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

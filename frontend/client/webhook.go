@@ -17,7 +17,7 @@ type WebhookEndpoint struct {
 	Description    string      `json:"description"`
 	Types          []string    `json:"types"` // event types, families as payment.*, or *
 	Enabled        bool        `json:"enabled"`
-	DisabledReason string      `json:"disabled_reason"` // by_merchant or failing; empty while enabled
+	DisabledReason string      `json:"disabled_reason"` // by_merchant, by_operator or failing; empty while enabled
 	FailingSince   *time.Time  `json:"failing_since"`   // nil: it works
 	OldSecrets     []OldSecret `json:"old_secrets"`
 	CreatedAt      time.Time   `json:"created_at"`

@@ -111,9 +111,11 @@ func (d *Deliverer) owed(n payswitch.Notice) {
 		return
 	}
 	e.mu.Lock()
-	e.window.put(n)
+	news := e.window.put(n)
 	e.mu.Unlock()
-	e.signal()
+	if news {
+		e.signal() // a dead endpoint sleeps until its pause ends, whatever comes
+	}
 }
 
 // changed is told of an endpoint that was made, changed or deleted.

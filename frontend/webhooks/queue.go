@@ -33,19 +33,22 @@ func newWindow(limit int) window {
 }
 
 // put takes a notice in, unless it is there. One that has no room is left to the
-// journal, and so is everything after it until the journal was read.
-func (w *window) put(n payswitch.Notice) {
+// journal, and so is everything after it until the journal was read. news is
+// false when the endpoint knew already that there is more to read.
+func (w *window) put(n payswitch.Notice) (news bool) {
 	l := w.lanes[n.Payment]
 	if l == nil {
 		if w.behind || w.lean || w.held >= w.limit {
+			news = !w.behind
 			w.miss(n.Event)
-			return
+			return news
 		}
 		l = &lane{payment: n.Payment}
 		w.lanes[n.Payment] = l
 		w.ready = append(w.ready, l)
 	}
 	w.insert(l, n)
+	return true
 }
 
 // load takes in what the journal gave.
