@@ -156,7 +156,7 @@ func TestBenchGoals(t *testing.T) {
 // TestBenchWebhooks: a round on real processes delivers what it made.
 func TestBenchWebhooks(t *testing.T) {
 	dir := t.TempDir()
-	text, err := tranzit(t, "bench", "webhooks", "--rounds", "1", "--dead", "2", "-c", "8", "-d", "200ms", "--data", dir, "--json")
+	text, err := tranzit(t, "bench", "webhooks", "--rounds", "1", "--dead", "2", "-c", "8", "-d", "700ms", "--data", dir, "--json")
 	if err != nil {
 		t.Fatal(err)
 	}
