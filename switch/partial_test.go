@@ -58,11 +58,33 @@ func TestPartialApprovalAccepted(t *testing.T) {
 			if done, err := r.act(a, OperationRequest{Kind: KindCancel, Payment: void.ID, IdempotencyKey: bank + " void", Amount: 0}); err != nil || done.Amount != 500 || done.Method != MethodVoid || done.Status != OperationSucceeded {
 				t.Errorf("%s: voided by %+v, %v", bank, done, err)
 			}
+			if got := r.lastSent(void.ID, fieldAmount); got != "000000000500" {
+				t.Errorf("%s: the void is of %s", bank, got)
+			}
 		}
 		if money := r.banks["alfa"].Books().Summary().Currencies["EUR"]; money.Charged.Sum-money.Reversed.Sum != 500 {
 			t.Errorf("alfa's books: %+v", money)
 		}
 	})
+}
+
+// lastSent is a field of the last message that went out for the payment.
+func (r *rig) lastSent(id ID, field int) (value string) {
+	r.t.Helper()
+	events, err := r.core.Story(id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Message != nil && e.Message.Direction == "sent" {
+			for _, f := range e.Message.Fields {
+				if f.Number == field {
+					value = f.Value
+				}
+			}
+		}
+	}
+	return value
 }
 
 // act does one operation.

@@ -157,6 +157,10 @@ func TestChosenByWhatTheyCarry(t *testing.T) {
 		if n := r.banks["vega"].Books().Len(); n != 0 {
 			t.Errorf("%d messages reached the bank", n)
 		}
+		e, err := r.core.Explain(two, parts("explained", "vega"))
+		if err != nil || e.Bank != "" || e.Refusal.Code != CodeNotCarried || e.Considered[len(e.Considered)-1].Verdict != BankNotCarried {
+			t.Errorf("explained as %+v, %v", e, err)
+		}
 	})
 }
 

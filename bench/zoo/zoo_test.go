@@ -49,7 +49,7 @@ const (
 
 // allBugs is the whole zoo.
 func allBugs() []bug {
-	return slices.Concat(paymentBugs, reversalBugs, recoveryBugs, routeBugs, journalBugs, lineBugs, isoBugs, cardBugs, frontBugs, operationBugs)
+	return slices.Concat(paymentBugs, reversalBugs, recoveryBugs, routeBugs, journalBugs, lineBugs, isoBugs, cardBugs, frontBugs, operationBugs, carriedBugs)
 }
 
 // TestZoo lets the bugs loose, one at a time, and fails when one survives.
