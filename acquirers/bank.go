@@ -245,17 +245,23 @@ func (b *Bank) reason() string {
 // is free or the bank is draining. The window grows with the ready links; it is
 // never below that of one link.
 func (b *Bank) Reserve(c Class) bool {
-	share := int64(b.cfg.ReversalShare)
-	if c == ClassPayment {
-		share = int64(b.cfg.Window - b.cfg.ReversalShare)
-	}
-	limit := share * int64(max(1, len(*b.ready.Load())))
-	if b.taken[c].Add(1) > limit || b.draining.Load() {
+	if b.taken[c].Add(1) > b.limit(c) || b.draining.Load() {
 		b.Release(c)
 		return false
 	}
 	return true
 }
+
+func (b *Bank) limit(c Class) int64 {
+	share := int64(b.cfg.ReversalShare)
+	if c == ClassPayment {
+		share = int64(b.cfg.Window - b.cfg.ReversalShare)
+	}
+	return share * int64(max(1, len(*b.ready.Load())))
+}
+
+// Taken is how many slots of a class are taken now, and how many there are.
+func (b *Bank) Taken(c Class) (taken, limit int64) { return b.taken[c].Load(), b.limit(c) }
 
 // Release gives back a slot. REQUIRES: Reserve gave it, and its Exchange returned.
 func (b *Bank) Release(c Class) {

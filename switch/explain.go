@@ -3,8 +3,6 @@ package payswitch
 import (
 	"errors"
 	"slices"
-
-	"github.com/tranzit/tranzit/acquirers"
 )
 
 // BankVerdict is what became of one bank when a payment looked for its own.
@@ -100,7 +98,7 @@ func (s *Switch) Explain(a Account, r *PayRequest) (Explanation, error) {
 	why := refusals{trail: new(trail)}
 	to := s.pick(a, r, nil, &why)
 	if to != nil {
-		to.bank.link.Release(acquirers.ClassPayment)
+		to.leave()
 		to.bank.health.giveBack()
 	} else if e.Refusal == nil {
 		e.Refusal = why.refusal(r.Bank)

@@ -64,6 +64,13 @@ func newDirectory(merchants []Merchant, banks map[string]*bank) (*directory, err
 			return nil, fmt.Errorf("merchant %q: %w", m.ID, err)
 		}
 	}
+	sharers := map[*bank]int{}
+	for _, r := range d.routes {
+		sharers[r.bank]++
+	}
+	for _, r := range d.routes {
+		r.alone = sharers[r.bank] == 1
+	}
 	return d, nil
 }
 

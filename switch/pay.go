@@ -135,7 +135,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 	if err != nil {
 		return s.refuse(r, key, err, into)
 	}
-	defer func() { to.bank.link.Release(acquirers.ClassPayment) }()
+	defer func() { to.leave() }()
 
 	w := s.pool.Get().(*work)
 	defer func() { w.reset(); s.pool.Put(w) }()
@@ -194,7 +194,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		if err != nil {
 			break
 		}
-		to.bank.link.Release(acquirers.ClassPayment)
+		to.leave()
 		to = next
 		if err := s.reroute(h, w, to, outcome.reason); err != nil {
 			return err

@@ -14,7 +14,36 @@ type route struct {
 	bank      *bank
 	as        MerchantBank
 	turn      atomic.Uint32
+	held      atomic.Int64 // slots of the bank's window
+	alone     bool         // no other merchant has a way to the bank
 	nameField string
+}
+
+// keptForOthers is the part of a bank's window, an eighth, that is for merchants
+// that hold less than their share of it: however many payments one shop sends,
+// another's find a slot.
+const keptForOthers = 8
+
+// enter takes what a payment needs to go this way now.
+func (r *route) enter(share float64, why *refusals) bool {
+	if !r.bank.enter(why) {
+		return false
+	}
+	held := r.held.Add(1)
+	taken, limit := r.bank.link.Taken(acquirers.ClassPayment)
+	if r.alone || taken <= limit-limit/keptForOthers || float64(held) <= share*float64(limit) {
+		return true
+	}
+	r.leave()
+	r.bank.health.giveBack()
+	why.overflows(r.bank)
+	return false
+}
+
+// leave gives the slot back.
+func (r *route) leave() {
+	r.held.Add(-1)
+	r.bank.link.Release(acquirers.ClassPayment)
 }
 
 // take gives the next payment on this route its terminal and trace numbers.
@@ -75,7 +104,7 @@ func (s *Switch) pick(a Account, r *PayRequest, tried []*bank, why *refusals) *r
 				why.trail.note(name, BankDegraded)
 				continue
 			}
-			if way.bank.enter(why) {
+			if way.enter(s.o.MerchantShare, why) {
 				why.trail.note(name, BankChosen)
 				return way
 			}
@@ -93,12 +122,8 @@ func (b *bank) enter(why *refusals) bool {
 		return false
 	}
 	if !b.link.Reserve(acquirers.ClassPayment) {
-		if why.trail == nil {
-			b.metrics.refused.Inc()
-		}
 		b.health.giveBack()
-		why.full = b
-		why.trail.note(b.id, BankFull)
+		why.overflows(b)
 		return false
 	}
 	return true
@@ -113,6 +138,15 @@ type refusals struct {
 	trail  *trail // nil for payments
 	cannot *bank  // it has no field for what the request carries
 	lacks  error
+}
+
+// overflows notes that the bank's window has no slot for this merchant.
+func (w *refusals) overflows(b *bank) {
+	if w.trail == nil {
+		b.metrics.refused.Inc()
+	}
+	w.full = b
+	w.trail.note(b.id, BankFull)
 }
 
 func (w *refusals) consider(b *bank, r *PayRequest) bool {
@@ -152,7 +186,7 @@ func (w *refusals) refusal(asked string) *Refusal {
 	}
 	switch {
 	case w.full != nil:
-		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The bank's window is full. Nothing was recorded or sent."}
+		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The bank's window, or your share of it, is full. Nothing was recorded or sent."}
 	case w.silent != nil:
 		return unavailable(w.silent, w.silent.health.wait(), "does not answer")
 	case w.unready != nil:

@@ -19,12 +19,18 @@ import (
 func inRig(t *testing.T, do func(t *testing.T, r *rig)) {
 	t.Helper()
 	r := newRig(t)
+	inThisRig(t, r, func() { do(r.t, r) })
+}
+
+// inThisRig is inRig for one that was changed before.
+func inThisRig(t *testing.T, r *rig, do func()) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r.t = t
 		r.startBanks()
 		r.start()
 		r.ready()
-		do(t, r)
+		do()
 		r.close()
 	})
 }

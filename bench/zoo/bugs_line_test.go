@@ -75,8 +75,8 @@ var lineBugs = []bug{
 	},
 	{
 		name: "window-is-exceeded", file: "acquirers/bank.go",
-		old:    "	if b.taken[c].Add(1) > limit || b.draining.Load() {\n",
-		new:    "	if $zoo {\n		limit *= 2\n	}\n$old",
+		old:    "	if b.taken[c].Add(1) > b.limit(c) || b.draining.Load() {\n",
+		new:    "	if n := b.taken[c].Add(1); n > b.limit(c) && !($zoo && n <= 2*b.limit(c)) || b.draining.Load() {\n",
 		breaks: "a bank never has more in flight than its window",
 		by:     test("acquirers", "TestWindow"),
 	},

@@ -197,8 +197,8 @@ var paymentBugs = []bug{
 	},
 	{
 		name: "slot-is-never-given-back", file: "switch/pay.go",
-		old:    "	defer func() { to.bank.link.Release(acquirers.ClassPayment) }()\n",
-		new:    "	defer func() {\n		if !$zoo {\n			to.bank.link.Release(acquirers.ClassPayment)\n		}\n	}()\n",
+		old:    "	defer func() { to.leave() }()\n",
+		new:    "	defer func() {\n		if !$zoo {\n			to.leave()\n		}\n	}()\n",
 		breaks: "a slot of the window comes back with the answer",
 		by:     test("switch", "TestSlotsComeBack"),
 	},
