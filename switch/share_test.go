@@ -32,7 +32,7 @@ func TestGreedyShop(t *testing.T) {
 					q.Bank = "alfa"
 					if _, err := r.core.Pay(greedy, q); err != nil {
 						refused.Add(1)
-						time.Sleep(time.Millisecond)
+						<-time.After(time.Millisecond)
 						continue
 					}
 					done.Add(1)
