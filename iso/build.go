@@ -33,6 +33,8 @@ type inputs struct {
 	op  Operation
 	req *Message // the message answered, nil for a request
 	v   *Values
+	// page is that of the field that is being built.
+	page *page
 }
 
 const maxAmount = 999_999_999_999
@@ -93,6 +95,7 @@ func (d *Dialect) run(p *program, in inputs, m *Message, faults *[]*FieldError) 
 			continue
 		}
 		start := len(m.arena)
+		in.page = d.codec.fields[s.field].page
 		var broken rule
 		if m.arena, broken = d.appendStep(m.arena, s, in); broken == ruleNone && len(m.arena) == start {
 			if s.optional || s.source == srcEcho {
@@ -175,8 +178,11 @@ func (f *fieldCodec) fit(arena []byte, start int, src source) ([]byte, rule) {
 	if len(value) > int(f.max) {
 		return arena, ruleLength
 	}
-	if !f.class.allows(value) {
+	if !f.allows(value) {
 		return arena, ruleClass
+	}
+	if f.trim {
+		return arena[:start+f.trimmed(value)], ruleNone
 	}
 	if f.prefix != prefixNone || len(value) == int(f.max) {
 		return arena, ruleNone
@@ -226,6 +232,17 @@ func (c class) allows(value []byte) bool {
 		return len(value) > 0 && (value[0] == 'C' || value[0] == 'D') && digitsOnly(value[1:])
 	}
 	return true
+}
+
+// allows reports whether the field can hold the value, but for its length.
+func (f *fieldCodec) allows(value []byte) bool {
+	switch {
+	case f.form == formNibble:
+		return !slices.ContainsFunc(value, func(ch byte) bool { return ch < '0' || ch > '>' })
+	case f.page != nil && !f.page.ebcdic():
+		return !slices.ContainsFunc(value, func(ch byte) bool { return ch < ' ' || ch == 0x7F })
+	}
+	return f.class.allows(value)
 }
 
 // rrnPart is one run of a letter in the reference number's pattern.

@@ -163,11 +163,11 @@ func (d *Dialect) takes(p *program, src source, value []byte) bool {
 		s := &p.steps[i]
 		f := &d.codec.fields[s.field]
 		if s.source == src {
-			return len(value) <= int(f.max) && f.class.allows(value)
+			return len(value) <= int(f.max) && f.allows(value)
 		}
 		for _, t := range s.tags {
 			if t.source == src {
-				return len(value) < pow10[d.private.length] && len(value) <= int(f.max) && f.class.allows(value)
+				return len(value) < pow10[d.private.length] && len(value) <= int(f.max) && f.allows(value)
 			}
 		}
 	}

@@ -13,13 +13,18 @@ const maxDialectField = 128
 type form uint8
 
 const (
-	formText    form = iota + 1 // characters, one byte each
-	formDigits                  // ASCII digits
-	formBCD                     // two digits a byte
-	formBinary                  // raw bytes
-	formHex                     // raw bytes, written as two capital hex digits each
-	formSign                    // C or D, then ASCII digits
-	formSignBCD                 // C or D, then digits two a byte
+	formText     form = iota + 1 // characters, one byte each
+	formDigits                   // ASCII digits
+	formBCD                      // two digits a byte
+	formBinary                   // raw bytes
+	formHex                      // raw bytes, written as two capital hex digits each
+	formSign                     // C or D, then ASCII digits
+	formSignBCD                  // C or D, then digits two a byte
+	formHexLower                 // raw bytes, written as two small hex digits each
+	formEBCDIC                   // characters of the field's page
+	formDigitsEBCDIC
+	formSignEBCDIC
+	formNibble // track data two a byte: a nibble is the low half of its ASCII character, so = is D
 )
 
 type prefixForm uint8
@@ -29,6 +34,34 @@ const (
 	prefixASCII
 	prefixBCD
 	prefixBinary
+	prefixEBCDIC
+)
+
+// count is what a length prefix counts.
+type count uint8
+
+const (
+	countValue count = iota // what a Message holds: characters, digits or bytes
+	countHalf               // the bytes of packed digits; a filler of F marks an odd number
+	countTwice              // the hex digits, or nibbles, of bytes
+)
+
+// mtiForm is how a message type lies on the wire.
+type mtiForm uint8
+
+const (
+	mtiASCII mtiForm = iota
+	mtiBCD
+	mtiEBCDIC
+)
+
+// mapForm is how a bitmap lies on the wire.
+type mapForm uint8
+
+const (
+	mapBinary mapForm = iota
+	mapHex
+	mapHexEBCDIC
 )
 
 // fieldCodec is one row of the compiled table. max is the exact length of a
@@ -36,6 +69,7 @@ const (
 type fieldCodec struct {
 	form     form
 	prefix   prefixForm
+	count    count
 	width    uint8 // bytes of the prefix on the wire
 	oddRight bool  // an odd digit count is filled after the last digit
 	fill     byte  // the filling nibble
@@ -44,15 +78,18 @@ type fieldCodec struct {
 	mask     mask
 	padLeft  bool
 	pad      byte
+	trim     bool  // a Message holds a fixed text without its padding
+	page     *page // of text that is not ASCII
 }
 
 // codec is the compiled table of a dialect.
 type codec struct {
-	bcdMTI bool
-	hexMap bool
-	// hexRoom bounds what the hex fields of a message take above their values.
-	hexRoom int
-	fields  [maxDialectField + 1]fieldCodec
+	mti    mtiForm
+	bitmap mapForm
+	// times and room bound what a message takes on the wire: times its values, and
+	// room for padding.
+	times, room int
+	fields      [maxDialectField + 1]fieldCodec
 }
 
 // AppendBody appends type, bitmap and fields. Values must have exactly the
@@ -60,9 +97,12 @@ type codec struct {
 // back as it was, with a *FieldError.
 func (d *Dialect) AppendBody(dst []byte, m *Message) ([]byte, error) {
 	start := len(dst)
-	if d.codec.bcdMTI {
+	switch d.codec.mti {
+	case mtiBCD:
 		dst = append(dst, byte(m.MTI>>8), byte(m.MTI))
-	} else {
+	case mtiEBCDIC:
+		dst = append(dst, byte(0xF0|m.MTI>>12), byte(0xF0|m.MTI>>8&15), byte(0xF0|m.MTI>>4&15), byte(0xF0|m.MTI&15))
+	default:
 		dst = m.MTI.appendDigits(dst)
 	}
 	if m.MTI == 0 || !m.MTI.decimal() {
@@ -79,7 +119,7 @@ func (d *Dialect) AppendBody(dst []byte, m *Message) ([]byte, error) {
 		dst = d.codec.appendBitmap(dst, first)
 	}
 	at := len(dst)
-	room := len(m.arena) + d.codec.hexRoom + prefixRoom*(bits.OnesCount64(first)+bits.OnesCount64(second))
+	room := len(m.arena)*d.codec.times + d.codec.room + prefixRoom*(bits.OnesCount64(first)+bits.OnesCount64(second))
 	dst = slices.Grow(dst, room)
 	out := dst[:at+room]
 	for w, word := range [2]uint64{first, second} {
@@ -147,7 +187,7 @@ func (m MTI) decimal() bool {
 }
 
 func (c *codec) readMTI(b []byte) (rest []byte, mti MTI, kind Kind) {
-	if c.bcdMTI {
+	if c.mti == mtiBCD {
 		if len(b) < 2 {
 			return nil, 0, KindTruncated
 		}
@@ -156,11 +196,15 @@ func (c *codec) readMTI(b []byte) (rest []byte, mti MTI, kind Kind) {
 		if len(b) < 4 {
 			return nil, 0, KindTruncated
 		}
+		zero := byte('0')
+		if c.mti == mtiEBCDIC {
+			zero = 0xF0
+		}
 		for _, ch := range b[:4] {
-			if !isDigit(ch) {
+			if ch -= zero; ch > 9 {
 				return nil, 0, KindMTI
 			}
-			mti = mti<<4 | MTI(ch-'0')
+			mti = mti<<4 | MTI(ch)
 		}
 		rest = b[4:]
 	}
@@ -171,18 +215,24 @@ func (c *codec) readMTI(b []byte) (rest []byte, mti MTI, kind Kind) {
 }
 
 func (c *codec) appendBitmap(dst []byte, word uint64) []byte {
-	if !c.hexMap {
+	if c.bitmap == mapBinary {
 		return binary.BigEndian.AppendUint64(dst, word)
 	}
+	start := len(dst)
 	for shift := 56; shift >= 0; shift -= 8 {
 		pair := hexPairs[byte(word>>uint(shift))]
 		dst = append(dst, byte(pair>>8), byte(pair))
+	}
+	if c.bitmap == mapHexEBCDIC {
+		for i, ch := range dst[start:] {
+			dst[start+i] = pageEBCDIC037.wire[ch]
+		}
 	}
 	return dst
 }
 
 func (c *codec) readBitmap(b []byte) (rest []byte, word uint64, ok bool) {
-	if !c.hexMap {
+	if c.bitmap == mapBinary {
 		if len(b) < 8 {
 			return nil, 0, false
 		}
@@ -193,6 +243,9 @@ func (c *codec) readBitmap(b []byte) (rest []byte, word uint64, ok bool) {
 	}
 	bad := byte(0)
 	for _, ch := range b[:16] {
+		if c.bitmap == mapHexEBCDIC {
+			ch = pageEBCDIC037.held[ch]
+		}
 		v := fromHex[ch]
 		bad |= v
 		word = word<<4 | uint64(v&15)

@@ -14,6 +14,7 @@ func TestDocumentationNamesEveryWord(t *testing.T) {
 	}
 	words := append(DeclineCodes(), classNames...)
 	words = append(append(append(words, maskNames...), retryAdvice...), Builtins()...)
+	words = append(append(words, contents...), units...)
 	for src := srcPAN; src < srcCount; src++ {
 		words = append(words, sourceRules[src].name)
 	}

@@ -13,6 +13,7 @@ const (
 	ruleMissing
 	ruleClass
 	ruleRange
+	ruleNibble
 )
 
 var ruleTexts = [...]string{
@@ -22,6 +23,7 @@ var ruleTexts = [...]string{
 	ruleMissing: "it has no value",
 	ruleClass:   "it holds a character its class does not allow",
 	ruleRange:   "its value is out of range",
+	ruleNibble:  "it holds something else than digits and the separator =",
 }
 
 // prefixRoom bounds the bytes a field takes on the wire above those of its value.
@@ -29,18 +31,21 @@ const prefixRoom = 6
 
 // encode writes the field to out, length prefix first, and returns how many
 // bytes it took. REQUIRES: out has room for twice the value of a hex field, for
-// the value of any other, and prefixRoom more.
+// the length of a trimmed one, for the value of any other, and prefixRoom more.
 func (f *fieldCodec) encode(out, value []byte) (int, rule) {
 	n, at := uint32(len(value)), 0
 	if f.prefix == prefixNone {
 		if n != f.max {
-			return 0, ruleLength
+			if !f.trim || n > f.max {
+				return 0, ruleLength
+			}
+			return f.encodePadded(out, value)
 		}
 	} else {
 		if n > f.max {
 			return 0, ruleLength
 		}
-		at = f.putPrefix(out, int(n))
+		at = f.putPrefix(out, f.counted(int(n)))
 	}
 	switch f.form {
 	case formDigits:
@@ -58,6 +63,9 @@ func (f *fieldCodec) encode(out, value []byte) (int, rule) {
 			binary.BigEndian.PutUint16(out[at+2*i:], hexPairs[c])
 		}
 		return at + 2*len(value), ruleNone
+	case formHexLower, formEBCDIC, formDigitsEBCDIC, formSignEBCDIC, formNibble:
+		n, rule := f.encodeOther(out[at:], value)
+		return at + n, rule
 	case formSign, formSignBCD:
 		if len(value) == 0 || value[0] != 'C' && value[0] != 'D' || !digitsOnly(value[1:]) {
 			return 0, ruleSign
@@ -69,6 +77,37 @@ func (f *fieldCodec) encode(out, value []byte) (int, rule) {
 		}
 	}
 	return at + copy(out[at:], value), ruleNone
+}
+
+// counted is what the length prefix says of a value of n characters, digits or bytes.
+func (f *fieldCodec) counted(n int) int {
+	switch f.count {
+	case countHalf:
+		return (n + 1) / 2
+	case countTwice:
+		return 2 * n
+	}
+	return n
+}
+
+// uncounted is the length of the value whose prefix says n; b is what follows the
+// prefix.
+func (f *fieldCodec) uncounted(n int, b []byte) (int, Kind) {
+	switch {
+	case f.count == countValue:
+		return n, 0
+	case f.count == countTwice && n%2 == 1:
+		return 0, KindPrefix
+	case f.count == countTwice:
+		return n / 2, 0
+	case n > (int(f.max)+1)/2:
+		return 0, KindLength
+	case n > len(b):
+		return 0, KindTruncated
+	case n > 0 && (f.oddRight && b[n-1]&15 == 15 || !f.oddRight && b[0]>>4 == 15):
+		return 2*n - 1, 0
+	}
+	return 2 * n, 0
 }
 
 func (f *fieldCodec) putPrefix(out []byte, n int) int {
@@ -90,6 +129,11 @@ func (f *fieldCodec) putPrefix(out []byte, n int) int {
 		for i := width - 1; i >= 0; i-- {
 			out[i] = byte(n)
 			n >>= 8
+		}
+	case prefixEBCDIC:
+		for i := width - 1; i >= 0; i-- {
+			out[i] = byte(0xF0 + n%10)
+			n /= 10
 		}
 	}
 	return width
@@ -145,6 +189,11 @@ func (f *fieldCodec) decode(out, b []byte) (n, used int, kind Kind) {
 		if n = f.readPrefix(b); n < 0 {
 			return 0, 0, KindPrefix
 		}
+		if f.count != countValue {
+			if n, kind = f.uncounted(n, b[f.width:]); kind != 0 {
+				return 0, 0, kind
+			}
+		}
 		if n > int(f.max) {
 			return 0, 0, KindLength
 		}
@@ -153,11 +202,14 @@ func (f *fieldCodec) decode(out, b []byte) (n, used int, kind Kind) {
 	}
 	wire := n
 	switch f.form {
-	case formBCD:
+	case formBCD, formNibble:
 		wire = (n + 1) >> 1
-	case formHex:
+	case formHex, formHexLower:
 		wire = 2 * n
 	case formSignBCD:
+		if n == 0 {
+			return 0, 0, KindDigits
+		}
 		wire = 1 + n>>1
 	}
 	if len(b) < wire {
@@ -173,8 +225,10 @@ func (f *fieldCodec) decode(out, b []byte) (n, used int, kind Kind) {
 		copy(out, content)
 	case formBCD:
 		ok = f.unpackDigits(out, content, n)
-	case formHex:
+	case formHex, formHexLower:
 		ok = readHex(out, content)
+	case formEBCDIC, formDigitsEBCDIC, formSignEBCDIC, formNibble:
+		ok = f.decodeOther(out[:n], content)
 	case formSign:
 		copy(out, content)
 		ok = n > 0 && (content[0] == 'C' || content[0] == 'D') && digitsOnly(content[1:])
@@ -184,6 +238,9 @@ func (f *fieldCodec) decode(out, b []byte) (n, used int, kind Kind) {
 	}
 	if !ok {
 		return 0, 0, KindDigits
+	}
+	if f.trim {
+		n = f.trimmed(out[:n])
 	}
 	return n, used, 0
 }
@@ -205,6 +262,11 @@ func (f *fieldCodec) readPrefix(b []byte) int {
 			n = n*100 + int(c>>4)*10 + int(c&15)
 		case prefixBinary:
 			n = n<<8 | int(c)
+		case prefixEBCDIC:
+			if c -= 0xF0; c > 9 {
+				return -1
+			}
+			n = n*10 + int(c)
 		}
 	}
 	return n

@@ -142,10 +142,18 @@ func drawMessage(t *rapid.T, d *Dialect, m *Message) {
 
 func drawValue(t *rapid.T, f *fieldCodec) []byte {
 	n := int(f.max)
-	if f.prefix != prefixNone {
+	if f.prefix != prefixNone && f.class == classSign {
+		n = rapid.IntRange(1, n).Draw(t, "length")
+	} else if f.prefix != prefixNone || f.trim {
 		n = rapid.IntRange(0, n).Draw(t, "length")
 	}
 	char := rapid.ByteRange(' ', '~')
+	if f.page != nil {
+		char = rapid.Byte().Filter(func(c byte) bool { return c >= ' ' && c != 0x7F })
+	}
+	if f.form == formNibble {
+		char = rapid.ByteRange('0', '>')
+	}
 	switch f.class {
 	case classN, classSign:
 		char = rapid.ByteRange('0', '9')
@@ -155,6 +163,9 @@ func drawValue(t *rapid.T, f *fieldCodec) []byte {
 	value := rapid.SliceOfN(char, n, n).Draw(t, "value")
 	if f.class == classSign {
 		value[0] = "CD"[rapid.IntRange(0, 1).Draw(t, "sign")]
+	}
+	if f.trim {
+		value = value[:f.trimmed(value)]
 	}
 	return value
 }

@@ -16,7 +16,7 @@ func TestWrongFilesAreRefusedWithTheirLine(t *testing.T) {
 		{"missing key", "zero: keepalive", "zero: keepalive}\n  frame2: {x: 1", `link has no key "frame2"`},
 		{"schema", "schema: 1", "schema: 2", "write schema: 1"},
 		{"length over the prefix", "max: 8192", "max: 10000", "can say 9999 at most"},
-		{"impossible content", "3: {class: n, len: 6, content: ascii}", "3: {class: n, len: 6, content: hex}", "n and x+n take ascii or bcd"},
+		{"impossible content", "3: {class: n, len: 6, content: ascii}", "3: {class: n, len: 6, content: hex}", "class n has no content hex; write ascii or ebcdic037 or ebcdic500 or ebcdic1047 or bcd"},
 		{"field 65", "    66: {class: n", "    65: {class: n", `"65" is not a field`},
 		{"field twice", "    66: {class: n", "    67: {class: n", "is written twice"},
 		{"odd where it cannot be", "4: {class: n, len: 12, content: ascii}", `4: {class: n, len: 12, content: bcd, odd: {side: left, fill: "0"}}`, "remove odd"},

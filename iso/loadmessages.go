@@ -128,7 +128,7 @@ func (l *loader) step(s *section, field int, op Operation) step {
 	case "from":
 		st.source = l.source(s, op)
 	case "const":
-		st.source, st.constant = srcConst, s.text("const", `"59"`, 999)
+		st.source, st.constant = srcConst, string(l.inPage(s.lineOf("const"), field, s.text("const", `"59"`, 999)))
 	case "tags":
 		st.source = srcTags
 		st.tags = l.tags(s.sub("tags"), op)
@@ -371,7 +371,7 @@ func (l *loader) goldenFields(s *section, m *Message) {
 			continue
 		}
 		if !l.d.isBinary(field) {
-			m.SetString(field, val.Value)
+			m.Set(field, l.inPage(val.Line, field, val.Value))
 			continue
 		}
 		raw, err := hex.DecodeString(val.Value)
@@ -380,6 +380,19 @@ func (l *loader) goldenFields(s *section, m *Message) {
 		}
 		m.Set(field, raw)
 	}
+}
+
+// inPage is a text of the file as a Message holds it in the field.
+func (l *loader) inPage(line, field int, text string) []byte {
+	p := l.d.codec.fields[field].page
+	if p == nil {
+		return []byte(text)
+	}
+	value, ok := p.exact(text)
+	if !ok {
+		l.fail(line, "field %d has no byte for a character of this text; write one that its content holds", field)
+	}
+	return value
 }
 
 // checkGolden holds one vector against the tables, both ways. It quotes no value.

@@ -83,7 +83,7 @@ func (d *Dialect) Describe(m *Message) []FieldView {
 		if d.isBinary(field) && d.maskOf(field) == maskNone {
 			v.Value = strings.ToUpper(hex.EncodeToString(value))
 		} else {
-			v.Value = printable(value)
+			v.Value = d.pageOf(field).text(value)
 		}
 		views = append(views, v)
 	}
@@ -104,15 +104,13 @@ func (d *Dialect) isBinary(field int) bool {
 		return true
 	}
 	f := d.codec.fields[field].form
-	return f == formBinary || f == formHex
+	return f == formBinary || f == formHex || f == formHexLower
 }
 
-func printable(b []byte) string {
-	out := bytes.Clone(b)
-	for i, c := range out {
-		if c < ' ' || c > '~' {
-			out[i] = '.'
-		}
+// pageOf is the page of a field's text; nil is ASCII.
+func (d *Dialect) pageOf(field int) *page {
+	if field > maxDialectField {
+		return nil
 	}
-	return string(out)
+	return d.codec.fields[field].page
 }

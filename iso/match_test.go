@@ -158,7 +158,7 @@ func TestBuildPadsAndCuts(t *testing.T) {
 	v.NameLocation = "Кафе \"Ромашка\", a name that goes on far longer than forty characters"
 	var m Message
 	build(t, d, OpPurchase, v, &m)
-	if got := fmt.Sprintf("%s|%s|%s|%s|%s", m.Get(7), m.Get(18), m.Get(41), m.Get(42), m.Get(43)); got != "0612082001|0742|T1      |M1             |???? \"???????\", a name that goes on far " {
+	if got := fmt.Sprintf("%s|%s|%s|%s|%s", m.Get(7), m.Get(18), m.Get(41), m.Get(42), m.Get(43)); got != "0612082001|0742|T1      |M1             |Kafe \"Romashka\", a name that goes on far" {
 		t.Error(got)
 	}
 }

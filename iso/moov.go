@@ -2,8 +2,10 @@ package iso
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/moov-io/iso8583"
 	"github.com/moov-io/iso8583/encoding"
@@ -24,11 +26,17 @@ func (d *Dialect) moovSpec() *iso8583.MessageSpec {
 		0: field.NewString(field.NewSpec(4, "Message type indicator", encoding.ASCII, prefix.ASCII.Fixed)),
 		1: field.NewBitmap(field.NewSpec(8, "Bitmap", encoding.Binary, prefix.Binary.Fixed)),
 	}}
-	if d.codec.bcdMTI {
+	switch d.codec.mti {
+	case mtiBCD:
 		spec.Fields[0] = field.NewString(field.NewSpec(4, "Message type indicator", encoding.BCD, prefix.BCD.Fixed))
+	case mtiEBCDIC:
+		spec.Fields[0] = field.NewString(field.NewSpec(4, "Message type indicator", encoding.EBCDIC, prefix.EBCDIC.Fixed))
 	}
-	if d.codec.hexMap {
+	switch d.codec.bitmap {
+	case mapHex:
 		spec.Fields[1] = field.NewBitmap(field.NewSpec(8, "Bitmap", encoding.BytesToASCIIHex, prefix.Hex.Fixed))
+	case mapHexEBCDIC:
+		spec.Fields[1] = field.NewBitmap(field.NewSpec(8, "Bitmap", ebcdicHex{}, prefix.EBCDIC.Fixed))
 	}
 	for f := 2; f <= maxDialectField; f++ {
 		if f == 65 {
@@ -54,23 +62,34 @@ func (f *fieldCodec) moovEncoding() encoding.Encoder {
 		if f.oddRight && f.fill == 0 {
 			return encoding.LBCD
 		}
-		return ownDigits{f}
+		return ownContent{*f}
 	case formSignBCD:
-		return signedDigits{}
+		if f.prefix == prefixNone {
+			return signedDigits{}
+		}
 	case formBinary:
 		return encoding.Binary
 	case formHex:
 		return encoding.BytesToASCIIHex
+	case formText, formDigits, formSign:
+		if f.page == nil && !f.trim {
+			return encoding.ASCII
+		}
 	}
-	return encoding.ASCII
+	return ownContent{*f}
 }
 
 func (f *fieldCodec) moovPrefix() prefix.Prefixer {
 	family := prefix.ASCII
 	digits := int(f.width)
+	if f.count != countValue || f.trim || f.prefix == prefixBinary && f.width > 3 {
+		return ownPrefix{f}
+	}
 	switch f.prefix {
 	case prefixNone:
 		return prefix.ASCII.Fixed
+	case prefixEBCDIC:
+		family = prefix.EBCDIC
 	case prefixBCD:
 		family = prefix.BCD
 		if digits *= 2; int(f.max) < pow10[digits-1] {
@@ -82,37 +101,114 @@ func (f *fieldCodec) moovPrefix() prefix.Prefixer {
 	return [...]prefix.Prefixer{family.L, family.LL, family.LLL, family.LLLL, family.LLLLL, family.LLLLLL}[digits-1]
 }
 
-var errDigits = errors.New("not packed digits")
+var errContent = errors.New("not the content of the field")
 
-// ownDigits packs digits with a filler moov does not know, by this package's codec.
-type ownDigits struct{ f *fieldCodec }
+// ownContent is content that moov has no codec for, by this package's.
+type ownContent struct{ f fieldCodec }
 
-func (e ownDigits) Encode(digits []byte) ([]byte, error) {
-	out := make([]byte, (len(digits)+1)/2)
-	if _, ok := e.f.packDigits(out, digits); !ok {
-		return nil, errDigits
+func (e ownContent) Encode(value []byte) ([]byte, error) {
+	if e.f.trim {
+		return e.f.write(value)
+	}
+	return e.fixed(len(value)).write(value)
+}
+
+// fixed is the field without its prefix, for a value of n.
+func (e ownContent) fixed(n int) *fieldCodec {
+	f := e.f
+	f.prefix, f.count, f.max, f.trim = prefixNone, countValue, uint32(n), false
+	return &f
+}
+
+func (f *fieldCodec) write(value []byte) ([]byte, error) {
+	out := make([]byte, 2*len(value)+int(f.max)+prefixRoom)
+	n, rule := f.encode(out, value)
+	if rule != ruleNone {
+		return nil, errContent
+	}
+	return out[:n], nil
+}
+
+func (e ownContent) Decode(b []byte, n int) ([]byte, int, error) {
+	if n < 0 || n > maxFileSize {
+		return nil, 0, errContent
+	}
+	f := e.fixed(n)
+	f.trim = e.f.trim
+	out := make([]byte, 2*len(b)+1)
+	got, used, kind := f.decode(out, b)
+	if kind != 0 {
+		return nil, 0, errContent
+	}
+	return out[:got], used, nil
+}
+
+// ebcdicHex is a bitmap as EBCDIC hex digits.
+type ebcdicHex struct{}
+
+func (ebcdicHex) Encode(value []byte) ([]byte, error) {
+	out := []byte(strings.ToUpper(hex.EncodeToString(value)))
+	for i, c := range out {
+		out[i] = pageEBCDIC037.wire[c]
 	}
 	return out, nil
 }
 
-func (e ownDigits) Decode(b []byte, n int) ([]byte, int, error) {
-	wire := (n + 1) / 2
-	if n < 0 || len(b) < wire {
-		return nil, 0, errDigits
+func (ebcdicHex) Decode(b []byte, n int) ([]byte, int, error) {
+	if n < 0 || len(b) < 2*n {
+		return nil, 0, errContent
 	}
-	out := make([]byte, n)
-	if !e.f.unpackDigits(out, b[:wire], n) {
-		return nil, 0, errDigits
+	digits, out := make([]byte, 2*n), make([]byte, n)
+	for i := range digits {
+		digits[i] = pageEBCDIC037.held[b[i]]
 	}
-	return out, wire, nil
+	if !readHex(out, digits) {
+		return nil, 0, errContent
+	}
+	return out, 2 * n, nil
 }
+
+// ownPrefix is a length that moov cannot count, and that of a padded text.
+type ownPrefix struct{ f *fieldCodec }
+
+func (p ownPrefix) EncodeLength(_, n int) ([]byte, error) {
+	if n > int(p.f.max) {
+		return nil, errContent
+	}
+	return p.f.putPrefixOf(n), nil
+}
+
+func (f *fieldCodec) putPrefixOf(n int) []byte {
+	out := make([]byte, f.width)
+	f.putPrefix(out, f.counted(n))
+	return out
+}
+
+func (p ownPrefix) DecodeLength(_ int, b []byte) (n, used int, err error) {
+	if p.f.prefix == prefixNone {
+		return int(p.f.max), 0, nil
+	}
+	if used = int(p.f.width); len(b) < used {
+		return 0, 0, errContent
+	}
+	if n = p.f.readPrefix(b); n < 0 {
+		return 0, 0, errContent
+	}
+	n, kind := p.f.uncounted(n, b[used:])
+	if kind != 0 || n > int(p.f.max) {
+		return 0, 0, errContent
+	}
+	return n, used, nil
+}
+
+func (p ownPrefix) Inspect() string { return "Own" }
 
 // signedDigits is x+n: the sign as a character, then packed digits by moov.
 type signedDigits struct{}
 
 func (signedDigits) Encode(value []byte) ([]byte, error) {
 	if len(value) == 0 {
-		return nil, errDigits
+		return nil, errContent
 	}
 	digits, err := encoding.BCD.Encode(bytes.Clone(value[1:]))
 	return append([]byte{value[0]}, digits...), err
@@ -120,7 +216,7 @@ func (signedDigits) Encode(value []byte) ([]byte, error) {
 
 func (signedDigits) Decode(b []byte, n int) ([]byte, int, error) {
 	if len(b) == 0 || n < 1 {
-		return nil, 0, errDigits
+		return nil, 0, errContent
 	}
 	digits, read, err := encoding.BCD.Decode(b[1:], n-1)
 	return append([]byte{b[0]}, digits...), read + 1, err

@@ -152,7 +152,7 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 	case srcLocalDate:
 		return appendMonthDay(dst, v.LocalAt), ruleNone
 	case srcNameLocation:
-		return appendPrintable(dst, v.NameLocation), ruleNone
+		return in.page.append(dst, v.NameLocation), ruleNone
 	case srcOriginal:
 		return appendOriginal(dst, &v.Original)
 	case srcReason:
@@ -274,14 +274,4 @@ func appendReplacement(dst []byte, stays int64) ([]byte, rule) {
 		return dst, ruleNone
 	}
 	return append(appendDigits(dst, uint64(stays), 12), "000000000000C00000000C00000000"...), ruleNone
-}
-
-func appendPrintable(dst []byte, s string) []byte {
-	for _, r := range s {
-		if r < ' ' || r > '~' {
-			r = '?'
-		}
-		dst = append(dst, byte(r))
-	}
-	return dst
 }

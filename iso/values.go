@@ -192,7 +192,8 @@ type Values struct {
 	Merchant string    // DE42
 	MCC      string    // DE18, four digits
 	// NameLocation is DE43: 40 ready characters, or free text that is padded or
-	// cut to the field. A character outside printable ASCII becomes '?'.
+	// cut to the field. A character that the field's content does not have is
+	// written in Latin letters, or becomes '?'.
 	NameLocation               string
 	Country                    string // DE19, ISO 3166 numeric
 	Acquirer, Forwarder        string // DE32, DE33, digits

@@ -1,0 +1,186 @@
+package iso
+
+import (
+	"fmt"
+	"strings"
+)
+
+func (l *loader) encoding(s *section) {
+	l.d.codec.mti = mtiForm(max(0, s.oneOf("mti", []string{"ascii", "bcd", "ebcdic"})))
+	l.d.codec.bitmap = mapForm(max(0, s.oneOf("bitmap", []string{"binary", "hex", "ebcdic-hex"})))
+	if p := s.optional("private"); p != nil {
+		l.d.private = tagForm{tag: p.number("tag", 1, 4), length: p.number("length", 1, 4)}
+		p.done()
+	}
+	fallback := l.field(s.sub("fallback"))
+	for f := 2; f <= maxDialectField; f++ {
+		if f != 65 {
+			l.d.codec.fields[f], l.d.names[f] = fallback, standardNames[f]
+		}
+	}
+	fields := s.sub("fields")
+	for key, val := range fields.each {
+		f, ok := dataField(key)
+		if !ok {
+			l.fail(val.Line, "encoding.fields: %q is not a field; write a number from 2 to 128 without 65", key)
+			continue
+		}
+		l.fieldLine[f] = val.Line
+		one := l.section(val, fmt.Sprintf("encoding.fields.%d", f))
+		if one.has("name") {
+			l.d.names[f] = one.text("name", standardNames[f], 80)
+		}
+		l.d.codec.fields[f] = l.field(one)
+	}
+	l.measure()
+	s.done()
+}
+
+// measure finds the room that a message takes at most.
+func (l *loader) measure() {
+	c := &l.d.codec
+	c.times = 1
+	for f := range c.fields {
+		row := &c.fields[f]
+		if row.form == formHex || row.form == formHexLower {
+			c.times = 2
+		}
+		if row.trim {
+			c.room += int(row.max)
+		}
+	}
+}
+
+// field reads one row of the table.
+func (l *loader) field(s *section) fieldCodec {
+	f := fieldCodec{class: class(s.oneOf("class", classNames) + 1), mask: mask(max(0, s.maskWord()))}
+	if content := s.oneOf("content", contents); content >= 0 && f.class != 0 {
+		f.form, f.page = formOf(f.class, contents[content]), contentPages[contents[content]]
+		if f.form == 0 {
+			l.fail(s.lineOf("content"), "%s: class %s has no content %s; write %s", s.path, classNames[f.class-1], contents[content],
+				strings.Join(fits(f.class), " or "))
+		}
+	}
+	if s.has("len") {
+		f.max = uint32(s.number("len", 1, 999))
+		if s.has("var") || s.has("max") {
+			s.fail("%s has len, so it is fixed; remove var and max, or len", s.path)
+		}
+	} else {
+		f.max = uint32(s.number("max", 1, 65535))
+		l.prefix(s.sub("var"), &f)
+	}
+	l.padding(s, &f)
+	s.done()
+	return f
+}
+
+func (s *section) maskWord() int {
+	if !s.has("mask") {
+		return 0
+	}
+	return s.oneOf("mask", maskNames)
+}
+
+// units are what a prefix may count.
+var units = []string{"bytes", "digits", "nibbles"}
+
+// unitsOf are the units of a form, and what each counts.
+func unitsOf(f form) map[string]count {
+	switch f {
+	case formBCD, formSignBCD:
+		return map[string]count{"digits": countValue, "bytes": countHalf}
+	case formNibble:
+		return map[string]count{"nibbles": countValue, "bytes": countHalf}
+	case formHex, formHexLower:
+		return map[string]count{"bytes": countValue, "digits": countTwice}
+	case formBinary:
+		return map[string]count{"bytes": countValue, "nibbles": countTwice}
+	}
+	return map[string]count{"bytes": countValue}
+}
+
+func (l *loader) prefix(s *section, f *fieldCodec) {
+	if s == nil {
+		return
+	}
+	f.prefix = prefixForm(s.oneOf("enc", []string{"ascii", "bcd", "bin", "ebcdic"}) + 1)
+	width := s.number("width", 1, 6)
+	room := pow10[width] - 1
+	f.width = uint8(width)
+	switch f.prefix {
+	case prefixBCD:
+		f.width = uint8((width + 1) / 2)
+	case prefixBinary:
+		room = 1<<(8*min(width, 3)) - 1
+	}
+	if unit := s.oneOf("unit", units); unit >= 0 && f.form != 0 {
+		known := unitsOf(f.form)
+		counts, ok := known[units[unit]]
+		if f.count = counts; f.form == formSignBCD && counts != countValue {
+			ok = false
+		}
+		if !ok {
+			l.fail(s.lineOf("unit"), "%s.unit: %s", s.path, unitHint(f.form))
+		}
+	}
+	if n := f.counted(int(f.max)); f.prefix != 0 && n > room {
+		l.fail(s.line, "%s can say %d at most but max is %d; write a wider prefix or max: %d", s.path, room, n, room*int(f.max)/n)
+	}
+	s.done()
+}
+
+// unitHint says what to write.
+func unitHint(f form) string {
+	switch f {
+	case formBCD:
+		return "packed digits are counted in digits, or in bytes when odd.fill is F; write unit must be digits or bytes"
+	case formSignBCD:
+		return "sign and digits are counted one by one; write digits"
+	case formNibble:
+		return "write nibbles, or bytes when odd.fill is F"
+	case formHex, formHexLower:
+		return "write bytes for the bytes of the value, or digits for the hex digits"
+	case formBinary:
+		return "write bytes, or nibbles for two of every byte"
+	}
+	return "text is counted in bytes; unit must be digits for content bcd, nibbles for nibble and bytes for all else"
+}
+
+// padding reads odd, which packed digits need, and pad and trim, which a fixed text may have.
+func (l *loader) padding(s *section, f *fieldCodec) {
+	packed := f.form == formBCD || f.form == formNibble
+	odd := packed && (f.prefix != prefixNone || f.max%2 == 1) || f.form == formSignBCD && f.prefix != prefixNone
+	switch {
+	case odd:
+		o := s.sub("odd")
+		f.oddRight = o.oneOf("side", []string{"left", "right"}) == 1
+		f.fill = []byte{0, 15}[max(0, o.oneOf("fill", []string{"0", "F"}))]
+		if f.count == countHalf && f.fill != 15 {
+			l.fail(o.lineOf("fill"), "%s: the prefix counts bytes, so only a filler of F tells an odd number of digits; write fill: \"F\"", s.path)
+		}
+		o.done()
+	case s.has("odd"):
+		l.fail(s.lineOf("odd"), "%s never has an odd number of packed digits; remove odd", s.path)
+	}
+	if f.form == formSignBCD && f.prefix == prefixNone && f.max%2 == 0 {
+		l.fail(s.line, "%s: the sign and an even number of digits follow each other; write an odd len", s.path)
+	}
+	f.pad, f.padLeft = ' ', false
+	if f.class == classN {
+		f.pad, f.padLeft = '0', true
+	}
+	if p := s.optional("pad"); p != nil {
+		f.padLeft = p.oneOf("side", []string{"right", "left"}) == 1
+		char := p.text("fill", "one character", 1)
+		if f.prefix != prefixNone || f.class == classB || f.class == classSign || !f.class.allows([]byte(char)) {
+			l.fail(p.line, "%s is for fixed fields of class n, an, ans and z, with a fill their class allows", p.path)
+		} else if char != "" {
+			f.pad = char[0]
+		}
+		p.done()
+	}
+	if f.trim = s.optionalFlag("trim"); f.trim && (f.prefix != prefixNone || f.class != classAN && f.class != classANS) {
+		s.fail("%s: trim is for fixed fields of class an and ans; remove it, for a zero may be a digit and a variable field has no padding", s.path)
+	}
+}
