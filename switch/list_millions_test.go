@@ -22,7 +22,7 @@ const listLimit = 20 * time.Millisecond
 //
 //	go test ./switch -run TestListPageOfMillions -switch.journal=10000000 -timeout 60m -v
 //
-// Ten million payments take some 6 GB of the temporary folder, which go with the test.
+// A million payments take some 0.2 GB of the temporary folder, which go with the test.
 func TestListPageOfMillions(t *testing.T) {
 	n := *listJournal
 	if n == 0 {

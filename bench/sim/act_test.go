@@ -42,7 +42,8 @@ func (a *act) sum(other bool) int64 {
 	return a.amount
 }
 
-var actPaths = map[payswitch.OperationKind]string{payswitch.KindCapture: "/capture", payswitch.KindCancel: "/cancel", payswitch.KindRefund: "/refunds"}
+var actPaths = map[payswitch.OperationKind]string{payswitch.KindCapture: "/capture", payswitch.KindCancel: "/cancel", payswitch.KindRefund: "/refunds",
+	payswitch.KindIncrement: "/increment"}
 
 func (a *act) String() string {
 	return fmt.Sprintf("%s %d of %d final=%v after %v beside=%v parallel=%d patience=%d repeats=%d reuse=%v", a.kind, a.n, a.amount, a.final, a.wait,
@@ -85,6 +86,9 @@ func (p *plan) drawAct(r *rand.Rand, o *order, n int) *act {
 		a.amount = o.amount + 1 + r.Int64N(100)
 	default:
 		a.amount = o.amount/4 + r.Int64N(o.amount/2)
+	}
+	if o.manual && n < 2 && oneIn(r, 5) {
+		a.kind, a.amount = payswitch.KindIncrement, o.amount+1+r.Int64N(o.amount)
 	}
 	a.final = a.kind == payswitch.KindCapture && oneIn(r, 6)
 	if p.faults&repeats != 0 {
@@ -238,6 +242,9 @@ func (w *world) askForCore(i *instance, s *said, id payswitch.ID) {
 	op, p := answer.Operation, &answer.Payment
 	s.replayed = answer.Replayed
 	s.did = did{ID: op.ID.Text(op.Kind.Prefix()), Kind: op.Kind.String(), Method: op.Method.String(), Status: op.Status.String(), Amount: op.Amount}
+	if op.Kind == payswitch.KindIncrement {
+		s.did.Amount = op.Total // as the API shows it
+	}
 	s.did.Payment.ID = p.ID.Text(payswitch.PaymentPrefix)
 	s.did.Payment.Authorized, s.did.Payment.Captured, s.did.Payment.Refunded = p.AmountAuthorized, p.AmountCaptured, p.AmountRefunded
 	s.text = fmt.Sprintf("%+v %d %s %s %s", s.did, p.Version, p.Status, op.ResponseCode, op.UpdatedAt)

@@ -147,7 +147,9 @@ func (e *evidence) conservation() {
 			case entry.Kind == "refund":
 				net = -net
 			case entry.Kind == "charge" && strings.HasPrefix(entry.MTI, "01"):
-				what = "holds"
+				what, net = "holds", net+entry.Raised
+			case entry.Kind == "increment":
+				continue // the hold tells
 			}
 			sums[fmt.Sprintf("%s of bank %d, %s, %s", what, n, entry.Merchant, entry.Currency)] += net
 		}

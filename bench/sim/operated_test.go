@@ -118,7 +118,55 @@ func (o *operation) undoes() bool {
 }
 
 // request: it is a request, which is reversed when it is not answered.
-func (o *operation) request() bool { return o.method == "refund" && o.of.bank == 0 }
+func (o *operation) request() bool {
+	return o.method == "refund" && o.of.bank == 0 || o.method == "increment"
+}
+
+// named is the amount that its message names.
+func (o *operation) named() int64 {
+	switch {
+	case o.undoes():
+		return o.of.Amount + o.raisedBefore()
+	case o.method == "increment" && dialects[o.of.bank].IncrementByTotal():
+		return o.heldBefore() + o.amount
+	}
+	return o.amount
+}
+
+// shown is the amount that its merchant reads: of an increment what is held in all.
+func (o *operation) shown() int64 {
+	if o.kind == "increment" {
+		return o.heldBefore() + o.amount
+	}
+	return o.amount
+}
+
+// raisedBefore is what increments before it added to the hold.
+func (o *operation) raisedBefore() (sum int64) {
+	for _, before := range o.of.operations {
+		if before == o {
+			break
+		}
+		if before.kind == "increment" && before.status == "succeeded" {
+			sum += before.amount
+		}
+	}
+	return sum
+}
+
+// heldBefore is the hold before it: as raised, less what was let go.
+func (o *operation) heldBefore() int64 {
+	sum := o.of.Amount + o.raisedBefore()
+	for _, before := range o.of.operations {
+		if before == o {
+			break
+		}
+		if before.method == "partial_reversal" && before.status == "succeeded" {
+			sum -= before.amount
+		}
+	}
+	return sum
+}
 
 func (o *operation) open() bool {
 	return o.status == "in_flight" || o.status == "pending" || o.status == "unknown"
@@ -137,6 +185,7 @@ type sums struct {
 	authorized, captured, refunded int64
 	returned                       int64 // of the first request, at the bank
 	taken, credited                int64 // by messages of their own, at the bank
+	raised                         int64 // of the hold, by increments
 	void                           bool  // the whole of a hold was undone
 }
 
@@ -157,6 +206,9 @@ func (p *payment) sums() (s sums) {
 		case o.kind == "refund":
 			s.refunded += o.amount
 			s.credited += o.amount
+		case o.kind == "increment":
+			s.authorized += o.amount
+			s.raised += o.amount
 		case o.method == "void":
 			s.void = true
 		case p.ManualCapture && o.undoes():
@@ -168,7 +220,7 @@ func (p *payment) sums() (s sums) {
 		}
 	}
 	if s.void {
-		s.returned = p.Amount
+		s.returned = p.Amount + s.raised
 	}
 	return s
 }
@@ -200,9 +252,9 @@ func (e *evidence) operationAgreement(p *payment) {
 	if entry.Booked != p.Amount || entry.Returned != s.returned {
 		e.broken(4, "%s is %s, the bank booked %d of %d and returned %d, not %d: %s", p.name(), p.Status, entry.Booked, p.Amount, entry.Returned, s.returned, p.story())
 	}
-	if entry.Captured != s.taken || entry.Refunded != s.credited {
-		e.broken(4, "%s is %s, the bank captured %d and refunded %d, the journal %d and %d: %s", p.name(), p.Status, entry.Captured, entry.Refunded,
-			s.taken, s.credited, p.story())
+	if entry.Captured != s.taken || entry.Refunded != s.credited || entry.Raised != s.raised {
+		e.broken(4, "%s is %s, the bank captured %d, refunded %d and raised by %d, the journal %d, %d and %d: %s", p.name(), p.Status, entry.Captured,
+			entry.Refunded, entry.Raised, s.taken, s.credited, s.raised, p.story())
 	}
 	for _, o := range p.operations {
 		e.operationBooked(o)
@@ -243,7 +295,7 @@ func (e *evidence) bounds(bank int, entry *banksim.Entry) {
 	if entry.Original == 0 && entry.Booked > 0 {
 		e.broken(5, "%s of %d, %s, refers to nothing the bank knows", o.kind, o.amount, o.id)
 	}
-	if entry.Amount != o.amount {
+	if entry.Amount != o.named() {
 		e.broken(9, "%s of %d, %s, came to the bank with %d", o.kind, o.amount, o.id, entry.Amount)
 	}
 }
@@ -311,8 +363,8 @@ func (e *evidence) operationAnswers() {
 // toldRight: an answer is what the journal says, now and for ever.
 func (e *evidence) toldRight(s *said, o *operation) {
 	key := s.act.key(s.order)
-	if o.of.order != s.order || s.did.Payment.ID != o.of.name() || s.did.Kind != o.kind || s.did.Method != o.method || s.did.Amount != o.amount ||
-		s.act.amount > 0 && o.amount != s.act.sum(s.other) {
+	if o.of.order != s.order || s.did.Payment.ID != o.of.name() || s.did.Kind != o.kind || s.did.Method != o.method || s.did.Amount != o.shown() ||
+		s.act.amount > 0 && o.shown() != s.act.sum(s.other) {
 		e.broken(9, "%s was answered with another operation: %s", key, s.text)
 	}
 	if s.did.Status != o.first {
@@ -391,10 +443,7 @@ func (e *evidence) operationSent(o *operation, frames []*frame) {
 	p := o.of
 	request := e.requests[place(p.bank, p.RRN)]
 	for n, f := range frames {
-		want := map[int]string{4: fmt.Sprintf("%012d", o.amount), 11: o.stan, 2: p.order.card.Number, 42: bankMerchant(p.order.merchant)}
-		if o.undoes() {
-			want[4] = fmt.Sprintf("%012d", p.Amount)
-		}
+		want := map[int]string{4: fmt.Sprintf("%012d", o.named()), 11: o.stan, 2: p.order.card.Number, 42: bankMerchant(p.order.merchant)}
 		if request != nil {
 			want[41], want[49], want[32] = request.field[41], request.field[49], request.field[32]
 			want[90] = request.mti.String() + request.field[11] + request.field[7]
@@ -434,7 +483,11 @@ func (e *evidence) refundUndone(o *operation) {
 		if n > 0 && (f.mti.Origin() == 0 || f.field[11] != frames[0].field[11] || f.field[7] != frames[0].field[7]) {
 			e.broken(11, "reversal %d of %s is no repeat of the first", n+1, o.id)
 		}
-		if f.field[4] != fmt.Sprintf("%012d", o.amount) || !strings.HasPrefix(f.field[90], "0200"+o.stan) {
+		mti := "0200"
+		if o.kind == "increment" {
+			mti = "0100"
+		}
+		if f.field[4] != fmt.Sprintf("%012d", o.named()) || !strings.HasPrefix(f.field[90], mti+o.stan) {
 			e.broken(11, "the reversal of %s carries amount %s and original %s", o.id, f.field[4], f.field[90])
 		}
 	}

@@ -65,6 +65,11 @@ var scenarios = []struct {
 	{"refund declined late", []banksim.Behaviour{banksim.RefundLateDecline}, paid(act{kind: payswitch.KindRefund, amount: 600})},
 	{"void refused, capture refused", []banksim.Behaviour{banksim.VoidRefused, banksim.CaptureRefused}, held(
 		act{kind: payswitch.KindCancel}, act{kind: payswitch.KindCapture})},
+	{"holds raised at two banks, then captured", []banksim.Behaviour{banksim.Approve, banksim.Approve}, func(p *plan) {
+		p.banks = 2
+		held(act{kind: payswitch.KindIncrement, amount: 1500, repeats: 1}, act{kind: payswitch.KindCapture}, act{kind: payswitch.KindRefund, amount: 1200})(p)
+		p.orders[1].bank = bankNames[1]
+	}},
 	{"holds let go", []banksim.Behaviour{banksim.Approve, banksim.Approve, banksim.VoidRefused}, func(p *plan) {
 		held(act{kind: payswitch.KindCapture, amount: 100})(p)
 		p.orders[0].acts, p.orders[2].acts = nil, nil
