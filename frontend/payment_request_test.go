@@ -156,6 +156,9 @@ func TestDecodeReuse(t *testing.T) {
 func FuzzDecodePayment(f *testing.F) {
 	f.Add([]byte(exampleBody))
 	f.Add([]byte(leanBody))
+	f.Add([]byte(byMethod(tokenMethod, `,"accept_partial":true,"channel":"moto"`)))
+	f.Add([]byte(byMethod(terminalMethod, `,"instalments":{"count":2,"plan":"x","type":"issuer"}`)))
+	f.Add([]byte(also(`"initiator":"merchant","stored_credential":"recurring","network_transaction_id":"483290000000017"`)))
 	for _, tt := range badBodies() {
 		f.Add([]byte(tt.body))
 	}
@@ -184,12 +187,19 @@ func FuzzDecodePayment(f *testing.F) {
 		}
 		d.strings([]byte("k"), []byte("r"))
 		d.close()
-		if r.Amount < 1 || r.Amount > maxAmount || r.Currency.Alpha() == "" || r.PAN.IsZero() || r.Expiry.Month < 1 || len(r.Metadata) > maxMetadata {
+		if r.Amount < 1 || r.Amount > maxAmount || r.Currency.Alpha() == "" || r.Token.IsZero() && (r.PAN.IsZero() || r.Expiry.Month < 1 || r.Expiry.Month > 12) || len(r.Metadata) > maxMetadata {
 			t.Fatal("accepted a request that breaks its limits")
 		}
 		number := string(r.PAN.Append(nil))
-		for _, text := range []string{r.OrderID, r.Bank, r.Description, r.CustomerEmail} {
-			if strings.Contains(text, number) {
+		texts := []string{r.OrderID, r.Bank, r.Description, r.CustomerEmail}
+		if c := r.Carried; c != nil {
+			texts = append(texts, c.InitialTransactionID, c.Instalments.Plan, c.TokenRequestor, c.CardSequence)
+			if c.Channel.CardPresent() && (r.Secrets == nil || r.Secrets.Track2.IsZero()) || c.Instalments.Count == 1 || c.Instalments.Count > maxInstalments {
+				t.Fatalf("accepted %+v", c)
+			}
+		}
+		for _, text := range texts {
+			if number != "" && strings.Contains(text, number) {
 				t.Fatal("a text holds the card number")
 			}
 		}
