@@ -26,7 +26,9 @@ func TestDocsCanBePasted(t *testing.T) {
 	}
 	s := openShop(t, func(o *Options) {
 		o.Now = time.Now
-		o.TestEndpoint = func(*payswitch.Endpoint) (payswitch.Attempt, error) { return payswitch.Attempt{At: time.Now(), Code: 200}, nil }
+		o.TestEndpoint = func(*payswitch.Endpoint) (payswitch.Attempt, error) {
+			return payswitch.Attempt{At: time.Now(), Code: 200}, nil
+		}
 	})
 	script := `curl() { command curl -sS --fail-with-body --max-time 60 "$@" || echo "FAILED: $*" >&2; }` + "\n"
 	for _, block := range shellBlock.FindAllStringSubmatch(readFile(t, docsPath), -1) {
