@@ -275,7 +275,7 @@ func (k *Ask) refused(err error) *refusal {
 	switch r.Code {
 	case payswitch.CodeBankUnavailable:
 		out.first, out.second = 2, 205
-	case payswitch.CodeOverloaded:
+	case payswitch.CodeOverloaded, payswitch.CodeShopSilent:
 		out.first, out.second = 17, 3
 	case payswitch.CodeNotFound:
 		out.first, out.second = 10, 216
