@@ -10,6 +10,8 @@ type program struct {
 	mti   MTI
 	steps []step
 	has   uint64 // a bit for each source that the steps and their tags take
+
+	demands []demand // rules of the bank that go beyond the fields
 }
 
 type step struct {
@@ -119,6 +121,17 @@ func (d *Dialect) run(p *program, in inputs, m *Message, faults *[]*FieldError) 
 		m.place(s.field, start)
 	}
 	m.MTI = p.mti
+	for i := range p.demands {
+		fault := p.demands[i].check(in.v, m)
+		switch {
+		case fault == nil:
+		case faults == nil:
+			m.Reset()
+			return fault
+		default:
+			*faults = append(*faults, fault)
+		}
+	}
 	return nil
 }
 

@@ -24,6 +24,7 @@ var builtinNames = []string{"ascii87", "binary87"}
 type Dialect struct {
 	id, title string
 	version   int
+	from      time.Time // the first day it is used; zero: any
 	frame     frameRules
 	codec     codec
 	names     [maxDialectField + 1]string

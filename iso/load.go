@@ -28,7 +28,13 @@ type loader struct {
 
 func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
 	l := &loader{reader: reader{file: file}, d: &Dialect{}}
-	top := l.parse(text)
+	root := l.document(text)
+	if root != nil {
+		if l.inherit(root, file); len(l.problems) > 0 {
+			return l.d, l.problems
+		}
+	}
+	top := l.section(root, "")
 	l.meta(top.sub("meta"))
 	l.link(top.sub("link"))
 	l.header(top.sub("header"))
@@ -46,7 +52,12 @@ func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
 	if len(l.problems) == 0 {
 		l.crossChecks(top)
 	}
-	slices.SortStableFunc(l.problems, func(a, b *LoadError) int { return a.Line - b.Line })
+	slices.SortStableFunc(l.problems, func(a, b *LoadError) int {
+		if own := b.File == file; own != (a.File == file) {
+			return map[bool]int{true: 1, false: -1}[own]
+		}
+		return a.Line - b.Line
+	})
 	l.d.spec = sync.OnceValue(l.d.moovSpec)
 	return l.d, l.problems
 }
@@ -61,6 +72,9 @@ func (l *loader) meta(s *section) {
 	}
 	l.d.title = s.text("title", "one line for people", 120)
 	l.d.version = s.number("version", 1, 1<<20)
+	if s.has("effective") {
+		l.effective(s)
+	}
 	s.done()
 }
 

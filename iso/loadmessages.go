@@ -29,6 +29,7 @@ func (l *loader) request(s *section, op Operation) program {
 	}
 	p.steps = l.steps(s.sub("fields"), op)
 	p.has = sourcesOf(p.steps)
+	p.demands = l.demands(s, op, p.steps)
 	for _, st := range p.steps {
 		if st.field == 3 && st.source == srcConst {
 			l.d.processing[op] = st.constant

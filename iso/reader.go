@@ -18,17 +18,22 @@ import (
 type reader struct {
 	file     string
 	problems []*LoadError
+	bases    *lineage // nil: the file stands alone
 }
 
 func (r *reader) fail(line int, format string, args ...any) {
 	text := strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " ")
-	r.problems = append(r.problems, &LoadError{File: r.file, Line: max(line, 1), Text: text})
+	file := r.file
+	if from := line >> lineBits; from > 0 && r.bases != nil {
+		file, line = r.bases.files[from], line&(1<<lineBits-1)
+	}
+	r.problems = append(r.problems, &LoadError{File: file, Line: max(line, 1), Text: text})
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
 
-// parse returns the top of the file's one document.
-func (r *reader) parse(text []byte) *section {
+// document returns the root of the file's one document, nil when it was reported.
+func (r *reader) document(text []byte) *yaml.Node {
 	if len(text) > maxFileSize {
 		r.fail(1, "the file is larger than 1 MiB; a dialect takes a few KiB")
 		return nil
@@ -54,7 +59,7 @@ func (r *reader) parse(text []byte) *section {
 		r.fail(1, "the file is empty; begin with a block meta: {schema: 1, id: ..., version: ..., title: ...}")
 		return nil
 	}
-	return r.section(doc.Content[0], "")
+	return doc.Content[0]
 }
 
 // section is one mapping of the file. A nil section reads as empty and reports
