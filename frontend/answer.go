@@ -45,6 +45,8 @@ func appendPayment(dst []byte, p *payswitch.Payment) []byte {
 	dst = appendText(dst, p.OrderID)
 	dst = append(dst, `,"attempt":`...)
 	dst = appendAttempt(dst, p.Attempt)
+	dst = append(dst, `,"schedule":`...)
+	dst = appendSeries(dst, p)
 	dst = append(dst, `,"bank":`...)
 	dst = appendText(dst, p.Bank)
 	dst = append(dst, `,"rrn":`...)

@@ -17,31 +17,37 @@ import (
 
 // The shapes below say the contract a second time, for a library that reflects.
 type oraclePayment struct {
-	ID           string       `json:"id"`
-	Object       string       `json:"object"`
-	Version      uint32       `json:"version"`
-	Status       string       `json:"status"`
-	Live         bool         `json:"livemode"`
-	Amount       int64        `json:"amount"`
-	Authorized   int64        `json:"amount_authorized"`
-	Captured     int64        `json:"amount_captured"`
-	Refunded     int64        `json:"amount_refunded"`
-	Currency     *string      `json:"currency"`
-	OrderID      *string      `json:"order_id"`
-	Attempt      *uint32      `json:"attempt"`
-	Bank         *string      `json:"bank"`
-	RRN          *string      `json:"rrn"`
-	STAN         *string      `json:"stan"`
-	ApprovalCode *string      `json:"approval_code"`
-	ResponseCode *string      `json:"response_code"`
-	Card         *oracleCard  `json:"card"`
-	Method       oracleMethod `json:"payment_method"`
+	ID           string        `json:"id"`
+	Object       string        `json:"object"`
+	Version      uint32        `json:"version"`
+	Status       string        `json:"status"`
+	Live         bool          `json:"livemode"`
+	Amount       int64         `json:"amount"`
+	Authorized   int64         `json:"amount_authorized"`
+	Captured     int64         `json:"amount_captured"`
+	Refunded     int64         `json:"amount_refunded"`
+	Currency     *string       `json:"currency"`
+	OrderID      *string       `json:"order_id"`
+	Attempt      *uint32       `json:"attempt"`
+	Schedule     *oracleSeries `json:"schedule"`
+	Bank         *string       `json:"bank"`
+	RRN          *string       `json:"rrn"`
+	STAN         *string       `json:"stan"`
+	ApprovalCode *string       `json:"approval_code"`
+	ResponseCode *string       `json:"response_code"`
+	Card         *oracleCard   `json:"card"`
+	Method       oracleMethod  `json:"payment_method"`
 	oracleParticulars
 	Decline    *oracleDecline    `json:"decline"`
 	Resolution *oracleResolution `json:"resolution"`
 	CreatedAt  *string           `json:"created_at"`
 	UpdatedAt  *string           `json:"updated_at"`
 	Metadata   map[string]string `json:"metadata"`
+}
+
+type oracleSeries struct {
+	ID  string  `json:"id"`
+	Run *uint32 `json:"run"`
 }
 
 type oracleCard struct {
@@ -116,6 +122,12 @@ func oracle(p *payswitch.Payment) oraclePayment {
 	}
 	if p.Attempt != 0 {
 		o.Attempt = &p.Attempt
+	}
+	if !p.Schedule.IsZero() {
+		o.Schedule = &oracleSeries{ID: p.Schedule.Text("sch")}
+		if p.Run != 0 {
+			o.Schedule.Run = &p.Run
+		}
 	}
 	if p.STAN != 0 {
 		o.STAN = orNull(string(p.STAN.Append(nil)))
@@ -215,6 +227,9 @@ func drawPayment(t *rapid.T) payswitch.Payment {
 		CreatedAt: moment("created"), UpdatedAt: moment("updated"),
 	}
 	copy(p.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+	if rapid.Bool().Draw(t, "series") {
+		p.Schedule, p.Run = payswitch.ID{3, 4}, rapid.Uint32().Draw(t, "run")
+	}
 	if p.ByToken = rapid.Bool().Draw(t, "token"); p.ByToken {
 		p.Token = payswitch.ID{1, 2}
 	}

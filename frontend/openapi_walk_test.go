@@ -47,6 +47,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	walk("no journal", walkNoJournal)
 	walk("saved cards", walkCards)
 	walk("batches", walkBatches)
+	walk("schedules", walkSchedules)
 	walk("notifications", walkNotifications)
 	missing := document().lines()
 	for line := range given {
@@ -66,12 +67,14 @@ func (s *shop) collect(given map[string]bool) {
 
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
-	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch,
+	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule,
 		"{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
-func (o apiOperation) movesMoney() bool { return o.documents("422") && o.path != "/v1/batches" }
+func (o apiOperation) movesMoney() bool {
+	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules"
+}
 
 // body is one that the operation takes.
 func (o apiOperation) body() string {
@@ -84,6 +87,8 @@ func (o apiOperation) body() string {
 		return `{"operation":"refund","payment_id":"` + noPayment + `","amount":129900}`
 	case o.path == "/v1/payments", o.path == "/v1/payments/explain":
 		return leanBody
+	case o.path == "/v1/schedules":
+		return scheduleBody(noToken, 129900)
 	case o.path == "/v1/webhook_endpoints":
 		return endpointBody
 	case strings.HasSuffix(o.path, "/replay"):

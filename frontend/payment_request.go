@@ -121,6 +121,8 @@ func (d *paymentReader) payment() {
 			if who := d.choice("/initiator", "customer", "merchant"); who != "" {
 				d.out.Initiator = who
 			}
+		case "recurring":
+			d.recurring()
 		case "order_once":
 			d.out.OrderOnce = d.boolean("/order_once")
 		case "save_card":

@@ -58,41 +58,47 @@ func (r *route) finish(m *metrics) {
 
 // routes is the table of the API.
 type routes struct {
-	payments *route // /v1/payments
-	explain  *route // /v1/payments/explain
-	payment  *route // /v1/payments/{id}
-	timeline *route // /v1/payments/{id}/timeline
-	capture  *route // /v1/payments/{id}/capture
-	cancel   *route // /v1/payments/{id}/cancel
-	raise    *route // /v1/payments/{id}/increment
-	done     *route // /v1/payments/{id}/operations
-	refunds  *route // /v1/payments/{id}/refunds
-	refund   *route // /v1/payments/{id}/refunds/{id}
-	tokens   *route // /v1/tokens
-	token    *route // /v1/tokens/{id}
-	replace  *route // /v1/tokens/{id}/replace
-	customer *route // /v1/customers/{id}/tokens
-	results  *route // /v1/results
-	keys     *route // /v1/api_keys
-	key      *route // /v1/api_keys/{id}
-	rollKey  *route // /v1/api_keys/{id}/roll
-	revoke   *route // /v1/api_keys/{id}/revoke
-	hooks    *route // /v1/webhook_endpoints
-	hook     *route // /v1/webhook_endpoints/{id}
-	rollHook *route // /v1/webhook_endpoints/{id}/roll_secret
-	testHook *route // /v1/webhook_endpoints/{id}/test
-	replay   *route // /v1/webhook_endpoints/{id}/replay
-	events   *route // /v1/events
-	event    *route // /v1/events/{id}
-	sendings *route // /v1/events/{id}/deliveries
-	resend   *route // /v1/events/{id}/resend
-	batches  *route // /v1/batches
-	batch    *route // /v1/batches/{id}
-	rows     *route // /v1/batches/{id}/rows
-	stop     *route // /v1/batches/{id}/cancel
-	declines *route // /v1/declines
-	openAPI  *route // /openapi.json
-	none     *route // anything else, and what could not be read
+	payments   *route // /v1/payments
+	explain    *route // /v1/payments/explain
+	payment    *route // /v1/payments/{id}
+	timeline   *route // /v1/payments/{id}/timeline
+	capture    *route // /v1/payments/{id}/capture
+	cancel     *route // /v1/payments/{id}/cancel
+	raise      *route // /v1/payments/{id}/increment
+	done       *route // /v1/payments/{id}/operations
+	refunds    *route // /v1/payments/{id}/refunds
+	refund     *route // /v1/payments/{id}/refunds/{id}
+	tokens     *route // /v1/tokens
+	token      *route // /v1/tokens/{id}
+	replace    *route // /v1/tokens/{id}/replace
+	customer   *route // /v1/customers/{id}/tokens
+	results    *route // /v1/results
+	keys       *route // /v1/api_keys
+	key        *route // /v1/api_keys/{id}
+	rollKey    *route // /v1/api_keys/{id}/roll
+	revoke     *route // /v1/api_keys/{id}/revoke
+	hooks      *route // /v1/webhook_endpoints
+	hook       *route // /v1/webhook_endpoints/{id}
+	rollHook   *route // /v1/webhook_endpoints/{id}/roll_secret
+	testHook   *route // /v1/webhook_endpoints/{id}/test
+	replay     *route // /v1/webhook_endpoints/{id}/replay
+	events     *route // /v1/events
+	event      *route // /v1/events/{id}
+	sendings   *route // /v1/events/{id}/deliveries
+	resend     *route // /v1/events/{id}/resend
+	batches    *route // /v1/batches
+	batch      *route // /v1/batches/{id}
+	rows       *route // /v1/batches/{id}/rows
+	stop       *route // /v1/batches/{id}/cancel
+	plans      *route // /v1/schedules
+	plan       *route // /v1/schedules/{id}
+	planRuns   *route // /v1/schedules/{id}/runs
+	pausePlan  *route // /v1/schedules/{id}/pause
+	resumePlan *route // /v1/schedules/{id}/resume
+	cancelPlan *route // /v1/schedules/{id}/cancel
+	declines   *route // /v1/declines
+	openAPI    *route // /openapi.json
+	none       *route // anything else, and what could not be read
 
 	placed []placedRoute     // those that do not begin with /v1/payments
 	assist map[string]*route // by address; nil: there are none
@@ -139,8 +145,24 @@ func newRoutes(m *metrics) *routes {
 		none:     with(route{name: "none"}),
 	}
 	r.addNotifications(with)
+	r.addSchedules(with)
 	r.place(all)
 	return r
+}
+
+// addSchedules adds the routes of schedules.
+func (r *routes) addSchedules(with func(route) *route) {
+	act := func(path string, post func(*call)) *route {
+		return with(route{name: "/v1/schedules/{id}/" + path, post: post, target: (*call).targetSchedule, writes: payswitch.ScopeSchedulesWrite})
+	}
+	r.plans = with(route{name: "/v1/schedules", get: (*call).listSchedules, post: (*call).createSchedule, keyed: true,
+		reads: payswitch.ScopeSchedulesRead, writes: payswitch.ScopeSchedulesWrite})
+	r.plan = with(route{name: "/v1/schedules/{id}", get: (*call).getSchedule, post: (*call).changeSchedule, target: (*call).targetSchedule,
+		reads: payswitch.ScopeSchedulesRead, writes: payswitch.ScopeSchedulesWrite})
+	r.planRuns = with(route{name: "/v1/schedules/{id}/runs", get: (*call).listRuns, target: (*call).targetSchedule, reads: payswitch.ScopeSchedulesRead})
+	r.pausePlan = act("pause", (*call).pauseSchedule)
+	r.resumePlan = act("resume", (*call).resumeSchedule)
+	r.cancelPlan = act("cancel", (*call).cancelSchedule)
 }
 
 // addNotifications adds the routes of webhooks and events.

@@ -123,7 +123,7 @@ func (h *history) begin(id ID, r *record) {
 		h.Token, h.ByToken = in.rare.token, true
 	}
 	if in.rare != nil {
-		h.Attempt = in.rare.attempt
+		h.Attempt, h.Schedule, h.Run = in.rare.attempt, in.rare.schedule, in.rare.run
 	}
 }
 

@@ -16,6 +16,7 @@ type metrics struct {
 	alarms    *prometheus.CounterVec
 	rerouted  prometheus.Counter
 	done      *prometheus.CounterVec
+	runs      *prometheus.CounterVec
 }
 
 // bankMetrics are the children of one bank, looked up once.
@@ -47,7 +48,9 @@ func newMetrics(reg prometheus.Registerer, s *Switch) *metrics {
 		Help: "Payments offered to another bank because the one before provably never got them."})
 	m.done = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_operations_total",
 		Help: "Captures, cancels, refunds and releases by the status they reached."}, []string{"bank", "kind", "status"})
-	reg.MustRegister(m.done, m.rerouted, m.payments, m.bankTime, m.reversals, m.answers, m.refused, m.alarms,
+	m.runs = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tranzit_schedule_runs_total",
+		Help: "Runs of schedules by what came of them."}, []string{"status"})
+	reg.MustRegister(m.runs, m.done, m.rerouted, m.payments, m.bankTime, m.reversals, m.answers, m.refused, m.alarms,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tranzit_payments_in_flight",
 			Help: "Payments between admission and answer."}, func() float64 { return float64(s.inFlight.Load()) }),
 		&bankCollector{s})

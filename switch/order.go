@@ -20,7 +20,7 @@ const orderScan = 100
 // once reports whether the payment is an attempt at an order of which only one
 // may succeed: it says so itself, or the merchant's orders are all like that.
 func (r *PayRequest) once(m *Merchant) bool {
-	return r.OrderID != "" && (r.OrderOnce || m.OrderOnce)
+	return r.OrderID != "" && (r.OrderOnce || m.OrderOnce && r.Schedule.IsZero())
 }
 
 // attemptKey orders an order's attempts by their numbers.
@@ -28,12 +28,12 @@ func attemptKey(order [16]byte, n uint32) []byte {
 	return binary.BigEndian.AppendUint32(append(make([]byte, 0, len(order)+4), order[:]...), n)
 }
 
-// attemptValue is longer than a payment id, so that the loser of a claim can
-// tell whether the order or its idempotency key was taken.
+// attemptValue is what no idempotency key holds, so that the loser of a claim can
+// tell whether the order or its key was taken.
 func attemptValue(id ID) []byte { return append(append(make([]byte, 0, len(id)+1), id[:]...), 0) }
 
 func parseAttemptValue(value []byte) (id ID, ok bool) {
-	if len(value) != len(id)+1 {
+	if len(value) != len(id)+1 || value[len(id)] != 0 {
 		return id, false
 	}
 	return ID(value[:len(id)]), true

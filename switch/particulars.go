@@ -59,6 +59,8 @@ func (r *PayRequest) carried() *iso.Carried {
 	switch {
 	case r.Carried != nil && r.Carried.Credential != iso.CredentialNone:
 		follows = r.Carried.Credential
+	case !r.Schedule.IsZero():
+		follows = iso.CredentialRecurring
 	case r.Initiator == byMerchant && r.Carried != nil && r.Carried.Channel == iso.ChannelRecurring:
 		follows = iso.CredentialRecurring
 	case r.Initiator == byMerchant && (r.Carried == nil || r.Carried.Channel != iso.ChannelMOTO):

@@ -111,6 +111,11 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		}
 	}
 
+	if !r.Schedule.IsZero() && r.run == 0 {
+		if err := s.withinSchedule(a, r); err != nil {
+			return s.refuse(r, key, err, into)
+		}
+	}
 	if r.once(a.Merchant) {
 		var err error
 		if r.attempt, err = s.nextAttempt(a, r.OrderID); err != nil {
@@ -410,6 +415,10 @@ func (s *Switch) describe(in *intent, a Account, r *PayRequest, to *route) {
 	}
 	if r.attempt != 0 {
 		in.addRare().attempt = r.attempt
+	}
+	if !r.Schedule.IsZero() {
+		x := in.addRare()
+		x.schedule, x.run = r.Schedule, uint32(r.run)
 	}
 }
 

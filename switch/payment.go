@@ -131,6 +131,8 @@ type Payment struct {
 	Particulars *Particulars // nil: none
 	Token       ID           // the saved card it was paid by, or that it made; zero: none
 	ByToken     bool         // it was paid by Token
+	Schedule    ID           // of whose series it is; zero: of none
+	Run         uint32       // of Schedule, from 1; 0: the shop's own
 	Attempt     uint32       // number, from 1, among the attempts at an order of which one may succeed; 0: not numbered
 	Decline     *Decline
 	Resolution  *Resolution
@@ -162,6 +164,9 @@ type PayRequest struct {
 	Token    ID     // pay by this saved card: PAN and Expiry are then filled by Pay
 	Customer string // the shop's name for the payer, 1..64 characters, or empty
 	SaveCard bool   // save the card for Customer when the payment is approved
+
+	Schedule ID  // of whose series the payment is; of a request by a merchant: of its own schedule
+	run      int // number in the switch's schedule; 0: the shop's
 
 	// OrderOnce: at most one payment of OrderID, which is then not empty, may succeed.
 	OrderOnce bool

@@ -18,6 +18,9 @@ type rare struct {
 	token    ID     // recordIntent: the saved card it is paid by; recordAnswered: the one it made
 	customer string // recordIntent: the shop's name for the payer
 
+	schedule ID     // recordIntent: of whose series it is
+	run      uint32 // and its number there, 0: of the shop's own schedule
+
 	attempt uint32 // recordIntent: its number among the attempts at an order that is paid once
 }
 
@@ -43,7 +46,9 @@ const (
 	rareToken    = 40
 	rareCustomer = 41
 
-	rareAttempt = 60
+	rareAttempt  = 60
+	rareSchedule = 61
+	rareRun      = 62
 )
 
 func (x *rare) encode(dst []byte) []byte {
@@ -55,6 +60,8 @@ func (x *rare) encode(dst []byte) []byte {
 	dst = appendRareID(dst, rareToken, x.token)
 	dst = appendRare(dst, rareCustomer, x.customer)
 	dst = appendRareNumber(dst, rareAttempt, uint64(x.attempt))
+	dst = appendRareID(dst, rareSchedule, x.schedule)
+	dst = appendRareNumber(dst, rareRun, uint64(x.run))
 	return binary.AppendUvarint(dst, rareEnd)
 }
 
@@ -125,6 +132,12 @@ func (d *decoder) rare() *rare {
 			x.customer = string(value)
 		case rareAttempt:
 			x.attempt = uint32(d.rareNumber(value))
+		case rareSchedule:
+			if d.bad = d.bad || len(value) != len(ID{}); !d.bad {
+				x.schedule = ID(value)
+			}
+		case rareRun:
+			x.run = uint32(d.rareNumber(value))
 		default:
 			if x.carried == nil {
 				x.carried = &iso.Carried{}

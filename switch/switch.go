@@ -144,27 +144,28 @@ func (o *Options) canAsk(merchants []Merchant) error {
 // Lock order: payment stripe, then flights shard, then nothing: no lock is
 // held over a journal command of another payment or over a bank exchange.
 type Switch struct {
-	o        Options
-	log      *slog.Logger
-	store    *storage.Store
-	keys     *KeyRing
-	banks    map[string]*bank
-	order    []*bank
-	dir      atomic.Pointer[directory]
-	ids      *idSource
-	flights  flights
-	watch    watchers
-	outbox   Outbox
-	batches  batches
-	pins     pins
-	issued   issuedKeys
-	vault    vault
-	stripes  [1024]stripe
-	cards    cardLocks
-	declines declineFilter
-	metrics  *metrics
-	pool     sync.Pool // *work
-	writings sync.Pool // *writing
+	o         Options
+	log       *slog.Logger
+	store     *storage.Store
+	keys      *KeyRing
+	banks     map[string]*bank
+	order     []*bank
+	dir       atomic.Pointer[directory]
+	ids       *idSource
+	flights   flights
+	watch     watchers
+	outbox    Outbox
+	batches   batches
+	pins      pins
+	issued    issuedKeys
+	vault     vault
+	stripes   [1024]stripe
+	cards     cardLocks
+	declines  declineFilter
+	metrics   *metrics
+	pool      sync.Pool // *work
+	writings  sync.Pool // *writing
+	scheduled scheduler
 
 	inFlight atomic.Int64
 	asking   asking
@@ -186,6 +187,7 @@ func New(o Options) (*Switch, error) {
 	s.writings.New = func() any { return new(writing) }
 	s.flights.init()
 	s.watch.init()
+	s.scheduled.changed = make(chan struct{}, 1)
 	s.batches.init()
 	s.outbox.s = s
 	s.metrics = newMetrics(o.Registerer, s)
@@ -241,6 +243,11 @@ func (s *Switch) Start() error {
 	go func() {
 		defer s.workers.Done()
 		s.loadDeclines()
+	}()
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		s.runSchedules()
 	}()
 	for _, b := range s.order {
 		b.link.Start()

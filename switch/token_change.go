@@ -161,6 +161,7 @@ func (s *Switch) ReplaceCard(a Account, id ID, r *CardRequest) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
+	s.cardReplaced(a, id)
 	return out, nil
 }
 

@@ -25,6 +25,7 @@ type PaymentRequest struct {
 	Currency       string        `json:"currency"` // ISO 4217 alphabetic
 	OrderID        string        `json:"order_id,omitempty"`
 	OrderOnce      bool          `json:"order_once,omitempty"`     // at most one payment of OrderID may succeed
+	Recurring      *Recurring    `json:"recurring,omitempty"`      // of your own schedule
 	CaptureMethod  string        `json:"capture_method,omitempty"` // "automatic" or "manual"
 	Method         PaymentMethod `json:"payment_method"`
 	ThreeDS        *ThreeDS      `json:"three_ds,omitempty"`
@@ -180,7 +181,8 @@ type Payment struct {
 	AmountRefunded   int64             `json:"amount_refunded"`
 	Currency         string            `json:"currency"`
 	OrderID          string            `json:"order_id"`
-	Attempt          int               `json:"attempt"` // its number, of an order with OrderOnce; else 0
+	Attempt          int               `json:"attempt"`  // its number, of an order with OrderOnce; else 0
+	Schedule         *Series           `json:"schedule"` // of whose series it is; nil: of none
 	Bank             string            `json:"bank"`
 	RRN              string            `json:"rrn"`
 	STAN             string            `json:"stan"`
