@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 )
@@ -15,6 +16,7 @@ type conditions struct {
 	open   bool
 	seed   maphash.Seed
 	group  map[uint64]place // keys that commands of the group put, by their hash
+	sums   map[string]int64 // that commands of the group changed
 	recent window
 	past   presence
 }
@@ -27,6 +29,7 @@ type place struct {
 
 func (k *conditions) init(eng *engine, newest ID) {
 	k.eng, k.seed, k.group = eng, maphash.MakeSeed(), make(map[uint64]place)
+	k.sums = make(map[string]int64)
 	k.recent.init(newest, windowIDs)
 	k.past.init(eng)
 }
@@ -46,6 +49,7 @@ func (k *conditions) written(key []byte) {
 // end forgets the group.
 func (k *conditions) end() {
 	clear(k.group)
+	clear(k.sums)
 	if k.open {
 		k.look.close()
 		k.open = false
@@ -57,10 +61,16 @@ func (k *conditions) end() {
 func (k *conditions) judge(c *Command) (Result, error) {
 	for i := range c.steps {
 		st := &c.steps[i]
-		if st.kind != stepClaim && st.kind != stepAppend {
+		if !st.guards() {
 			continue
 		}
 		key := c.keyOf(st)
+		if st.kind == stepAdd {
+			if short, err := k.add(key, c.arena[st.value:st.stop]); err != nil || short.Kind != 0 {
+				return short, err
+			}
+			continue
+		}
 		if st.kind == stepAppend {
 			if present, known := k.recent.has(key); present {
 				return Result{Kind: Stale}, nil
@@ -81,10 +91,38 @@ func (k *conditions) judge(c *Command) (Result, error) {
 	for i := range c.steps {
 		switch st := &c.steps[i]; {
 		case st.kind == stepAppend && k.recent.add(c.keyOf(st)):
+		case st.kind == stepAdd:
+			k.sums[string(c.keyOf(st))], _ = ReadSum(c.valueOf(st))
 		case st.kind == stepClaim || st.kind == stepAppend:
 			k.put(place{c, i})
 		}
 	}
+	return Result{}, nil
+}
+
+// add writes behind an Add's two numbers the sum that they make, or returns Short.
+func (k *conditions) add(key, room []byte) (Result, error) {
+	by, least := int64(binary.BigEndian.Uint64(room)), int64(binary.BigEndian.Uint64(room[8:]))
+	sum, known := k.sums[string(key)]
+	if !known {
+		val, found, err := k.inEngine(key)
+		switch {
+		case err != nil:
+			return Result{}, err
+		case found:
+			if sum, known = ReadSum(val); !known {
+				return Result{}, fmt.Errorf("%w: a sum of %d bytes", ErrCorrupt, len(val))
+			}
+		}
+	}
+	next := sum + by
+	switch {
+	case by < 0 && next < least:
+		return Result{Kind: Short, Value: AppendSum(nil, sum)}, nil
+	case by > 0 && next < sum, by < 0 && next > sum:
+		return Result{}, fmt.Errorf("%w: a sum beyond 64 bits", ErrCommand)
+	}
+	AppendSum(room[:16], next)
 	return Result{}, nil
 }
 
@@ -103,6 +141,11 @@ func (k *conditions) find(key []byte) (val []byte, found bool, err error) {
 	if key[0] != prefixRecord && k.past.absent(key, hash) {
 		return nil, false, nil
 	}
+	return k.inEngine(key)
+}
+
+// inEngine returns the value that a key had when the group began.
+func (k *conditions) inEngine(key []byte) (val []byte, found bool, err error) {
 	if !k.open {
 		if k.look, err = k.eng.probe(); err != nil {
 			return nil, false, err
@@ -128,14 +171,16 @@ func (c *Command) checkTwins() error {
 		for j := range i {
 			a, b := &c.steps[i], &c.steps[j]
 			if a.guards() && b.guards() && bytes.Equal(c.keyOf(a), c.keyOf(b)) {
-				return fmt.Errorf("%w: it wants one key absent twice", ErrCommand)
+				return fmt.Errorf("%w: it guards one key twice", ErrCommand)
 			}
 		}
 	}
 	return nil
 }
 
-func (st *step) guards() bool { return st.kind == stepClaim || st.kind == stepAppend }
+func (st *step) guards() bool {
+	return st.kind == stepClaim || st.kind == stepAppend || st.kind == stepAdd
+}
 
 // windowIDs is half of how many histories the committer's window holds.
 const windowIDs = 1 << 13

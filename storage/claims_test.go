@@ -1,6 +1,9 @@
 package storage
 
 import (
+	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -84,5 +87,74 @@ func TestGuardsOfAGroup(t *testing.T) {
 	again.Claim('k', []byte("a"), nil)
 	if r, err := k.judge(&again); err != nil || string(r.Value) != "first" {
 		t.Errorf("behind another key: %v, %v", r, err)
+	}
+}
+
+// TestSumsOfAGroup: commands of one group see each other's sums, and one that is
+// refused leaves none behind.
+func TestSumsOfAGroup(t *testing.T) {
+	s := openOn(t, NewMemDisk())
+	k := conditions{}
+	k.init(s.eng, ID{})
+	defer k.end()
+	add := func(by, least int64) Result {
+		t.Helper()
+		var c Command
+		c.Add('+', []byte("a"), by, least)
+		c.Add('+', []byte("b"), by, -100)
+		r, err := k.judge(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for n, step := range []struct {
+		by, least int64
+		short     bool
+		sum       int64
+	}{{10, 0, false, 0}, {-4, 0, false, 0}, {-7, 0, true, 6}, {-6, 0, false, 0}, {-1, 0, true, 0}, {-5, -5, false, 0}, {-1, -5, true, -5}, {3, 100, false, 0}} {
+		r := add(step.by, step.least)
+		if got, _ := ReadSum(r.Value); (r.Kind == Short) != step.short || got != step.sum {
+			t.Errorf("step %d: %v, sum %d", n, r.Kind, got)
+		}
+	}
+	if k.sums["+a"] != -2 || k.sums["+b"] != -2 {
+		t.Errorf("sums %v", k.sums)
+	}
+	var c Command
+	c.Add('+', []byte("a"), 1, 0)
+	c.Add('+', []byte("a"), 1, 0)
+	if _, err := s.Do(&c); !errors.Is(err, ErrCommand) {
+		t.Errorf("twice in one command: %v", err)
+	}
+}
+
+// TestSumsUnderConcurrency: many who take from one sum never take more than there is.
+func TestSumsUnderConcurrency(t *testing.T) {
+	s := openOn(t, NewMemDisk())
+	var put Command
+	put.Add('+', []byte("a"), 1000, 0)
+	if _, err := s.Do(&put); err != nil {
+		t.Fatal(err)
+	}
+	var taken atomic.Int64
+	var all sync.WaitGroup
+	for n := range 100 {
+		all.Go(func() {
+			var c Command
+			c.Add('+', []byte("a"), -int64(7+n), 0)
+			r, err := s.Do(&c)
+			if err != nil {
+				t.Error(err)
+			}
+			if r.Kind == Applied {
+				taken.Add(int64(7 + n))
+			}
+		})
+	}
+	all.Wait()
+	val, _, err := s.Get('+', []byte("a"), nil)
+	if sum, ok := ReadSum(val); err != nil || !ok || sum < 0 || sum != 1000-taken.Load() || taken.Load() == 0 {
+		t.Errorf("%d taken, %d left, %v", taken.Load(), sum, err)
 	}
 }

@@ -21,6 +21,7 @@ const (
 	stepAppend
 	stepDelete
 	stepDeleteOnce
+	stepAdd
 )
 
 // step is one write; key and value lie in the command's arena.
@@ -36,7 +37,7 @@ type step struct {
 type Command struct {
 	arena  []byte
 	steps  []step
-	guards int // number of Claims and Appends
+	guards int // number of Claims, Appends and Adds
 	err    error
 }
 
@@ -69,6 +70,37 @@ func (c *Command) Append(id ID, version uint32, body []byte) {
 	mid := uint32(len(c.arena))
 	c.arena = append(c.arena, body...)
 	c.steps = append(c.steps, step{kind: stepAppend, key: at, value: mid, stop: uint32(len(c.arena))})
+}
+
+// Add adds by to the sum at key, where an absent one is 0. When by is negative
+// and the sum would be below least, the whole command has no effect and Do
+// returns Short with the sum as it is; see ReadSum. The order of all sums of a
+// key is that in which their commands are applied.
+// REQUIRES: a key of sums is changed by Add alone, but for a Set or Delete that no
+// Add runs beside; no command adds to one key twice (ErrCommand).
+func (c *Command) Add(sp Space, key []byte, by, least int64) {
+	if !c.open(stepAdd, sp, len(key), sumBytes) {
+		return
+	}
+	c.guards++
+	var val [sumBytes]byte // by, least, and what judge makes of them
+	binary.BigEndian.PutUint64(val[:], uint64(by))
+	binary.BigEndian.PutUint64(val[8:], uint64(least))
+	c.shut(sp, key, val[:])
+}
+
+// sumBytes is the room of an Add: its two numbers and the sum.
+const sumBytes = 3 * 8
+
+// AppendSum appends a sum as the journal holds it, for a Set.
+func AppendSum(dst []byte, sum int64) []byte { return binary.BigEndian.AppendUint64(dst, uint64(sum)) }
+
+// ReadSum reads a sum; false: the value is none.
+func ReadSum(val []byte) (sum int64, ok bool) {
+	if len(val) != 8 {
+		return 0, false
+	}
+	return int64(binary.BigEndian.Uint64(val)), true
 }
 
 // Set puts key with val, present or not.
@@ -137,18 +169,27 @@ func (c *Command) refuse(err error) {
 	}
 }
 
-func (c *Command) keyOf(st *step) []byte   { return c.arena[st.key:st.value] }
-func (c *Command) valueOf(st *step) []byte { return c.arena[st.value:st.stop] }
+func (c *Command) keyOf(st *step) []byte { return c.arena[st.key:st.value] }
+
+// valueOf is what a step puts; of an Add the sum, when it is judged.
+func (c *Command) valueOf(st *step) []byte {
+	if st.kind == stepAdd {
+		return c.arena[st.stop-8 : st.stop]
+	}
+	return c.arena[st.value:st.stop]
+}
 
 // ResultKind says what a command did.
 type ResultKind uint8
 
 // Applied: all of it is durable. Exists and Stale: nothing of it happened,
-// because a claimed key, or an appended record, was there before.
+// because a claimed key, or an appended record, was there before. Short: nothing
+// of it happened, because a sum would have been too small.
 const (
 	Applied ResultKind = iota + 1
 	Exists
 	Stale
+	Short
 )
 
 // String returns the kind's name in lower case.
@@ -160,12 +201,14 @@ func (k ResultKind) String() string {
 		return "exists"
 	case Stale:
 		return "stale"
+	case Short:
+		return "short"
 	}
 	return "none"
 }
 
 // Result of a command without an error. Value is the present value of the
-// first claim that clashed; it belongs to the caller.
+// first claim that clashed, or the sum that was too small; it belongs to the caller.
 type Result struct {
 	Kind  ResultKind
 	Value []byte

@@ -346,6 +346,8 @@ func (s *Store) add(g *group, c *Command, st *step) {
 	case stepSet, stepClaim:
 		s.conditions.written(key)
 		g.batch.set(key, val)
+	case stepAdd:
+		g.batch.set(key, val)
 	case stepDelete:
 		g.batch.remove(key)
 	case stepDeleteOnce:

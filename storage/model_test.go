@@ -54,7 +54,9 @@ func (m *machine) command(t *rapid.T) {
 		sp, key := someSpace.Draw(t, "space"), someKey.Draw(t, "key")
 		full := string(rune(sp)) + key
 		body := string(someBody.Draw(t, "body"))
-		switch op := rapid.IntRange(0, 4).Draw(t, "op"); {
+		switch op := rapid.IntRange(0, 5).Draw(t, "op"); {
+		case op == 5:
+			m.add(t, &c, &next, touched, &kind, &value)
 		case op == 0:
 			ver := rapid.Uint32Range(0, 3).Draw(t, "version")
 			name := fmt.Sprint(id(len(key)), ver)
@@ -108,6 +110,22 @@ func (m *machine) command(t *rapid.T) {
 	m.want = next
 }
 
+// add draws a step of a sum, which stands in a space of its own.
+func (m *machine) add(t *rapid.T, c *Command, next *model, touched map[string]bool, kind *ResultKind, value *string) {
+	full := "+" + someKey.Draw(t, "sum")
+	if touched[full] {
+		return
+	}
+	touched[full] = true
+	by, least := rapid.Int64Range(-20, 20).Draw(t, "by"), rapid.Int64Range(-10, 10).Draw(t, "least")
+	c.Add('+', []byte(full[1:]), by, least)
+	sum, _ := ReadSum([]byte(m.want.keys[full]))
+	if by < 0 && sum+by < least && *kind == Applied {
+		*kind, *value = Short, string(AppendSum(nil, sum))
+	}
+	next.keys[full] = string(AppendSum(nil, sum+by))
+}
+
 func (m *machine) reserve(t *rapid.T) {
 	n := rapid.Uint64Range(1, 50).Draw(t, "n")
 	first, err := m.store.Reserve("n", n)
@@ -141,7 +159,7 @@ func (m *machine) check(t *rapid.T) {
 		t.Fatal(*p)
 	}
 	keys, records := map[string]string{}, map[string]string{}
-	for _, sp := range []Space{'k', 'l', firstSpace, lastSpace} {
+	for _, sp := range []Space{'+', 'k', 'l', firstSpace, lastSpace} {
 		var order []string
 		if err := m.store.Scan(Range{Space: sp}, func(key, val []byte) bool {
 			keys[string(rune(sp))+string(key)] = string(val)

@@ -159,7 +159,7 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 		if err := r.store.Scan(storage.Range{Space: spaceBatch}, func(_, _ []byte) bool { n++; return true }); err != nil || n > 0 {
 			t.Errorf("%d entries of a batch that was refused, %v", n, err)
 		}
-		if p, err := r.core.Payment(r.account("two"), charge.ID); err != nil || p.AmountRefunded != 0 {
+		if p, err := r.core.Payment(r.account("two"), PurposePayment, charge.ID); err != nil || p.AmountRefunded != 0 {
 			t.Errorf("a row ran: %+v, %v", p, err)
 		}
 	})

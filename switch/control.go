@@ -143,11 +143,14 @@ func (s *Switch) RetryReversal(id ID, act Act) error {
 
 // CloseReversal settles a payment on the desk as its operator proved it: no
 // money moved (StatusReversed), or the bank's charge stands (StatusCaptured, or
-// StatusAuthorized for a hold). Errors are refusals.
+// StatusAuthorized for a hold, StatusSucceeded for a payout). Errors are refusals.
 func (s *Switch) CloseReversal(id ID, as Status, act Act) error {
 	return s.onDesk(id, act, func(h *history, b *bank, now time.Time) error {
 		stands := StatusCaptured
-		if h.ManualCapture {
+		switch {
+		case h.Purpose == PurposePayout:
+			stands = StatusSucceeded
+		case h.ManualCapture:
 			stands = StatusAuthorized
 		}
 		if as != StatusReversed && (as != stands || h.Status == StatusReversed) {

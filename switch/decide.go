@@ -73,13 +73,14 @@ type standing struct {
 	open, owed, desk, hold, doubt, declined bool
 
 	heldFrom time.Time // of a hold
+	funds    int64     // in a balance
 
 	operations int
 }
 
 func (h *history) standing() standing {
 	return standing{open: h.in != nil && h.Status == StatusInFlight, owed: h.reversal.queued, desk: h.reversal.desk != "",
-		hold: h.uncaptured, heldFrom: h.heldFrom, doubt: h.Status == StatusUnknown,
+		hold: h.uncaptured, heldFrom: h.heldFrom, funds: h.funds(), doubt: h.Status == StatusUnknown,
 		declined: h.Status == StatusDeclined && h.Decline.Source == "bank", operations: len(h.operations)}
 }
 
@@ -120,6 +121,7 @@ func (h *history) reindex(c *storage.Command, before standing) {
 		account := h.account()
 		c.Set(spaceAccess, operationListKey(account, h.operations[n-1].ID), h.operationRef(n))
 	}
+	h.settleFunds(c, before.funds, after.funds)
 	h.announce(c)
 }
 

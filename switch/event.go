@@ -11,14 +11,27 @@ const EventPrefix = "evt"
 // EventType says what an event tells: a status that a payment reached, or one
 // that an operation of it reached. The zero value is no event's type.
 type EventType struct {
-	class  byte // 0: of the payment itself; else the OperationKind
+	class  byte // 0: of a payment itself, or classPurpose + Purpose; else the OperationKind
 	status byte // Status or OperationStatus
 }
 
+// classPurpose is above every OperationKind. The classes are stored.
+const classPurpose = 0x40
+
+func (p Purpose) class() byte {
+	if p == PurposePayment {
+		return 0
+	}
+	return classPurpose + byte(p)
+}
+
+// ofOperation reports whether the event is about an operation of a payment.
+func (t EventType) ofOperation() bool { return t.class != 0 && t.class < classPurpose }
+
 // String is the word of the API: payment.captured, refund.succeeded.
 func (t EventType) String() string {
-	if t.class == 0 {
-		return "payment." + Status(t.status).String()
+	if !t.ofOperation() {
+		return Purpose(t.class&^classPurpose).String() + "." + Status(t.status).String()
 	}
 	return OperationKind(t.class).String() + "." + OperationStatus(t.status).String()
 }
@@ -26,9 +39,9 @@ func (t EventType) String() string {
 // EventTypes are all that there are, in a fixed order.
 func EventTypes() []EventType {
 	var all []EventType
-	for s := range statusNames {
-		if Status(s) != StatusInFlight {
-			all = append(all, EventType{0, byte(s)})
+	for p := range purposeNames {
+		for _, s := range Purpose(p).Statuses() {
+			all = append(all, EventType{Purpose(p).class(), byte(s)})
 		}
 	}
 	for k := 1; k < len(kindNames); k++ {
@@ -77,7 +90,7 @@ func (h *history) tell(r *record, before Status, operation OperationStatus) {
 		}
 	}
 	if h.Status != before {
-		h.news.add(EventType{0, byte(h.Status)})
+		h.news.add(EventType{h.Purpose.class(), byte(h.Status)})
 	}
 }
 
@@ -175,7 +188,7 @@ func (s *Switch) event(ref eventRef) (e Event, earlier []ID, err error) {
 	for i := range int(h.news.count) {
 		if last := h.lastEvent(i); last.number == ref.number {
 			e = Event{ID: last.id, Type: last.kind, Payment: h.Payment, Sequence: last.number, At: h.UpdatedAt}
-			if last.kind.class != 0 {
+			if last.kind.ofOperation() {
 				o := h.operations[h.news.op-1].Operation
 				e.Operation = &o
 			}

@@ -12,6 +12,7 @@ import (
 type EventQuery struct {
 	Types    []EventType // empty: all
 	Payment  ID          // zero: any
+	Purpose  Purpose     // of Payment
 	From, To time.Time   // of the event; To exclusive; zero: no limit
 	Limit    int         // 1..100
 	Cursor   ID          // zero: from the newest; else strictly older than it
@@ -64,7 +65,7 @@ const eventScan = 20_000
 func (o *Outbox) Events(a Account, q EventQuery) (EventPage, error) {
 	var page EventPage
 	if !q.Payment.IsZero() {
-		h, err := o.s.owned(a, q.Payment)
+		h, err := o.s.owned(a, q.Purpose, q.Payment)
 		if errors.Is(err, errNotFound) {
 			return page, nil
 		}

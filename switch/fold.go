@@ -23,6 +23,7 @@ type history struct {
 
 	news     news
 	declines *declineFilter // where the bank's decline of the next step is marked, set by attend; nil: it is not counted
+	purse    *purse         // the balance it counts in, set by attend; nil: none is kept
 	audience *audience      // who is told of the next step, set by attend; nil: nobody
 
 	steps uint64 // of its stripe after the last record written through this history
@@ -114,7 +115,7 @@ func (h *history) begin(id ID, r *record) {
 	in := r.intent
 	h.in = in
 	h.Payment = Payment{
-		ID: id, Status: StatusInFlight, Live: in.live, ManualCapture: in.manual, Currency: in.currency, STAN: in.stan,
+		ID: id, Purpose: purposeOf(in.operation), Status: StatusInFlight, Live: in.live, ManualCapture: in.manual, Currency: in.currency, STAN: in.stan,
 		Amount: in.amount, Merchant: in.merchant, OrderID: in.orderID, Bank: in.bank, Description: in.description,
 		CustomerEmail: in.email, RRN: in.rrn, Card: in.card, Metadata: in.metadata, CreatedAt: r.at, UpdatedAt: r.at,
 	}
@@ -138,6 +139,10 @@ func (h *history) advance(r *record) {
 	case recordUnknown:
 		h.Status = StatusUnknown
 		h.ResponseCode = r.responseCode
+		if h.Purpose == PurposeVerification {
+			h.Resolution = &Resolution{Reason: r.reason, Since: r.at, NextAction: "none"}
+			break
+		}
 		h.reversal = reversalState{queued: true, unknown: *r, nextAt: r.nextAt, since: r.at}
 		h.Resolution = &Resolution{Reason: r.reason, Since: r.at, NextAction: "reversal", NextAt: r.nextAt}
 	case recordReversalSent:
@@ -192,6 +197,8 @@ func (h *history) answered(r *record) {
 		h.Status = StatusDeclined
 		d := r.decline
 		h.Decline = &d
+	case h.Purpose != PurposePayment:
+		h.Status = StatusSucceeded
 	case h.ManualCapture:
 		h.Status, h.AmountAuthorized, h.uncaptured = StatusAuthorized, h.approved, true
 	default:
@@ -226,9 +233,11 @@ func (h *history) closed(r *record) {
 
 // lateAnswer never turns a payment approved (features I21): an approval makes
 // the reversal owed, again if it was already acknowledged; a decline stands it
-// down only while no reversal has left.
+// down only while no reversal has left. To a verification it comes too late for
+// anything: what was told stays told.
 func (h *history) lateAnswer(r *record) {
 	switch {
+	case h.Purpose == PurposeVerification:
 	case r.approved:
 		h.reversal.queued, h.reversal.desk = true, ""
 		h.nextStep("reversal", r.at)

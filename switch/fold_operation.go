@@ -300,5 +300,5 @@ func (h *history) operationStanding(n uint32) operationStanding {
 }
 
 func (h *history) illegalOperation(r *record, version uint32) error {
-	return fmt.Errorf("payment %s: %s of operation %d at version %d is illegal", h.ID.Text(PaymentPrefix), r.kind, r.op, version)
+	return fmt.Errorf("payment %s: %s of operation %d at version %d is illegal", h.Name(), r.kind, r.op, version)
 }

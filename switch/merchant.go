@@ -46,6 +46,10 @@ type MerchantBank struct {
 	Bank       string
 	MerchantID string   // DE42, at most 15 characters
 	Terminals  []string // DE41, used in turn
+
+	// Payouts are the currencies in which the merchant may pay out at this bank, and
+	// how far below zero, in minor units, that may bring its balance there.
+	Payouts map[string]int64
 }
 
 // directory finds merchants by key and by id. It is immutable.

@@ -70,7 +70,7 @@ func (s *Switch) intend(a Account, r *OperationRequest, key [16]byte, w *work) (
 	mu := s.lock(r.Payment)
 	mu.Lock()
 	defer mu.Unlock()
-	if h, err = s.owned(a, r.Payment); err != nil {
+	if h, err = s.owned(a, PurposePayment, r.Payment); err != nil {
 		return nil, nil, nil, err
 	}
 	to := s.banks[h.Bank]
@@ -165,7 +165,7 @@ func (s *Switch) appendOperation(h *history, b *bank, w *work, begin *record) (s
 	h.reindexOperation(&w.cmd, n, operationStanding{})
 	result, err := s.store.Do(&w.cmd)
 	if err != nil {
-		s.log.Error("journal refused an operation", "payment", h.ID.Text(PaymentPrefix), "error", err)
+		s.log.Error("journal refused an operation", "payment", h.Name(), "error", err)
 		return result, errInternal
 	}
 	if result.Kind == storage.Applied {
@@ -190,7 +190,7 @@ func (s *Switch) perform(b *bank, h *history, n uint32, w *work) (*history, erro
 	outcome.op = n
 	if outcome.kind == recordOperationUnknown {
 		b.late.addOperation(b.keyOf(&w.request), h.ID, n, s.o.Now())
-		if err := s.oweReversal(b, &outcome); err != nil {
+		if err := s.oweReversal(b, h, &outcome); err != nil {
 			return nil, errUncertain
 		}
 	}
@@ -204,7 +204,7 @@ func (s *Switch) perform(b *bank, h *history, n uint32, w *work) (*history, erro
 	settled = true
 	if o := &h.operations[n-1]; o.owed.queued {
 		b.saf.addOperation(id, h.ID, o.owed.nextAt)
-		s.log.Warn("an operation is open", "payment", h.ID.Text(PaymentPrefix), "operation", o.ID.Text(o.Kind.Prefix()), "bank", b.id,
+		s.log.Warn("an operation is open", "payment", h.Name(), "operation", o.ID.Text(o.Kind.Prefix()), "bank", b.id,
 			"stan", uint32(o.STAN), "rrn", o.RRN, "status", o.Status.String())
 	}
 	return h, nil

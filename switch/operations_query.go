@@ -45,7 +45,7 @@ func anyOpen(list []Operation, one ID) bool {
 // Refunds are a payment's refunds, oldest first, with those that a cancel chose.
 // Errors are refusals.
 func (s *Switch) Refunds(a Account, id ID) (Payment, []Operation, error) {
-	h, err := s.owned(a, id)
+	h, err := s.owned(a, PurposePayment, id)
 	if err != nil {
 		return Payment{}, nil, err
 	}
@@ -61,7 +61,7 @@ func (s *Switch) Refunds(a Account, id ID) (Payment, []Operation, error) {
 // Operations are all operations of a payment in the order of their beginning,
 // releases of its hold among them. Errors are refusals.
 func (s *Switch) Operations(a Account, id ID) (Payment, []Operation, error) {
-	h, err := s.owned(a, id)
+	h, err := s.owned(a, PurposePayment, id)
 	if err != nil {
 		return Payment{}, nil, err
 	}
@@ -70,7 +70,7 @@ func (s *Switch) Operations(a Account, id ID) (Payment, []Operation, error) {
 
 // Refund is one refund of a payment. Errors are refusals.
 func (s *Switch) Refund(a Account, payment, id ID) (Payment, Operation, error) {
-	h, err := s.owned(a, payment)
+	h, err := s.owned(a, PurposePayment, payment)
 	if err != nil {
 		return Payment{}, Operation{}, err
 	}

@@ -20,7 +20,7 @@ const orderScan = 100
 // once reports whether the payment is an attempt at an order of which only one
 // may succeed: it says so itself, or the merchant's orders are all like that.
 func (r *PayRequest) once(m *Merchant) bool {
-	return r.OrderID != "" && (r.OrderOnce || m.OrderOnce && r.Schedule.IsZero())
+	return r.Purpose == PurposePayment && r.OrderID != "" && (r.OrderOnce || m.OrderOnce && r.Schedule.IsZero())
 }
 
 // attemptKey orders an order's attempts by their numbers.
@@ -91,7 +91,7 @@ func (h *history) bars() *Refusal {
 		return orderInProgress(h.ID)
 	}
 	return &Refusal{Code: CodeOrderPaid,
-		Detail: fmt.Sprintf("Payment %s of this order is %s. Nothing was recorded or sent.", h.ID.Text(PaymentPrefix), h.Status)}
+		Detail: fmt.Sprintf("Payment %s of this order is %s. Nothing was recorded or sent.", h.Name(), h.Status)}
 }
 
 func orderInProgress(id ID) *Refusal {

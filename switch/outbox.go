@@ -64,7 +64,7 @@ func (o *Outbox) Listen(l Listener) { o.sink.Store(&l) }
 // attend sets who is told of the next step of a payment. An account that asked
 // for no events costs it one load.
 func (s *Switch) attend(h *history) {
-	if h.audience, h.declines = nil, nil; s.watchesRetries(h.Live) {
+	if h.audience, h.declines, h.purse = nil, nil, s.purses.of(&h.Payment); s.watchesRetries(h.Live) {
 		h.declines = &s.declines
 	}
 	if by := s.outbox.by.Load(); by != nil {

@@ -94,7 +94,12 @@ func (r *PayRequest) carrying() bool {
 
 // operation is what the bank is asked.
 func (r *PayRequest) operation() iso.Operation {
-	if r.ManualCapture {
+	switch {
+	case r.Purpose == PurposePayout:
+		return iso.OpPayout
+	case r.Purpose == PurposeVerification:
+		return iso.OpVerification
+	case r.ManualCapture:
 		return iso.OpAuthorization
 	}
 	return iso.OpPurchase

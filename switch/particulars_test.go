@@ -38,7 +38,7 @@ func TestStoredCredentials(t *testing.T) {
 				r.start()
 				r.ready()
 				a = r.account("two")
-				again, err := r.core.Payment(a, first.ID)
+				again, err := r.core.Payment(a, PurposePayment, first.ID)
 				if err != nil || !reflect.DeepEqual(again, first) {
 					t.Errorf("after the restart %+v, %v; before %+v", again, err, first)
 				}

@@ -164,6 +164,9 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		return errInternal
 	}
 	w.body = w.begun.encode(w.body[:0])
+	if r.Purpose == PurposePayout {
+		s.attend(h)
+	}
 	w.intentCommand(h, a)
 	result, err := s.store.Do(&w.cmd)
 	switch {
@@ -173,6 +176,8 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 	case result.Kind == storage.Exists:
 		*into, err = s.clash(r, result.Value)
 		return err
+	case result.Kind == storage.Short:
+		return errBalance
 	case result.Kind != storage.Applied:
 		return errInternal
 	}
@@ -190,7 +195,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		outcome = s.outcome(to.bank, w, fate)
 		s.metrics.sent(to.bank, outcome, &w.exchange)
 		to.bank.health.observe(outcome, &w.exchange)
-		if outcome.kind != recordNotSent || n == maxBanks || s.now().Sub(now) > rerouteWithin {
+		if outcome.kind != recordNotSent || n == maxBanks || r.Purpose == PurposePayout || s.now().Sub(now) > rerouteWithin {
 			break
 		}
 		// Provably not sent, and the journal says so before the next bank is asked.
@@ -209,7 +214,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 	b := to.bank
 	if outcome.kind == recordUnknown {
 		b.remember(&w.request, id, s.o.Now())
-		if err := s.oweReversal(b, outcome); err != nil {
+		if err := s.oweReversal(b, h, outcome); err != nil {
 			return errUncertain
 		}
 	}
@@ -277,7 +282,7 @@ func (s *Switch) reroute(h *history, w *work, to *route, why string) error {
 	w.cmd.Append(storage.ID(h.ID), h.Version, w.body)
 	result, err := s.store.Do(&w.cmd)
 	if err != nil || result.Kind != storage.Applied {
-		s.log.Error("journal refused a reroute", "payment", h.ID.Text(PaymentPrefix), "error", err)
+		s.log.Error("journal refused a reroute", "payment", h.Name(), "error", err)
 		return errUncertain
 	}
 	s.metrics.rerouted.Inc()
@@ -439,13 +444,16 @@ func (w *work) intentCommand(h *history, a Account) {
 	c, id, in := &w.cmd, h.ID, h.in
 	c.Reset()
 	var k [32]byte
-	account := accountDigest(a)
+	account := listed(accountDigest(a), h.Purpose)
 	c.Claim(spaceKey, in.keyDigest[:], id[:])
 	c.Append(storage.ID(id), 1, w.body)
 	h.reindex(c, standing{})
 	c.Set(spaceMerchant, append(append(k[:0], account[:]...), id[:]...), nil)
 	order := orderDigest(account, in.orderID)
 	c.Set(spaceOrder, append(append(k[:0], order[:]...), id[:]...), nil)
+	if h.Purpose != PurposePayment {
+		c.Set(spaceAccess, operationListKey(accountDigest(a), id), h.operationRef(0))
+	}
 	if h.Attempt != 0 {
 		c.Claim(spaceAttempt, attemptKey(order, h.Attempt), attemptValue(id))
 	}
@@ -510,8 +518,12 @@ const (
 )
 
 // oweReversal gives an unknown outcome the trace number, the time and the
-// schedule of the reversal that will resolve it.
-func (s *Switch) oweReversal(b *bank, r *record) error {
+// schedule of the reversal that will resolve it. Of a verification nothing is
+// owed.
+func (s *Switch) oweReversal(b *bank, h *history, r *record) error {
+	if h.Purpose == PurposeVerification {
+		return nil
+	}
 	behaviour := b.dialect.Behaviour()
 	if behaviour.ReversalNewSTAN {
 		seq, err := b.trace.next()

@@ -31,11 +31,12 @@ const (
 	StatusExpired
 	StatusPartiallyRefunded
 	StatusRefunded
+	StatusSucceeded // of a payout: the money is given; of a verification: the card is good
 )
 
 var statusNames = [...]string{
 	"in_flight", "requires_action", "authorized", "captured", "declined", "failed", "unknown",
-	"reversed", "canceled", "expired", "partially_refunded", "refunded",
+	"reversed", "canceled", "expired", "partially_refunded", "refunded", "succeeded",
 }
 
 // String is the word of the API for the status.
@@ -76,7 +77,7 @@ func ParseStatus(word string) (Status, bool) {
 // Final reports whether the status never changes again.
 func (s Status) Final() bool {
 	switch s {
-	case StatusDeclined, StatusFailed, StatusReversed, StatusCanceled, StatusExpired, StatusRefunded:
+	case StatusDeclined, StatusFailed, StatusReversed, StatusCanceled, StatusExpired, StatusRefunded, StatusSucceeded:
 		return true
 	}
 	return false
@@ -105,8 +106,8 @@ type Decline struct {
 type Resolution struct {
 	Reason     string // no_answer, link_lost, invalid_answer, in_doubt_code, partial_not_accepted, restart
 	Since      time.Time
-	NextAction string    // "reversal" or "operator"
-	NextAt     time.Time // zero when NextAction is "operator"
+	NextAction string    // "reversal", "operator", or "none" for a verification, of which nothing is owed
+	NextAt     time.Time // zero when NextAction is not "reversal"
 	Attempts   int       // reversals already sent
 }
 
@@ -114,6 +115,7 @@ type Resolution struct {
 // Amounts are minor units of Currency. Times are UTC with milliseconds.
 type Payment struct {
 	ID            ID
+	Purpose       Purpose
 	Version       uint32
 	Status        Status
 	Live          bool
@@ -147,7 +149,8 @@ type PayRequest struct {
 	IdempotencyKey string      // 1..255 printable characters
 	Fingerprint    Fingerprint // of method, path and body; see Switch.Fingerprint
 	RequestID      string      // for logs only
-	Amount         int64       // minor units, 1..999999999999
+	Purpose        Purpose
+	Amount         int64 // minor units, 1..999999999999; 0 for a verification
 	Currency       iso.Currency
 	OrderID        string
 	Bank           string // "" lets the switch choose among the merchant's banks
@@ -221,6 +224,7 @@ const (
 	CodeOrderPaid        Code = "order_paid"
 	CodeOrderInProgress  Code = "order_in_progress"
 	CodeNotCarried       Code = "not_carried"
+	CodeBalance          Code = "insufficient_balance"
 )
 
 // Refusal is the error of every call that recorded nothing, with the one
@@ -238,6 +242,7 @@ func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
 
 // ListQuery selects payments of one account, newest first.
 type ListQuery struct {
+	Purpose                Purpose
 	OrderID                string
 	Status                 Status // StatusInFlight: any
 	CreatedFrom, CreatedTo time.Time

@@ -119,7 +119,7 @@ func (s *Switch) operationOnDesk(b *bank, h *history, n uint32) {
 	o := &h.operations[n-1]
 	b.saf.done(o.ID)
 	s.metrics.alarms.WithLabelValues("desk").Inc()
-	s.log.Error("an operation needs an operator", "payment", h.ID.Text(PaymentPrefix), "operation", o.ID.Text(o.Kind.Prefix()),
+	s.log.Error("an operation needs an operator", "payment", h.Name(), "operation", o.ID.Text(o.Kind.Prefix()),
 		"bank", b.id, "stan", uint32(o.STAN), "rrn", o.RRN, "reason", o.owed.desk)
 }
 
@@ -139,7 +139,7 @@ func (s *Switch) recoverOperation(id ID, n uint32, reason string) error {
 	}
 	if h.operations[n-1].Status == OperationInFlight {
 		r := record{kind: recordOperationUnknown, op: n, at: s.now(), reason: reason, reversalReason: iso.ReasonTimeout}
-		if err := s.oweReversal(b, &r); err != nil {
+		if err := s.oweReversal(b, h, &r); err != nil {
 			return err
 		}
 		if !s.append(h, &r) {
@@ -218,7 +218,7 @@ func (s *Switch) lateRequest(b *bank, h *history, r *record) bool {
 	if o.owed.queued {
 		b.saf.addOperation(o.ID, h.ID, s.o.Now())
 	}
-	s.log.Warn("a late answer to an operation was recorded", "payment", h.ID.Text(PaymentPrefix), "bank", b.id, "rrn", o.RRN,
+	s.log.Warn("a late answer to an operation was recorded", "payment", h.Name(), "bank", b.id, "rrn", o.RRN,
 		"code", r.responseCode, "status", o.Status.String())
 	return true
 }

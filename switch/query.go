@@ -91,8 +91,8 @@ func (s *Switch) foldWhile(id ID, more func(*history) bool) (*history, error) {
 }
 
 // owned is history for a merchant: another merchant's payment, or one of the
-// other mode, does not exist for it.
-func (s *Switch) owned(a Account, id ID) (*history, error) {
+// other mode, does not exist for it, nor does one for another purpose.
+func (s *Switch) owned(a Account, purpose Purpose, id ID) (*history, error) {
 	h, err := s.history(id)
 	switch {
 	case errors.Is(err, errNoPayment):
@@ -100,7 +100,7 @@ func (s *Switch) owned(a Account, id ID) (*history, error) {
 	case err != nil:
 		s.log.Error("a payment could not be read", "payment", id.Text(PaymentPrefix), "error", err)
 		return nil, errInternal
-	case h.Merchant != a.Merchant.ID || h.Live != a.Live || h.Status == StatusInFlight:
+	case h.Purpose != purpose || h.Merchant != a.Merchant.ID || h.Live != a.Live || h.Status == StatusInFlight:
 		return nil, errNotFound
 	}
 	return h, nil
@@ -108,8 +108,8 @@ func (s *Switch) owned(a Account, id ID) (*history, error) {
 
 // Payment is the present state of a payment. A payment whose first answer is
 // still on its way does not exist yet.
-func (s *Switch) Payment(a Account, id ID) (Payment, error) {
-	h, err := s.owned(a, id)
+func (s *Switch) Payment(a Account, purpose Purpose, id ID) (Payment, error) {
+	h, err := s.owned(a, purpose, id)
 	if err != nil {
 		return Payment{}, err
 	}
@@ -118,17 +118,17 @@ func (s *Switch) Payment(a Account, id ID) (Payment, error) {
 
 // Wait returns the payment as soon as its status differs from the one it has
 // now, or after d. It answers at once when the status is final.
-func (s *Switch) Wait(a Account, id ID, d time.Duration) (Payment, error) {
+func (s *Switch) Wait(a Account, purpose Purpose, id ID, d time.Duration) (Payment, error) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	seen := Status(0)
 	for first := true; ; first = false {
 		changed, cancel := s.watch.add(id)
-		p, err := s.Payment(a, id)
+		p, err := s.Payment(a, purpose, id)
 		if first {
 			seen = p.Status
 		}
-		if err != nil || p.Status.Final() || p.Status != seen {
+		if err != nil || p.Final() || p.Status != seen {
 			cancel()
 			return p, err
 		}
@@ -153,7 +153,7 @@ const scanBudget = 2_000
 // after the first page never shift later pages.
 func (s *Switch) List(a Account, q ListQuery) (ListPage, error) {
 	space, prefix := spaceMerchant, make([]byte, 0, 16)
-	account := accountDigest(a)
+	account := listed(accountDigest(a), q.Purpose)
 	prefix = append(prefix, account[:]...)
 	if q.OrderID != "" {
 		order := orderDigest(account, q.OrderID)
@@ -248,8 +248,8 @@ func (s *Switch) foldAll(ids []storage.ID, each func(*history) bool) error {
 }
 
 // Timeline tells a payment's story from its records.
-func (s *Switch) Timeline(a Account, id ID) ([]TimelineEvent, error) {
-	if _, err := s.owned(a, id); err != nil {
+func (s *Switch) Timeline(a Account, purpose Purpose, id ID) ([]TimelineEvent, error) {
+	if _, err := s.owned(a, purpose, id); err != nil {
 		return nil, err
 	}
 	events, err := s.Story(id)

@@ -23,6 +23,9 @@ func (s *Switch) recover() error {
 	if err := s.loadControls(); err != nil {
 		return err
 	}
+	if err := s.openPurses(); err != nil {
+		return err
+	}
 	if err := s.loadKeys(); err != nil {
 		return err
 	}
@@ -137,7 +140,7 @@ func (s *Switch) recoverIntent(id ID, reason string) error {
 		return fmt.Errorf("payment %s is open at bank %q, which is not configured", id.Text(PaymentPrefix), h.Bank)
 	}
 	r := record{kind: recordUnknown, at: s.now(), reason: reason, reversalReason: iso.ReasonTimeout}
-	if err := s.oweReversal(b, &r); err != nil {
+	if err := s.oweReversal(b, h, &r); err != nil {
 		return err
 	}
 	if !s.append(h, &r) {

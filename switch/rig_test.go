@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -125,9 +126,10 @@ func (r *rig) options(store *storage.Store) Options {
 			ID: b.id, Endpoints: []string{b.id + ":9101"}, LinksPerEndpoint: 1, SignOn: true, Dial: dial, Logger: quiet,
 			ResponseTimeout: r.responseTimeout, ReversalTimeout: rigResponse, Window: r.window,
 		}})
-		two.Banks = append(two.Banks, MerchantBank{Bank: b.id, MerchantID: "MERCHANT0000001", Terminals: []string{"TERM0001"}})
+		two.Banks = append(two.Banks, MerchantBank{Bank: b.id, MerchantID: "MERCHANT0000001", Terminals: []string{"TERM0001"}, Payouts: map[string]int64{"EUR": 0}})
 	}
-	one.Banks = two.Banks[:1]
+	one.Banks = slices.Clone(two.Banks[:1])
+	one.Banks[0].Payouts = nil
 	o.Merchants = []Merchant{one, two}
 	return o
 }

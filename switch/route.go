@@ -97,7 +97,7 @@ func (s *Switch) pick(a Account, r *PayRequest, tried []*bank, why *refusals) *r
 				why.trail.note(name, BankOtherMode)
 				continue
 			}
-			if !why.consider(way.bank, r) {
+			if r.Purpose != PurposePayment && !s.serves(a.Merchant, way.bank, r, why) || !why.consider(way.bank, r) {
 				continue
 			}
 			if way.bank.health.grade() != grade {
@@ -138,6 +138,25 @@ type refusals struct {
 	trail  *trail // nil for payments
 	cannot *bank  // it has no field for what the request carries
 	lacks  error
+	poor   bool    // its balance is less than the payout
+	unable Purpose // what it does not do
+}
+
+// serves reports whether a bank does what is asked besides payments.
+func (s *Switch) serves(m *Merchant, b *bank, r *PayRequest, why *refusals) bool {
+	if !b.dialect.Supports(r.operation()) {
+		why.unable = r.Purpose
+		return false
+	}
+	if r.Purpose != PurposePayout {
+		return true
+	}
+	kept, enough := s.covers(m, b, r)
+	if !kept {
+		why.unable = r.Purpose
+	}
+	why.poor = why.poor || kept && !enough
+	return kept && enough
 }
 
 // overflows notes that the bank's window has no slot for this merchant.
@@ -195,6 +214,12 @@ func (w *refusals) refusal(asked string) *Refusal {
 		return unavailable(w.drained, time.Minute, "is being drained by its operators")
 	case w.cannot != nil:
 		return notCarried(w.cannot, w.lacks)
+	case w.poor:
+		return errBalance
+	case w.unable == PurposePayout:
+		return &Refusal{Code: CodeCurrency, Pointer: "/currency", Detail: "The merchant pays out at none of its banks in this currency."}
+	case w.unable == PurposeVerification:
+		return &Refusal{Code: CodeUnknownBank, Detail: "None of the merchant's banks verifies cards without a payment."}
 	case w.matched:
 		return &Refusal{Code: CodeCurrency, Pointer: "/currency", Detail: "None of the merchant's banks takes this currency."}
 	case asked != "":

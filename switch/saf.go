@@ -337,7 +337,7 @@ func (s *Switch) reversalAnswered(b *bank, id ID, r *record) {
 func (s *Switch) onItsDesk(b *bank, h *history) {
 	b.saf.done(h.ID)
 	s.metrics.alarms.WithLabelValues("desk").Inc()
-	s.log.Error("a reversal needs an operator", "payment", h.ID.Text(PaymentPrefix), "bank", b.id, "stan", uint32(h.STAN),
+	s.log.Error("a reversal needs an operator", "payment", h.Name(), "bank", b.id, "stan", uint32(h.STAN),
 		"rrn", h.RRN, "reason", h.reversal.desk)
 }
 

@@ -26,6 +26,17 @@ func (s *script) operateLine(words []string) bool {
 		s.say("%s", s.operation(KindCancel, words))
 	case "refund":
 		s.say("%s", s.operation(KindRefund, words))
+	case "payout", "verify":
+		s.say("%s", s.other(words))
+	case "balance":
+		all, err := s.core.Balances(s.account("two"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, b := range all {
+			s.say("%s %s: %d", b.Bank, b.Currency, b.Sum)
+		}
+		checkBalances(s.rig)
 	case "increment":
 		s.say("%s", s.operation(KindIncrement, words))
 	case "begin_capture", "begin_refund":
@@ -61,6 +72,40 @@ func (s *script) operateLine(words []string) bool {
 		return false
 	}
 	return true
+}
+
+// other is a payout or a verification.
+func (s *script) other(words []string) string {
+	purpose, bank := PurposePayout, 4
+	if words[0] == "verify" {
+		words = []string{words[0], words[1], "0", words[2], strings.Join(words[3:], "")}
+		purpose = PurposeVerification
+	}
+	s.wish(words)
+	r := s.requests[words[1]]
+	if r.Purpose = purpose; len(words) > bank {
+		r.Bank = words[bank]
+	}
+	s.owner[words[1]] = "two"
+	return s.pay("two", words[1])
+}
+
+// checkBalances recounts every balance from the records.
+func checkBalances(r *rig) {
+	r.t.Helper()
+	want := map[string]int64{}
+	for _, m := range []string{"mer_one", "mer_two"} {
+		account := digestAccount("test", m)
+		if err := r.core.sumFunds(account, want); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	for key, p := range r.core.purses {
+		got, err := r.core.balance(p.key)
+		if err != nil || got != want[string(p.key)] {
+			r.t.Errorf("the balance %v is %d, the records say %d, %v", key, got, want[string(p.key)], err)
+		}
+	}
 }
 
 // numbered is the id of the payment's n-th operation.

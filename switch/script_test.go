@@ -39,6 +39,9 @@ var update = flag.Bool("update", false, "rewrite the expectations of the scripts
 //	                         what the merchant does to it, under an idempotency key
 //	begin_capture, begin_refund  the same, without waiting for the answer
 //	retry_operation NAME N, close_operation NAME N STATUS  what an operator does to its n-th operation
+//	payout NAME AMOUNT CARD [BANK]  the merchant with two banks pays out
+//	verify NAME CARD [BANK]  and asks whether a card is good
+//	balance                  what it may pay out, by bank
 //	payment NAME             the payment's state and amounts now
 //	refunds NAME             its refunds
 //	money                    the sums of the bank's books
@@ -137,7 +140,11 @@ func (s *script) do(words []string) {
 		s.wish(words)
 		s.say("%s", s.pay("one", words[1]))
 	case "again":
-		s.say("%s", s.pay("one", words[1]))
+		merchant := "one"
+		if owner, ok := s.owner[words[1]]; ok {
+			merchant = owner
+		}
+		s.say("%s", s.pay(merchant, words[1]))
 	case "begin":
 		s.wish(words)
 		told := make(chan string, 1)
@@ -236,7 +243,11 @@ func (s *script) pay(merchant, name string) string {
 		text += " (" + p.Decline.Code + ")"
 	}
 	if p.Resolution != nil {
-		text += fmt.Sprintf(" (%s, next %s in %s)", p.Resolution.Reason, p.Resolution.NextAction, p.Resolution.NextAt.Sub(p.UpdatedAt))
+		text += fmt.Sprintf(" (%s, next %s", p.Resolution.Reason, p.Resolution.NextAction)
+		if !p.Resolution.NextAt.IsZero() {
+			text += fmt.Sprintf(" in %s", p.Resolution.NextAt.Sub(p.UpdatedAt))
+		}
+		text += ")"
 	}
 	if merchant == "two" {
 		text += " by " + p.Bank

@@ -56,7 +56,10 @@ func (h *history) about(r *record) *operation {
 // just applied.
 func (h *history) detail(r *record) string {
 	o := h.about(r)
-	if o == nil {
+	switch {
+	case o == nil && r.kind == recordUnknown && h.Purpose == PurposeVerification:
+		return fmt.Sprintf("The question was not answered (%s). No money can have moved: nothing is owed.", r.reason)
+	case o == nil:
 		return r.detail()
 	}
 	name := o.ID.Text(o.Kind.Prefix())

@@ -151,6 +151,7 @@ type Switch struct {
 	banks     map[string]*bank
 	order     []*bank
 	dir       atomic.Pointer[directory]
+	purses    purses
 	ids       *idSource
 	flights   flights
 	watch     watchers
@@ -211,6 +212,7 @@ func New(o Options) (*Switch, error) {
 	if err := s.openVault(o.Keys); err != nil {
 		return nil, err
 	}
+	s.purses = newPurses(dir, o.Merchants, s.banks)
 	if err := s.outbox.load(); err != nil {
 		return nil, err
 	}
@@ -266,7 +268,7 @@ func (s *Switch) Start() error {
 }
 
 // SetMerchants replaces the merchants at once. Payments in flight finish as
-// they began. On error nothing changes.
+// they began; what MerchantBank.Payouts says counts from the next start. On error nothing changes.
 func (s *Switch) SetMerchants(merchants []Merchant) error {
 	if err := s.o.canAsk(merchants); err != nil {
 		return err

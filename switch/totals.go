@@ -99,6 +99,7 @@ func Export(store *storage.Store, yield func(Payment, TimelineEvent) error) erro
 // Owed is one message the switch still owes, or one given to the operators.
 type Owed struct {
 	ID        ID     // the payment
+	Name      string // its TypeID
 	Operation string // TypeID of its operation; empty: the payment's own reversal
 	Bank      string
 	Amount    int64
@@ -126,7 +127,7 @@ func (s *Switch) OwedReversals(limit int) ([]Owed, error) {
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, Owed{ID: id, Bank: h.Bank, Amount: h.Amount, Currency: h.Currency.Alpha(), RRN: h.RRN,
+			out = append(out, Owed{ID: id, Name: h.Name(), Bank: h.Bank, Amount: h.Amount, Currency: h.Currency.Alpha(), RRN: h.RRN,
 				Attempts: h.reversal.attempts, Desk: h.reversal.desk})
 		}
 	}
@@ -144,7 +145,7 @@ func (s *Switch) OwedReversals(limit int) ([]Owed, error) {
 				continue
 			}
 			o := &h.operations[ref.n-1]
-			out = append(out, Owed{ID: ref.payment, Operation: o.ID.Text(o.Kind.Prefix()), Bank: h.Bank, Amount: o.Amount,
+			out = append(out, Owed{ID: ref.payment, Name: h.Name(), Operation: o.ID.Text(o.Kind.Prefix()), Bank: h.Bank, Amount: o.Amount,
 				Currency: h.Currency.Alpha(), RRN: o.RRN, Attempts: o.owed.attempts, Desk: o.owed.desk})
 		}
 	}

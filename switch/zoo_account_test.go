@@ -75,7 +75,7 @@ func TestKeyBelongsToAccount(t *testing.T) {
 			t.Error("two merchants got one payment")
 		}
 		for _, stranger := range []Account{two, {Merchant: one.Merchant, Live: true}} {
-			if _, err := r.core.Payment(stranger, first.ID); err != errNotFound {
+			if _, err := r.core.Payment(stranger, PurposePayment, first.ID); err != errNotFound {
 				t.Errorf("another account sees the payment: %v", err)
 			}
 			if page, err := r.core.List(stranger, ListQuery{OrderID: first.OrderID, Limit: 10}); err != nil || len(page.Payments) > 1 {
@@ -199,7 +199,7 @@ func TestReserveOfTheDisk(t *testing.T) {
 			t.Errorf("a refused payment left %d records", n)
 		}
 		r.pass(2 * rigResponse)
-		if p, err := r.core.Payment(a, lost.ID); err != nil || p.Status != StatusReversed {
+		if p, err := r.core.Payment(a, PurposePayment, lost.ID); err != nil || p.Status != StatusReversed {
 			t.Errorf("the payment is %s, %v", p.Status, err)
 		}
 		r.wants(a, r.request("lost", cardOf(banksim.ChargedWithoutAnswer), 100), "alfa", "")

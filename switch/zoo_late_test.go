@@ -24,7 +24,7 @@ func TestLateReversalAnswer(t *testing.T) {
 			if !r.core.lateReversalAnswer(b, lost.ID, c.code) {
 				t.Errorf("code %s finds no payment", c.code)
 			}
-			if p, err := r.core.Payment(r.account("one"), lost.ID); err != nil || p.Status != c.want {
+			if p, err := r.core.Payment(r.account("one"), PurposePayment, lost.ID); err != nil || p.Status != c.want {
 				t.Errorf("after code %s: %s, %v", c.code, p.Status, err)
 			}
 		}
@@ -72,7 +72,7 @@ func TestApprovalAfterTheAcknowledgement(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		lost := r.wants(r.account("one"), r.request("lost", cardOf(banksim.ChargedWithoutAnswer), 100), "alfa", "")
 		r.pass(rigResponse)
-		if p, err := r.core.Payment(r.account("one"), lost.ID); err != nil || p.Status != StatusReversed {
+		if p, err := r.core.Payment(r.account("one"), PurposePayment, lost.ID); err != nil || p.Status != StatusReversed {
 			t.Fatalf("the payment is %s, %v", p.Status, err)
 		}
 		r.approveLate(lost.ID)
@@ -100,11 +100,11 @@ func TestAcknowledgementDuringARepeat(t *testing.T) {
 			t.Fatal("no reversal is on its way")
 		}
 		r.core.lateReversalAnswer(b, lost.ID, "00")
-		if p, err := r.core.Payment(r.account("one"), lost.ID); err != nil || p.Status != StatusUnknown || !b.saf.sending(lost.ID) {
+		if p, err := r.core.Payment(r.account("one"), PurposePayment, lost.ID); err != nil || p.Status != StatusUnknown || !b.saf.sending(lost.ID) {
 			t.Errorf("%s, %v", p.Status, err)
 		}
 		r.pass(5 * rigResponse)
-		if p, err := r.core.Payment(r.account("one"), lost.ID); err != nil || p.Status != StatusReversed {
+		if p, err := r.core.Payment(r.account("one"), PurposePayment, lost.ID); err != nil || p.Status != StatusReversed {
 			t.Errorf("at the end %s, %v", p.Status, err)
 		}
 	})

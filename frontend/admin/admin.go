@@ -140,7 +140,7 @@ func (s *Server) saf(w http.ResponseWriter, r *http.Request) {
 	}
 	out := make([]OwedReversal, 0, len(owed))
 	for _, o := range owed {
-		out = append(out, OwedReversal{Payment: o.ID.Text(payswitch.PaymentPrefix), Operation: o.Operation, Bank: o.Bank, Amount: o.Amount,
+		out = append(out, OwedReversal{Payment: o.Name, Operation: o.Operation, Bank: o.Bank, Amount: o.Amount,
 			Currency: o.Currency, RRN: o.RRN, Attempts: o.Attempts, Desk: o.Desk})
 	}
 	reply(w, http.StatusOK, map[string]any{"data": out})
