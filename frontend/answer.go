@@ -66,6 +66,11 @@ func appendPayment(dst []byte, p *payswitch.Payment) []byte {
 	dst = appendDecline(dst, p.Decline)
 	dst = append(dst, `,"resolution":`...)
 	dst = appendResolution(dst, p.Resolution)
+	return appendEnd(dst, p)
+}
+
+// appendEnd appends the last members of a payment, and its closing brace.
+func appendEnd(dst []byte, p *payswitch.Payment) []byte {
 	dst = append(dst, `,"created_at":`...)
 	dst = appendTime(dst, p.CreatedAt)
 	dst = append(dst, `,"updated_at":`...)
@@ -166,7 +171,7 @@ func appendList(dst []byte, page *payswitch.ListPage) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendPayment(dst, &page.Payments[i])
+		dst = appendObject(dst, &page.Payments[i])
 		if page.Operations != nil {
 			dst = append(dst[:len(dst)-1], `,"operations":`...)
 			dst = append(appendOperations(dst, page.Operations[i], &page.Payments[i]), '}')

@@ -222,7 +222,7 @@ func (c *call) log(took time.Duration) {
 		attrs = append(attrs, slog.String("merchant", c.account.Merchant.ID), slog.Bool("live", c.account.Live))
 	}
 	if !c.seen.id.IsZero() {
-		attrs = append(attrs, slog.String("payment", c.seen.id.Text(paymentPrefix)), slog.String("bank", c.seen.bank),
+		attrs = append(attrs, slog.String("payment", c.seen.id.Text(c.route.purpose.Prefix())), slog.String("bank", c.seen.bank),
 			slog.String("stan", string(c.seen.stan.Append(nil))), slog.String("rrn", c.seen.rrn), slog.String("status", c.seen.status.String()))
 	}
 	if c.trace.ok {

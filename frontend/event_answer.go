@@ -21,7 +21,7 @@ func AppendEvent(dst []byte, e *payswitch.Event) []byte {
 	dst = append(dst, `","livemode":`...)
 	dst = strconv.AppendBool(dst, e.Payment.Live)
 	dst = append(dst, `,"payment_id":"`...)
-	dst = e.Payment.ID.Append(dst, paymentPrefix)
+	dst = e.Payment.ID.Append(dst, e.Payment.Purpose.Prefix())
 	dst = append(dst, `","sequence":`...)
 	dst = strconv.AppendUint(dst, uint64(e.Sequence), 10)
 	dst = append(dst, `,"created_at":`...)
@@ -31,7 +31,7 @@ func AppendEvent(dst []byte, e *payswitch.Event) []byte {
 		dst = appendOperation(dst, e.Operation, &e.Payment)
 		dst = appendWithPayment(dst, &e.Payment)
 	} else {
-		dst = appendPayment(dst, &e.Payment)
+		dst = appendObject(dst, &e.Payment)
 	}
 	return append(dst, "}}"...)
 }

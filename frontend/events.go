@@ -57,7 +57,10 @@ func (c *call) readEventQuery() (q payswitch.EventQuery, ok bool) {
 				q.Types = append(q.Types, t)
 			}
 		case "payment_id":
-			q.Payment, err = payswitch.ParseID(paymentPrefix, text)
+			var known bool
+			if q.Purpose, q.Payment, known = payswitch.ParsePaymentID(text); !known {
+				return "invalid_format"
+			}
 		case "created_from":
 			q.From, err = time.Parse(time.RFC3339Nano, text)
 		case "created_to":

@@ -398,6 +398,12 @@ func TestDocumentHasEveryWord(t *testing.T) {
 			t.Errorf("nothing is said about %s", v)
 		}
 	}
+	words := func(p payswitch.Purpose) (all []string) {
+		for _, s := range p.Statuses() {
+			all = append(all, s.String())
+		}
+		return all
+	}
 	for s := payswitch.StatusInFlight + 1; s.String() != "invalid"; s++ {
 		statuses = append(statuses, s.String())
 	}
@@ -418,7 +424,9 @@ func TestDocumentHasEveryWord(t *testing.T) {
 		schema, member string
 		want           []string
 	}{
-		{"PaymentStatus", "", statuses},
+		{"PaymentStatus", "", words(payswitch.PurposePayment)},
+		{"PayoutStatus", "", words(payswitch.PurposePayout)},
+		{"VerificationStatus", "", words(payswitch.PurposeVerification)},
 		{"TimelineEvent", "status", append(slices.Clone(statuses), "<nil>")},
 		{"OperationStatus", "", operationStatuses},
 		{"Problem", "code", kinds},

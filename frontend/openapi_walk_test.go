@@ -20,6 +20,8 @@ const (
 	testCardSlowRefund = "4000000001220005"
 	testCardSlowRaise  = "4000000001320003"
 	noPayment          = "pay_01kaz7q2v5e8xv9h2m3n4p5q6r"
+	noPayout           = "po_01kaz7q2v5e8xv9h2m3n4p5q6r"
+	noVerified         = "ver_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noRefund           = "ref_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noToken            = "tok_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noKey              = "key_01kaz7q2v5e8xv9h2m3n4p5q6r"
@@ -68,7 +70,7 @@ func (s *shop) collect(given map[string]bool) {
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
 	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule,
-		"{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent).Replace(o.path)
+		"{payout_id}", noPayout, "{verification_id}", noVerified, "{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
@@ -89,6 +91,10 @@ func (o apiOperation) body() string {
 		return leanBody
 	case o.path == "/v1/schedules":
 		return scheduleBody(noToken, 129900)
+	case o.path == "/v1/payouts":
+		return payoutBody
+	case o.path == "/v1/verifications":
+		return verifyBody
 	case o.path == "/v1/webhook_endpoints":
 		return endpointBody
 	case strings.HasSuffix(o.path, "/replay"):
@@ -181,6 +187,7 @@ func walkLives(t *testing.T, given map[string]bool) {
 	s.want("409 order_in_progress", "POST /v1/payments", onceFor("doubtful", "4111111111111111"), "Idempotency-Key", "once-2")
 	s.want("201", "POST /v1/payments", onceFor("paid", "4111111111111111"), "Idempotency-Key", "once-3")
 	s.want("409 order_paid", "POST /v1/payments", onceFor("paid", "4111111111111111"), "Idempotency-Key", "once-4")
+	walkPurposes(s)
 	s.want("200", "GET /v1/payments", "")
 	s.want("200", "POST /v1/payments/explain", leanBody)
 	s.want("200", "GET /v1/declines", "")
@@ -393,6 +400,8 @@ func walkNoJournal(t *testing.T, given map[string]bool) {
 		s := openShop(t, func(o *Options) { o.Switch = bench.sw })
 		id, body := "", strings.Replace(op.body(), "4111111111111111", testCardSilent, 1)
 		switch {
+		case op.path == "/v1/payouts":
+			s.pay("made", leanBody)
 		case strings.HasSuffix(op.path, "/increment"):
 			id = idOf(t, s.pay("made", hold(testCardSlowRaise)))
 		case strings.HasSuffix(op.path, "/refunds"):

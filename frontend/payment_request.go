@@ -65,8 +65,12 @@ func (d *paymentReader) decode(body []byte, now time.Time, out *payswitch.PayReq
 	out.Initiator = "customer"
 
 	isObject := d.object("")
-	if isObject {
+	switch {
+	case !isObject:
+	case out.Purpose == payswitch.PurposePayment:
 		d.payment()
+	default:
+		d.other()
 	}
 	d.finish()
 	switch {
@@ -83,7 +87,10 @@ func (d *paymentReader) decode(body []byte, now time.Time, out *payswitch.PayReq
 		if d.seen.networkToken != (methodSeen{}) || d.seen.terminal != (methodSeen{}) {
 			d.otherMethodRules()
 		}
-		if d.seen.carried {
+		switch {
+		case out.Purpose != payswitch.PurposePayment:
+			d.otherRules()
+		case d.seen.carried:
 			d.carriedRules()
 		}
 		d.strayCardNumber()

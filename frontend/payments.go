@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"time"
 
@@ -55,12 +56,13 @@ func (c *call) readPayment() bool {
 		return false
 	}
 	defer c.read.close()
+	c.request.Purpose = c.route.purpose
 	if !c.read.decode(body, c.server.o.Now(), &c.request) {
 		c.refuseFaults(c.read.faults)
 		return false
 	}
 	c.read.strings(key, c.requestID[:])
-	c.request.Fingerprint = c.server.sw.Fingerprint("POST", "/v1/payments", body)
+	c.request.Fingerprint = c.server.sw.Fingerprint("POST", c.route.name, body)
 	return true
 }
 
@@ -74,12 +76,16 @@ func (c *call) writePayment(answer *payswitch.Answer) {
 	if answer.Replayed {
 		header.SetCanonical(headReplayed, valueTrue)
 	}
-	c.out = appendPayment(c.out[:0], p)
-	c.head = append(c.head[:0], locationPrefix...)
-	c.head = append(c.head, c.out[len(paymentOpening):][:paymentIDLen]...)
+	c.out = appendObject(c.out[:0], p)
+	if p.Purpose == payswitch.PurposePayment {
+		c.head = append(c.head[:0], locationPrefix...)
+		c.head = append(c.head, c.out[len(paymentOpening):][:paymentIDLen]...)
+	} else {
+		c.head = p.ID.Append(append(append(c.head[:0], c.route.name...), '/'), p.Purpose.Prefix())
+	}
 	header.SetCanonical(headLocation, c.head)
 	status := 201
-	if shownStatus(p.Status) == payswitch.StatusUnknown {
+	if shownStatus(p.Status) == payswitch.StatusUnknown && !p.Final() {
 		status = 202
 	}
 	c.answer(status, valueJSON)
@@ -91,7 +97,7 @@ func (c *call) getPayment() {
 	if !ok {
 		return
 	}
-	p, err := c.server.sw.Payment(c.account, c.id)
+	p, err := c.server.sw.Payment(c.account, c.route.purpose, c.id)
 	if err == nil && wait > 0 {
 		c.waited = true
 		p, err = c.wait(p, wait)
@@ -101,7 +107,7 @@ func (c *call) getPayment() {
 		return
 	}
 	c.note(&p)
-	c.out = appendPayment(c.out[:0], &p)
+	c.out = appendObject(c.out[:0], &p)
 	c.answer(200, valueJSON)
 }
 
@@ -119,7 +125,7 @@ func (c *call) wait(p payswitch.Payment, d time.Duration) (payswitch.Payment, er
 			return p, nil
 		}
 		nap := min(left, waitSlice)
-		now, err := c.server.sw.Wait(c.account, c.id, nap)
+		now, err := c.server.sw.Wait(c.account, c.route.purpose, c.id, nap)
 		stopped := time.Until(end) > left-nap // the switch no longer waits
 		if err != nil || stopped || now.Status != p.Status {
 			return now, err
@@ -148,7 +154,7 @@ func (c *call) getTimeline() {
 	if !c.noQuery() {
 		return
 	}
-	events, err := c.server.sw.Timeline(c.account, c.id)
+	events, err := c.server.sw.Timeline(c.account, c.route.purpose, c.id)
 	if err != nil {
 		c.refuse(problemOf(err))
 		return
@@ -261,7 +267,7 @@ func (c *call) readWait() (wait time.Duration, ok bool) {
 
 // readListQuery reads the filters of the list.
 func (c *call) readListQuery() (q payswitch.ListQuery, ok bool) {
-	q.Limit = defaultPage
+	q.Limit, q.Purpose = defaultPage, c.route.purpose
 	ok = c.eachParameter(func(name string, value []byte) string {
 		text := string(value)
 		var err error
@@ -273,7 +279,7 @@ func (c *call) readListQuery() (q payswitch.ListQuery, ok bool) {
 			q.OrderID = text
 		case "status":
 			var known bool
-			if q.Status, known = payswitch.ParseStatus(text); !known {
+			if q.Status, known = payswitch.ParseStatus(text); !known || !slices.Contains(q.Purpose.Statuses(), q.Status) {
 				return "unknown_value"
 			}
 		case "created_from":
@@ -281,6 +287,9 @@ func (c *call) readListQuery() (q payswitch.ListQuery, ok bool) {
 		case "created_to":
 			q.CreatedTo, err = time.Parse(time.RFC3339Nano, text)
 		case "expand":
+			if q.Purpose != payswitch.PurposePayment {
+				return "unknown_field"
+			}
 			if q.Operations = text == "operations"; !q.Operations {
 				return "invalid_format"
 			}

@@ -33,6 +33,7 @@ var (
 	problemOrderPaid        = &problemKind{"order_paid", 409, "The order is paid already", false}
 	problemOrderInProgress  = &problemKind{"order_in_progress", 409, "Another payment of the order is on its way", true}
 	problemShopRefused      = &problemKind{"shop_refused", 409, "The shop refuses the payment", false}
+	problemBalance          = &problemKind{"insufficient_balance", 409, "The balance is less than the payout", false}
 	problemBodyTooLarge     = &problemKind{"body_too_large", 413, "The body is too large", false}
 	problemURITooLong       = &problemKind{"uri_too_long", 414, "The address is too long", false}
 	problemMediaType        = &problemKind{"media_type", 415, "The body has the wrong media type", false}
@@ -48,7 +49,7 @@ var (
 
 var problemKinds = []*problemKind{
 	problemInvalid, problemKeyMissing, problemKeyInvalid, problemUnauthorized, problemForbidden, problemNotFound, problemMethodNotAllowed,
-	problemTimeout, problemInvalidState, problemOrderPaid, problemOrderInProgress, problemBodyTooLarge, problemURITooLong, problemMediaType, problemKeyReused, problemRateLimited,
+	problemTimeout, problemInvalidState, problemOrderPaid, problemOrderInProgress, problemBalance, problemBodyTooLarge, problemURITooLong, problemMediaType, problemKeyReused, problemRateLimited,
 	problemShopRefused, problemShopSilent, problemHeadersTooLarge, problemInternal, problemUncertain, problemBankUnavailable, problemOverloaded,
 }
 
@@ -66,6 +67,7 @@ var refusalKinds = map[payswitch.Code]*problemKind{
 	payswitch.CodeBankUnavailable:  problemBankUnavailable,
 	payswitch.CodeOverloaded:       problemOverloaded,
 	payswitch.CodeInvalidState:     problemInvalidState,
+	payswitch.CodeBalance:          problemBalance,
 	payswitch.CodeOrderPaid:        problemOrderPaid,
 	payswitch.CodeOrderInProgress:  problemOrderInProgress,
 	payswitch.CodeShopRefused:      problemShopRefused,

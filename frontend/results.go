@@ -89,7 +89,7 @@ func appendResults(dst []byte, page *payswitch.ResultsPage) []byte {
 		}
 		r := &page.Results[i]
 		if r.Operation == nil {
-			dst = appendPayment(dst, &r.Payment)
+			dst = appendObject(dst, &r.Payment)
 		} else {
 			dst = append(appendOperation(dst, r.Operation, &r.Payment), '}')
 		}
@@ -163,7 +163,7 @@ func resultRow(r *payswitch.Result) []string {
 	p := &r.Payment
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	moment := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-	payment := p.ID.Text(paymentPrefix)
+	payment := p.Name()
 	if o := r.Operation; o != nil {
 		stan := ""
 		if o.STAN != 0 {
@@ -173,7 +173,7 @@ func resultRow(r *payswitch.Result) []string {
 			number(shownAmount(o)), p.Currency.Alpha(), "", "", "", p.OrderID, p.Bank, o.Method.String(), o.RRN, stan, o.ApprovalCode, o.ResponseCode,
 			declineCode(o.Decline), p.Card.BIN, p.Card.Last4, p.Card.Brand, o.Reason}
 	}
-	return []string{"payment", payment, payment, shownStatus(p.Status).String(), moment(p.CreatedAt), moment(p.UpdatedAt), number(p.Amount),
+	return []string{p.Purpose.String(), payment, payment, shownStatus(p.Status).String(), moment(p.CreatedAt), moment(p.UpdatedAt), number(p.Amount),
 		p.Currency.Alpha(), number(p.AmountAuthorized), number(p.AmountCaptured), number(p.AmountRefunded), p.OrderID, p.Bank, "", p.RRN,
 		string(p.STAN.Append(nil)), p.ApprovalCode, p.ResponseCode, declineCode(p.Decline), p.Card.BIN, p.Card.Last4, p.Card.Brand, ""}
 }

@@ -22,6 +22,7 @@ type route struct {
 	writes  payswitch.Scope          // and for the others
 	public  bool                     // answers without a key
 	keyed   bool                     // its POST goes by an idempotency key: a repeat is harmless
+	purpose payswitch.Purpose        // of the payments it is about
 	service *assist.Service          // of Assist's: it answers in its own words, refusals too
 	allow   []byte
 	seconds prometheus.Observer
@@ -96,6 +97,13 @@ type routes struct {
 	pausePlan  *route // /v1/schedules/{id}/pause
 	resumePlan *route // /v1/schedules/{id}/resume
 	cancelPlan *route // /v1/schedules/{id}/cancel
+	payouts    *route // /v1/payouts
+	payout     *route // /v1/payouts/{id}
+	outStory   *route // /v1/payouts/{id}/timeline
+	verifies   *route // /v1/verifications
+	verified   *route // /v1/verifications/{id}
+	verStory   *route // /v1/verifications/{id}/timeline
+	balance    *route // /v1/balance
 	declines   *route // /v1/declines
 	openAPI    *route // /openapi.json
 	none       *route // anything else, and what could not be read
@@ -146,6 +154,7 @@ func newRoutes(m *metrics) *routes {
 	}
 	r.addNotifications(with)
 	r.addSchedules(with)
+	r.addOthers(with)
 	r.place(all)
 	return r
 }

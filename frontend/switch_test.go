@@ -95,7 +95,7 @@ func shopOf(id, key string) payswitch.Merchant {
 	return payswitch.Merchant{
 		ID: id, Name: "TEST SHOP", City: "MOSCOW", Country: "643", MCC: "5411",
 		Keys:  []payswitch.APIKey{{Hash: payswitch.HashKey([]byte(key))}},
-		Banks: []payswitch.MerchantBank{{Bank: "alfa", MerchantID: "000000000000001", Terminals: []string{"T0000001"}}},
+		Banks: []payswitch.MerchantBank{{Bank: "alfa", MerchantID: "000000000000001", Terminals: []string{"T0000001"}, Payouts: map[string]int64{"RUB": 0}}},
 	}
 }
 

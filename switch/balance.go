@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -170,25 +171,27 @@ func (s *Switch) sumFunds(account [8]byte, sums map[string]int64) error {
 	return nil
 }
 
-// Balances are what an account may pay out, by bank and currency. Errors are
-// refusals.
+// Balances are what an account may pay out: by bank in the merchant's order, and
+// by currency. Errors are refusals.
 func (s *Switch) Balances(a Account) ([]Balance, error) {
-	all := []Balance{}
-	account := accountDigest(a)
-	for key, p := range s.purses {
-		if key.merchant != a.Merchant.ID || !bytes.HasPrefix(p.key, account[:]) {
+	dir, all := s.dir.Load(), []Balance{}
+	for _, mb := range a.Merchant.Banks {
+		if way := dir.route(a.Merchant.ID, mb.Bank); way == nil || way.bank.live != a.Live {
 			continue
 		}
-		sum, err := s.balance(p.key)
-		if err != nil {
-			s.log.Error("a balance could not be read", "merchant", a.Merchant.ID, "error", err)
-			return nil, errInternal
+		for _, currency := range slices.Sorted(maps.Keys(mb.Payouts)) {
+			p, kept := s.purses[purseKey{a.Merchant.ID, mb.Bank, currency}]
+			if !kept {
+				continue
+			}
+			sum, err := s.balance(p.key)
+			if err != nil {
+				s.log.Error("a balance could not be read", "merchant", a.Merchant.ID, "error", err)
+				return nil, errInternal
+			}
+			all = append(all, Balance{Bank: mb.Bank, Currency: currency, Sum: sum, Credit: p.credit})
 		}
-		all = append(all, Balance{Bank: key.bank, Currency: key.currency, Sum: sum, Credit: p.credit})
 	}
-	slices.SortFunc(all, func(a, b Balance) int {
-		return bytes.Compare([]byte(a.Bank+"\x00"+a.Currency), []byte(b.Bank+"\x00"+b.Currency))
-	})
 	return all, nil
 }
 
@@ -216,5 +219,5 @@ func (s *Switch) covers(m *Merchant, b *bank, r *PayRequest) (kept, enough bool)
 }
 
 // errBalance is the refusal of a payout of more than there is.
-var errBalance = &Refusal{Code: CodeBalance, Pointer: "/amount",
+var errBalance = &Refusal{Code: CodeBalance,
 	Detail: "The balance at the bank is less than this payout. Nothing was recorded or sent."}

@@ -95,7 +95,7 @@ func (s *Switch) Pay(a Account, r *PayRequest) (Answer, error) {
 // intent is durable; no answer is given before the outcome is. The answer is
 // written where it is kept for those who join.
 func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error {
-	if a.Merchant.Check != nil {
+	if a.Merchant.Check != nil && r.Purpose == PurposePayment {
 		if err := s.askShop(a, r, key); err != nil {
 			return s.refuse(r, key, err, into)
 		}
@@ -123,7 +123,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		}
 	}
 
-	if s.watchesRetries(a.Live) && !s.declines.empty() {
+	if r.Purpose == PurposePayment && s.watchesRetries(a.Live) && !s.declines.empty() {
 		switch d, err := s.barred(a, r); {
 		case err != nil:
 			s.log.Error("the declines of a card could not be read", "request_id", r.RequestID, "error", err)

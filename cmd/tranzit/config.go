@@ -167,9 +167,10 @@ type MerchantConfig struct {
 	} `yaml:"keys"`
 	Certificates []string `yaml:"certificates"`
 	Banks        []struct {
-		Bank       string   `yaml:"bank"`
-		MerchantID string   `yaml:"merchant_id"`
-		Terminals  []string `yaml:"terminals"`
+		Bank       string           `yaml:"bank"`
+		MerchantID string           `yaml:"merchant_id"`
+		Terminals  []string         `yaml:"terminals"`
+		Payouts    map[string]int64 `yaml:"payouts"`
 	} `yaml:"banks"`
 	Rate struct {
 		PerSecond float64 `yaml:"per_second"`

@@ -212,6 +212,9 @@ func (c *Config) bankAllows(i int) (y payswitch.Capabilities, err error) {
 	return y, nil
 }
 
+// maxCredit is the largest amount that any message can name.
+const maxCredit = 999_999_999_999
+
 // linkKeys are the keys of a bank that fill the fields of acquirers.Config.
 var linkKeys = map[string]string{
 	"ID": "id", "Direction": "direction", "Endpoints": "endpoints", "LinksPerEndpoint": "links_per_endpoint", "Listen": "listen",
@@ -376,7 +379,15 @@ func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, err
 		case len(b.Terminals) == 0:
 			return none, c.fault(path+".terminals", "at least one terminal id is needed")
 		}
-		out.Banks = append(out.Banks, payswitch.MerchantBank{Bank: b.Bank, MerchantID: b.MerchantID, Terminals: b.Terminals})
+		for currency, credit := range b.Payouts {
+			if _, err := iso.ParseCurrency(currency); err != nil {
+				return none, c.fault(path+".payouts", "%q is not an ISO 4217 currency", currency)
+			}
+			if credit < 0 || credit > maxCredit {
+				return none, c.fault(path+".payouts", "%d is not within 0..%d minor units", credit, int64(maxCredit))
+			}
+		}
+		out.Banks = append(out.Banks, payswitch.MerchantBank{Bank: b.Bank, MerchantID: b.MerchantID, Terminals: b.Terminals, Payouts: b.Payouts})
 	}
 	if len(out.Banks) == 0 {
 		return none, c.fault(at("banks"), "at least one bank is needed")

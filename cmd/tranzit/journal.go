@@ -56,9 +56,9 @@ func withJournal(f journalFlags, do func(*storage.Store) error) error {
 }
 
 func journalShow(out io.Writer, f journalFlags, text string) error {
-	id, err := payswitch.ParseID(payswitch.PaymentPrefix, text)
-	if err != nil {
-		return usageError{fmt.Errorf("%q is not a payment id (pay_ and 26 characters)", text)}
+	_, id, ok := payswitch.ParsePaymentID(text)
+	if !ok {
+		return usageError{fmt.Errorf("%q is not the id of a payment, a payout or a verification (pay_, po_ or ver_ and 26 characters)", text)}
 	}
 	var events []payswitch.TimelineEvent
 	if f.admin != "" {
@@ -153,7 +153,7 @@ func journalExport(out io.Writer, f journalFlags) error {
 		enc := json.NewEncoder(out)
 		return payswitch.Export(store, func(p payswitch.Payment, e payswitch.TimelineEvent) error {
 			return enc.Encode(map[string]any{
-				"payment": p.ID.Text(payswitch.PaymentPrefix), "merchant": p.Merchant, "bank": p.Bank, "order_id": p.OrderID,
+				"payment": p.Name(), "merchant": p.Merchant, "bank": p.Bank, "order_id": p.OrderID,
 				"amount": p.Amount, "amount_authorized": p.AmountAuthorized, "amount_captured": p.AmountCaptured, "amount_refunded": p.AmountRefunded,
 				"currency": p.Currency.Alpha(), "stan": uint32(p.STAN), "rrn": p.RRN, "card": p.Card.BIN + "******" + p.Card.Last4,
 				"version": e.Version, "at": e.At.Format(time.RFC3339Nano), "event": e.Type, "status": e.Status.String(), "detail": e.Detail,

@@ -16,7 +16,7 @@ type Act struct {
 	Reason   string `json:"reason"`
 	Bank     string `json:"bank,omitempty"`  // pin: the bank; empty unpins
 	Check    string `json:"check,omitempty"` // retire a vault key: the check value of the present one
-	As       string `json:"as,omitempty"`    // close: reversed, captured or authorized; of an operation: succeeded, declined or reversed
+	As       string `json:"as,omitempty"`    // close: reversed, captured, authorized, or succeeded for a payout; of an operation: succeeded, declined or reversed
 }
 
 func (s *Server) routeActs(mux *http.ServeMux) {
@@ -40,8 +40,8 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 		if operation, ok := payswitch.ParseOperationID(id); ok {
 			return s.o.Switch.RetryOperation(operation, a.by())
 		}
-		payment, err := payswitch.ParseID(payswitch.PaymentPrefix, id)
-		if err != nil {
+		_, payment, ok := payswitch.ParsePaymentID(id)
+		if !ok {
 			return errPaymentID
 		}
 		return s.o.Switch.RetryReversal(payment, a.by())
@@ -50,13 +50,13 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 		if operation, ok := payswitch.ParseOperationID(id); ok {
 			return s.o.Switch.CloseOperation(operation, a.As, a.by())
 		}
-		payment, err := payswitch.ParseID(payswitch.PaymentPrefix, id)
-		if err != nil {
+		_, payment, ok := payswitch.ParsePaymentID(id)
+		if !ok {
 			return errPaymentID
 		}
 		as, ok := payswitch.ParseStatus(a.As)
 		if !ok {
-			return &payswitch.Refusal{Code: payswitch.CodeInvalidRequest, Pointer: "/as", Detail: "Say as what: reversed, captured or authorized."}
+			return &payswitch.Refusal{Code: payswitch.CodeInvalidRequest, Pointer: "/as", Detail: "Say as what: reversed, captured or authorized, or succeeded for a payout."}
 		}
 		return s.o.Switch.CloseReversal(payment, as, a.by())
 	}))

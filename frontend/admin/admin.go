@@ -171,8 +171,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) payment(w http.ResponseWriter, r *http.Request) {
-	id, err := payswitch.ParseID(payswitch.PaymentPrefix, r.PathValue("id"))
-	if err != nil {
+	_, id, ok := payswitch.ParsePaymentID(r.PathValue("id"))
+	if !ok {
 		reply(w, http.StatusBadRequest, map[string]string{"error": "not a payment id"})
 		return
 	}

@@ -26,6 +26,7 @@ type Event struct {
 	// about. Both are nil in a test message.
 	Payment   *Payment   `json:"-"`
 	Operation *Operation `json:"-"`
+	Payout    *Payout    `json:"-"` // or a verification: the event is about it, and the others are nil
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -49,6 +50,8 @@ func (e *Event) UnmarshalJSON(text []byte) error {
 	switch {
 	case kind.Object == "payment":
 		return json.Unmarshal(in.Data.Object, &e.Payment)
+	case kind.Object == "payout" || kind.Object == "verification":
+		return json.Unmarshal(in.Data.Object, &e.Payout)
 	case kind.Payment != nil:
 		e.Payment = kind.Payment
 		return json.Unmarshal(in.Data.Object, &e.Operation)

@@ -60,7 +60,7 @@ func openSwitch(t *testing.T) *payswitch.Switch {
 		Merchants: []payswitch.Merchant{{
 			ID: "mer_socks", Name: "TEST SHOP", City: "MOSCOW", Country: "643", MCC: "5411",
 			Keys:  []payswitch.APIKey{{Hash: payswitch.HashKey([]byte(key))}},
-			Banks: []payswitch.MerchantBank{{Bank: "alfa", MerchantID: "000000000000001", Terminals: []string{"T0000001"}}},
+			Banks: []payswitch.MerchantBank{{Bank: "alfa", MerchantID: "000000000000001", Terminals: []string{"T0000001"}, Payouts: map[string]int64{"RUB": 0}}},
 		}},
 	})
 	must(t, err)

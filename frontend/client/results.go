@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Result is one row of the results of a period: a payment or an operation, never
-// both.
+// Result is one row of the results of a period: one of its members is set.
 type Result struct {
 	Payment   *Payment
+	Payout    *Payout // a payout or a verification
 	Operation *Operation
 }
 
@@ -25,9 +25,13 @@ func (r *Result) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &kind); err != nil {
 		return err
 	}
-	if kind.Object == "payment" {
+	switch kind.Object {
+	case "payment":
 		r.Payment = new(Payment)
 		return json.Unmarshal(text, r.Payment)
+	case "payout", "verification":
+		r.Payout = new(Payout)
+		return json.Unmarshal(text, r.Payout)
 	}
 	r.Operation = new(Operation)
 	return json.Unmarshal(text, r.Operation)
