@@ -56,7 +56,9 @@ func (m *machine) command(t *rapid.T) {
 		body := string(someBody.Draw(t, "body"))
 		switch op := rapid.IntRange(0, 5).Draw(t, "op"); {
 		case op == 5:
-			m.add(t, &c, &next, touched, &kind, &value)
+			if k, v := m.add(t, &c, &next, touched); k == Short && kind == Applied {
+				kind, value = k, v
+			}
 		case op == 0:
 			ver := rapid.Uint32Range(0, 3).Draw(t, "version")
 			name := fmt.Sprint(id(len(key)), ver)
@@ -111,19 +113,20 @@ func (m *machine) command(t *rapid.T) {
 }
 
 // add draws a step of a sum, which stands in a space of its own.
-func (m *machine) add(t *rapid.T, c *Command, next *model, touched map[string]bool, kind *ResultKind, value *string) {
+func (m *machine) add(t *rapid.T, c *Command, next *model, touched map[string]bool) (kind ResultKind, value string) {
 	full := "+" + someKey.Draw(t, "sum")
 	if touched[full] {
-		return
+		return Applied, ""
 	}
 	touched[full] = true
 	by, least := rapid.Int64Range(-20, 20).Draw(t, "by"), rapid.Int64Range(-10, 10).Draw(t, "least")
 	c.Add('+', []byte(full[1:]), by, least)
 	sum, _ := ReadSum([]byte(m.want.keys[full]))
-	if by < 0 && sum+by < least && *kind == Applied {
-		*kind, *value = Short, string(AppendSum(nil, sum))
-	}
 	next.keys[full] = string(AppendSum(nil, sum+by))
+	if by < 0 && sum+by < least {
+		return Short, string(AppendSum(nil, sum))
+	}
+	return Applied, ""
 }
 
 func (m *machine) reserve(t *rapid.T) {

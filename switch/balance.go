@@ -14,7 +14,7 @@ import (
 // spaceBalance holds the sums that payouts are held to: account digest, bank, 0
 // and currency -> what was captured, less what was or may be given back or paid
 // out. Only where the account may pay out.
-const spaceBalance storage.Space = 'f'
+const spaceBalance storage.Space = '$'
 
 // Balance is what an account may pay out at one bank in one currency.
 type Balance struct {

@@ -45,7 +45,7 @@ func TestPartialApprovalAccepted(t *testing.T) {
 			r.start()
 			r.ready()
 			a = r.account("two")
-			if again, err := r.core.Payment(a, hold.ID); err != nil || !reflect.DeepEqual(again, hold) {
+			if again, err := r.core.Payment(a, PurposePayment, hold.ID); err != nil || !reflect.DeepEqual(again, hold) {
 				t.Errorf("%s: after the restart %+v, %v; before %+v", bank, again, err, hold)
 			}
 			if _, err := r.act(a, OperationRequest{Kind: KindCapture, Payment: hold.ID, IdempotencyKey: bank + " too", Amount: 501}); codeOf(err) != CodeInvalidState {

@@ -1,6 +1,7 @@
 package payswitch
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -140,11 +141,7 @@ func (s *script) do(words []string) {
 		s.wish(words)
 		s.say("%s", s.pay("one", words[1]))
 	case "again":
-		merchant := "one"
-		if owner, ok := s.owner[words[1]]; ok {
-			merchant = owner
-		}
-		s.say("%s", s.pay(merchant, words[1]))
+		s.say("%s", s.pay(cmp.Or(s.owner[words[1]], "one"), words[1]))
 	case "begin":
 		s.wish(words)
 		told := make(chan string, 1)
