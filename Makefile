@@ -13,10 +13,13 @@ SEEDS ?= 20000
 # compiles everything once.
 RACE := CGO_ENABLED=1 GOFLAGS="$(shell $(GO) env GOFLAGS) -race -buildvcs=false"
 
-.PHONY: help build test test-fast deps fmt fmt-check vet staticcheck house fuzz race gate lives zoo sim bench microbench clean
+.PHONY: help build build-pkcs11 test test-fast deps fmt fmt-check vet staticcheck house fuzz race gate lives zoo sim bench microbench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build-pkcs11: ## the binary that speaks to hardware modules, bin/tranzit-pkcs11; not static
+	CGO_ENABLED=1 $(GO) build -trimpath -tags pkcs11 -o bin/tranzit-pkcs11 ./cmd/tranzit
 
 build: ## the static binary, bin/tranzit
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tranzit ./cmd/tranzit
@@ -28,7 +31,7 @@ test-fast: fmt-check ## the tests without the race detector, fuzzing and staticc
 	$(GO) vet ./...
 	$(GO) test ./...
 
-deps: ## install what the tests need (a C compiler for the race detector)
+deps: ## install what the tests need (a C compiler, strace, SoftHSM)
 	@scripts/deps.sh
 
 fmt: ## format the sources
@@ -52,6 +55,7 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s) each
 	@scripts/fuzz.sh $(FUZZTIME)
 
 race:
+	$(RACE) $(GO) test -tags pkcs11 ./acquirers/keystore -run TestPKCS11
 	$(RACE) $(GO) test -timeout 20m $$($(GO) list ./... | grep -v /bench/zoo)
 
 gate: lives zoo fuzz ## the proof of faults: 20,000 lives, every crash point, 2,000 damages to the journal, the bug zoo, every fuzz target

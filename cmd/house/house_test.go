@@ -79,6 +79,7 @@ func TestRulesCanFail(t *testing.T) {
 		{"guests stay in their rooms", "switch/x.go", `package payswitch; import _ "github.com/moov-io/iso8583"`},
 		{"guests stay in their rooms", "acquirers/x.go", `package acquirers; import _ "github.com/moov-io/iso8583"`},
 		{"guests stay in their rooms", "acquirers/x.go", `package acquirers; import _ "github.com/moov-io/iso8583-connection"`},
+		{"guests stay in their rooms", "acquirers/x.go", `package acquirers; import _ "github.com/miekg/pkcs11"`},
 		{"guests stay in their rooms", "storage/x.go", `package storage; import _ "github.com/cockroachdb/pebble/v2/vfs"`},
 		{"guests stay in their rooms", "bench/x.go", `package bench; import _ "github.com/cockroachdb/pebble/v2"`},
 		{"guests stay in their rooms", "bench/bare/x.go", `package bare; import _ "github.com/moov-io/iso8583"`},

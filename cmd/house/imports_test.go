@@ -25,6 +25,7 @@ var guests = []struct {
 	{module: "github.com/moov-io/iso8583", rooms: []string{"iso", "bench/goals"}, file: "acquirers/transport.go"},
 	{module: "github.com/moov-io/iso8583-connection", rooms: []string{"acquirers"}, files: 1},
 	{module: "github.com/cockroachdb/pebble", rooms: []string{"storage"}, files: 2},
+	{module: "github.com/miekg/pkcs11", rooms: []string{"acquirers/keystore"}, files: 2},
 	{module: "github.com/jackc/pgx", rooms: []string{"storage"}, files: 1},
 	{module: "github.com/valyala/fasthttp", rooms: []string{"frontend", "bench"}},
 }

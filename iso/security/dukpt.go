@@ -2,6 +2,7 @@ package security
 
 import (
 	"crypto/aes"
+	"crypto/cipher"
 	"crypto/des"
 	"encoding/binary"
 	"errors"
@@ -45,20 +46,33 @@ func InitialKeyTDES(bdk, ksn []byte) ([]byte, error) {
 	if len(ksn) != ksnBytes {
 		return nil, fmt.Errorf("%w: %d bytes, not %d", ErrKSN, len(ksn), ksnBytes)
 	}
+	var under [2]cipher.Block
+	for i, key := range [][]byte{bdk, VariantTDES(bdk)} {
+		var err error
+		if under[i], err = TDES.block(key); err != nil {
+			return nil, err
+		}
+	}
+	return initialTDES(under, ksn), nil
+}
+
+// VariantTDES is the other key that initial keys are made under (X9.24-1): a
+// base derivation key of 16 bytes with some bits changed.
+func VariantTDES(bdk []byte) []byte {
+	other := make([]byte, 16)
+	xor(other, bdk, tdesMask)
+	return other
+}
+
+// initialTDES makes an initial key under a base derivation key and its variant.
+func initialTDES(under [2]cipher.Block, ksn []byte) []byte {
 	serial := append(make([]byte, 0, 8), ksn[:8]...)
 	serial[7] &^= ksnCounter >> 16
 	out := make([]byte, 16)
-	other := make([]byte, 16)
-	defer clear(other)
-	xor(other, bdk, tdesMask)
-	for i, key := range [][]byte{bdk, other} {
-		b, err := TDES.block(key)
-		if err != nil {
-			return nil, err
-		}
+	for i, b := range under {
 		b.Encrypt(out[8*i:], serial)
 	}
-	return out, nil
+	return out
 }
 
 // DeriveTDES is the key of one transaction (X9.24-1) for a purpose, from the base
@@ -72,6 +86,20 @@ func DeriveTDES(bdk, ksn []byte, p Purpose) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return deriveTDES(key, ksn, p)
+}
+
+// DeriveTDESUnder is DeriveTDES where the base derivation key and its VariantTDES
+// are at work in another place, such as a hardware module.
+func DeriveTDESUnder(under [2]cipher.Block, ksn []byte, p Purpose) ([]byte, error) {
+	if len(ksn) != ksnBytes || p < ForPIN || p > ForData {
+		return nil, fmt.Errorf("%w: %d bytes, not %d", ErrKSN, len(ksn), ksnBytes)
+	}
+	return deriveTDES(initialTDES(under, ksn), ksn, p)
+}
+
+// deriveTDES goes from an initial key to the key of one transaction.
+func deriveTDES(key, ksn []byte, p Purpose) (_ []byte, err error) {
 	serial := binary.BigEndian.Uint64(ksn[2:])
 	counter := serial & ksnCounter
 	if counter == 0 || bits.OnesCount64(counter) > maxTDESOnes {
@@ -154,10 +182,20 @@ func DeriveAES(bdk, ksn []byte, p Purpose) ([]byte, error) {
 	if len(ksn) != 12 {
 		return nil, fmt.Errorf("%w: %d bytes, not 12", ErrKSN, len(ksn))
 	}
-	key, err := InitialKeyAES(bdk, [8]byte(ksn))
+	b, err := AES.block(bdk)
 	if err != nil {
 		return nil, err
 	}
+	return DeriveAESUnder(b, len(bdk), ksn, p)
+}
+
+// DeriveAESUnder is DeriveAES where the base derivation key of size bytes is at
+// work in another place, such as a hardware module.
+func DeriveAESUnder(bdk cipher.Block, size int, ksn []byte, p Purpose) ([]byte, error) {
+	if len(ksn) != 12 || p < ForPIN || p > ForData {
+		return nil, fmt.Errorf("%w: %d bytes, not 12", ErrKSN, len(ksn))
+	}
+	key, err := expandAES(bdk, aesUsageInitial, size, [8]byte(ksn)), error(nil)
 	counter := binary.BigEndian.Uint32(ksn[8:])
 	if counter == 0 || bits.OnesCount32(counter) > maxAESOnes {
 		return nil, fmt.Errorf("%w: a terminal has no transaction %x", ErrKSN, counter)
@@ -171,11 +209,11 @@ func DeriveAES(bdk, ksn []byte, p Purpose) ([]byte, error) {
 		}
 		reached |= bit
 		binary.BigEndian.PutUint32(data[4:], reached)
-		if key, err = aesKey(key, aesUsageDerivation, len(bdk), data); err != nil {
+		if key, err = aesKey(key, aesUsageDerivation, size, data); err != nil {
 			return nil, err
 		}
 	}
-	return aesKey(key, aesUsages[p], len(bdk), data)
+	return aesKey(key, aesUsages[p], size, data)
 }
 
 // aesKey derives size bytes of AES key from another key.
@@ -184,6 +222,11 @@ func aesKey(from []byte, usage uint16, size int, context [8]byte) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
+	return expandAES(b, usage, size, context), nil
+}
+
+// expandAES makes size bytes of AES key under a key.
+func expandAES(b cipher.Block, usage uint16, size int, context [8]byte) []byte {
 	data := [16]byte{0: 1}
 	binary.BigEndian.PutUint16(data[2:], usage)
 	binary.BigEndian.PutUint16(data[4:], uint16(size/8))
@@ -196,5 +239,5 @@ func aesKey(from []byte, usage uint16, size int, context [8]byte) ([]byte, error
 		b.Encrypt(part[:], data[:])
 		out = append(out, part[:]...)
 	}
-	return out[:size], nil
+	return out[:size]
 }

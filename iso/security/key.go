@@ -45,6 +45,9 @@ func (c Cipher) block(key []byte) (cipher.Block, error) {
 	return nil, fmt.Errorf("%w: %d bytes for %s", ErrKey, len(key), c)
 }
 
+// Under is the cipher at work under a key. Errors wrap ErrKey.
+func (c Cipher) Under(key []byte) (cipher.Block, error) { return c.block(key) }
+
 // CheckValue proves that two sides hold the same key: the first n bytes of zeros
 // under it, encrypted for TDES (ANSI X9.24-1), as a CMAC for AES (X9.24-1:2017).
 // n is 3 at most banks, and no more than 5. Errors wrap ErrKey.

@@ -54,6 +54,13 @@ var keyBindings = map[byte]keyBinding{'B': {TDES, CMACTDES, 8}, 'D': {AES, CMACA
 // triple DES key, version D under an AES key. Errors are ErrKeyBlock, which
 // names the part at fault before the proof and nothing after it, or wrap ErrKey.
 func UnwrapKey(protection []byte, block string) (h KeyHeader, key []byte, err error) {
+	return UnwrapKeyUnder(len(protection), func(m MAC, data []byte) ([]byte, error) { return m.Sum(protection, data) }, block)
+}
+
+// UnwrapKeyUnder is UnwrapKey where the key that protects the block has so many
+// bytes and is at work in another place, such as a hardware module: sum makes its
+// codes, CMACTDES for version B and CMACAES for version D.
+func UnwrapKeyUnder(protection int, sum func(m MAC, data []byte) ([]byte, error), block string) (h KeyHeader, key []byte, err error) {
 	v, h, size, err := parseKeyHeader(block)
 	if err != nil {
 		return KeyHeader{}, nil, err
@@ -66,10 +73,12 @@ func UnwrapKey(protection []byte, block string) (h KeyHeader, key []byte, err er
 	if err != nil {
 		return KeyHeader{}, nil, fmt.Errorf("%w: its code is not hex", ErrKeyBlock)
 	}
-	enc, proof, err := v.keys(protection)
+	enc, proof, err := v.keys(protection, sum)
 	if err != nil {
 		return KeyHeader{}, nil, err
 	}
+	defer clear(enc)
+	defer clear(proof)
 	b, err := v.cipher.block(enc)
 	if err != nil {
 		return KeyHeader{}, nil, err
@@ -111,7 +120,7 @@ func WrapKey(c Cipher, protection []byte, h KeyHeader, key []byte) (string, erro
 	if err != nil {
 		return "", err
 	}
-	enc, proof, err := v.keys(protection)
+	enc, proof, err := v.keys(len(protection), func(m MAC, data []byte) ([]byte, error) { return m.Sum(protection, data) })
 	if err != nil {
 		return "", err
 	}
@@ -127,28 +136,28 @@ func WrapKey(c Cipher, protection []byte, h KeyHeader, key []byte) (string, erro
 }
 
 // keys derives the keys of encryption and of proof (X9.143, section 7.3).
-func (v keyBinding) keys(protection []byte) (enc, proof []byte, err error) {
-	if _, err := v.cipher.block(protection); err != nil {
-		return nil, nil, err
-	}
+func (v keyBinding) keys(protection int, sum func(m MAC, data []byte) ([]byte, error)) (enc, proof []byte, err error) {
 	kinds := map[int]uint16{16: 0, 24: 1}
 	if v.cipher == AES {
 		kinds = map[int]uint16{16: 2, 24: 3, 32: 4}
 	}
+	if _, known := kinds[protection]; !known {
+		return nil, nil, fmt.Errorf("%w: %d bytes for %s", ErrKey, protection, v.cipher)
+	}
 	derive := func(usage uint16) (key []byte, err error) {
 		var data [8]byte
 		binary.BigEndian.PutUint16(data[1:], usage)
-		binary.BigEndian.PutUint16(data[4:], kinds[len(protection)])
-		binary.BigEndian.PutUint16(data[6:], uint16(8*len(protection)))
-		for n := byte(1); len(key) < len(protection); n++ {
+		binary.BigEndian.PutUint16(data[4:], kinds[protection])
+		binary.BigEndian.PutUint16(data[6:], uint16(8*protection))
+		for n := byte(1); len(key) < protection; n++ {
 			data[0] = n
-			part, err := MAC{Algorithm: v.mac}.Sum(protection, data[:])
+			part, err := sum(MAC{Algorithm: v.mac}, data[:])
 			if err != nil {
 				return nil, err
 			}
 			key = append(key, part...)
 		}
-		return key[:len(protection)], nil
+		return key[:protection], nil
 	}
 	if enc, err = derive(0); err != nil {
 		return nil, nil, err

@@ -69,7 +69,7 @@ func (m MAC) Sum(key, data []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return chain(b, padded(p, data)), nil
+		return chain(b, p.Pad(data)), nil
 	case X919:
 		return retail(p, key, data)
 	case CMACTDES:
@@ -111,7 +111,7 @@ func retail(p Padding, key, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	mac := chain(left, padded(p, data))
+	mac := chain(left, p.Pad(data))
 	right.Decrypt(mac, mac)
 	left.Encrypt(mac, mac)
 	return mac, nil
@@ -128,8 +128,8 @@ func chain(b cipher.Block, data []byte) []byte {
 	return mac
 }
 
-// padded is data in whole blocks of DES, one at least.
-func padded(p Padding, data []byte) []byte {
+// Pad is data in whole blocks of DES, one at least.
+func (p Padding) Pad(data []byte) []byte {
 	out := append(make([]byte, 0, len(data)+des.BlockSize), data...)
 	if p == PadBit {
 		out = append(out, 0x80)

@@ -2,6 +2,7 @@ package security
 
 import (
 	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -53,11 +54,19 @@ func (f PINFormat) carries(to PINFormat) bool { return to != PINFormat1 || f == 
 type PINBlock struct {
 	Format PINFormat
 	Key    []byte
+	Under  cipher.Block // in place of Key: the key at work in another place, such as a hardware module
 	Block  []byte
 }
 
+func (b PINBlock) cipher() (cipher.Block, error) {
+	if b.Under != nil {
+		return b.Under, nil
+	}
+	return b.Format.Cipher().block(b.Key)
+}
+
 func (b PINBlock) decrypt(pan string) (pin []byte, err error) {
-	c, err := b.Format.Cipher().block(b.Key)
+	c, err := b.cipher()
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +111,7 @@ func readPIN(f PINFormat, block []byte) ([]byte, error) {
 }
 
 func (b PINBlock) encrypt(pin []byte, pan string) ([]byte, error) {
-	c, err := b.Format.Cipher().block(b.Key)
+	c, err := b.cipher()
 	if err != nil {
 		return nil, err
 	}
