@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tranzit/tranzit/acquirers/keystore"
+)
+
+// bankKeys runs one bank-keys command on a store.
+func bankKeys(t *testing.T, dir, stdin string, given ...string) (string, error) {
+	t.Helper()
+	c := rootCommand()
+	var out bytes.Buffer
+	c.SetOut(&out)
+	c.SetErr(&out)
+	c.SetIn(strings.NewReader(stdin))
+	c.SetArgs(append([]string{"bank-keys", "--store", filepath.Join(dir, "keys.sealed"), "--key-file", filepath.Join(dir, "keys.key")}, given...))
+	err := c.Execute()
+	return out.String(), err
+}
+
+// TestBankKeys: a key of two custodians, a key block under it, a roll back and a
+// retirement, as an operator types them.
+func TestBankKeys(t *testing.T) {
+	dir := t.TempDir()
+	run := func(stdin string, given ...string) string {
+		t.Helper()
+		out, err := bankKeys(t, dir, stdin, given...)
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", given, err, out)
+		}
+		return out
+	}
+	run("", "init")
+	// 88E1AB2A... is the XOR of the two; each has its own check value.
+	a := strings.Repeat("5A", 32)
+	b := "D2BBF170746789D645FA63FF6C0A5692F220E38C7793765B5FD5FDC51E3F27BC"
+	check := func(key string) string {
+		raw, err := hex.DecodeString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := keystore.CheckValue('A', raw, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.ToUpper(hex.EncodeToString(v))
+	}
+	whole := check("88E1AB2A2E3DD38C1FA039A536500CC8A87AB9D62DC92C01058FA79F44657DE6")
+	load := []string{"load", "kbpk", "--custodians", "anna,boris", "--usage", "K1", "--algorithm", "A", "--check", whole}
+	typed := strings.Join([]string{a, check(a), b, check(b), ""}, "\n")
+	for name, bad := range map[string]struct {
+		typed string
+		args  []string
+	}{
+		"one custodian":         {typed, []string{"load", "kbpk", "--custodians", "anna", "--usage", "K1", "--algorithm", "A", "--check", whole}},
+		"one custodian twice":   {typed, []string{"load", "kbpk", "--custodians", "anna,Anna", "--usage", "K1", "--algorithm", "A", "--check", whole}},
+		"a component's check":   {strings.Replace(typed, check(a), "000000", 1), load},
+		"the check of all":      {typed, append(load[:len(load)-1:len(load)-1], "000000")},
+		"a component is absent": {strings.Join([]string{a, check(a), ""}, "\n"), load},
+	} {
+		if out, err := bankKeys(t, dir, bad.typed, bad.args...); err == nil || strings.Contains(err.Error()+out, a) {
+			t.Errorf("%s: %q, %v", name, out, err)
+		}
+	}
+	if out := run(typed, load...); strings.Contains(out, a) || !strings.Contains(out, whole) {
+		t.Errorf("load says %q", out)
+	}
+	block := "D0112P0AE00E0000B82679114F470F540165EDFBF7E250FCEA43F810D215F8D207E2E417C07156A27E8E31DA05F7425509593D03A457DC34"
+	run(block+"\n", "import", "zone", "--kek", "kbpk")
+	if _, err := bankKeys(t, dir, block[:100], "import", "zone", "--kek", "kbpk"); err == nil {
+		t.Error("half a key block was taken")
+	}
+	var slots []keystore.Slot
+	if err := json.Unmarshal([]byte(run("", "list", "--json")), &slots); err != nil || len(slots) != 2 || slots[1].Usage != "P0" || slots[0].Check != whole {
+		t.Errorf("%+v, %v", slots, err)
+	}
+	if out := run("", "list"); !strings.Contains(out, "zone") {
+		t.Error(out)
+	}
+	if _, err := bankKeys(t, dir, "", "roll-back", "zone"); err == nil {
+		t.Error("rolled back to no key")
+	}
+	run("", "retire", "zone")
+	if out := run("", "list"); strings.Contains(out, "zone") {
+		t.Error(out)
+	}
+	if _, err := bankKeys(t, dir, "", "list", "--pkcs11", "/x.so"); err == nil {
+		t.Error("two stores at once")
+	}
+}
