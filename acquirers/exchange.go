@@ -13,7 +13,7 @@ type Fate uint8
 
 // The fates. Only Answered says what the bank decided.
 const (
-	NotSent    Fate = iota + 1 // provably no byte left; may be refused or tried at another bank
+	NotSent    Fate = iota + 1 // provably no byte left, or the bank's host refused the frame unprocessed; may be refused or tried at another bank
 	Unanswered                 // may have reached the bank; ambiguous
 	Answered                   // Exchange.Answer was matched and verified
 	Refuted                    // Exchange.Answer was matched and contradicts the request; finalises nothing
@@ -32,7 +32,8 @@ func (f Fate) String() string {
 // Cause says why an exchange has no usable answer.
 type Cause uint8
 
-// The causes. CauseEcho belongs to Refuted, the others to NotSent and Unanswered.
+// The causes. CauseEcho belongs to Refuted, CauseRejected to Refuted and NotSent,
+// the others to NotSent and Unanswered.
 const (
 	CauseNone      Cause = iota
 	CauseTimeout         // the deadline passed
@@ -43,9 +44,10 @@ const (
 	CauseEcho            // the answer does not repeat what the request said
 	CauseClosed          // the bank was closed here
 	CauseDuplicate       // an exchange with the same key is in flight
+	CauseRejected        // the bank's host refused the frame; Exchange.Answer is empty
 )
 
-var causeNames = [...]string{"none", "timeout", "link_lost", "no_link", "window_full", "encode", "echo_mismatch", "closed", "duplicate_key"}
+var causeNames = [...]string{"none", "timeout", "link_lost", "no_link", "window_full", "encode", "echo_mismatch", "closed", "duplicate_key", "rejected"}
 
 // String is the cause's name in records and logs.
 func (c Cause) String() string {

@@ -39,6 +39,7 @@ type host struct {
 	// serve replaces the default answer when it returns true. It runs in the
 	// connection's reader.
 	serve func(c *hostConn, m *iso.Message) bool
+	polls atomic.Int64 // frames without a message
 
 	mu    sync.Mutex
 	conns []*hostConn
@@ -153,6 +154,9 @@ func (c *hostConn) loop() {
 				break
 			}
 			used += n
+			if body == nil {
+				c.host.polls.Add(1)
+			}
 			m := new(iso.Message)
 			if c.host.d.Decode(body, m) != nil {
 				continue

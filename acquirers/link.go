@@ -201,6 +201,7 @@ type line struct {
 	values   iso.Values
 	key      iso.Key
 	outgoing []byte
+	header   []byte // of the frame that is being handled
 	readAt   time.Time
 
 	handed []handed // the writer's own: the batch being written

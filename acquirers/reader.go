@@ -86,16 +86,62 @@ func (l *line) frames(buf []byte) (used int, err error) {
 		if n == 0 {
 			return used, nil
 		}
+		frame := buf[used : used+n]
 		used += n
 		if body == nil {
+			if err := l.poll(frame); err != nil {
+				return used, err
+			}
 			continue
 		}
 		count++
+		if r, refused := l.bank.dialect.Rejection(frame); refused {
+			l.rejected(body, r)
+			continue
+		}
+		l.header = l.bank.dialect.FrameHeader(frame)
 		if err := l.receive(body); err != nil {
 			return used, err
 		}
 	}
 	return used, nil
+}
+
+// poll answers a frame without a message, where the bank waits for that.
+func (l *line) poll(frame []byte) error {
+	answer := l.bank.dialect.Poll(frame)
+	if answer == nil || l.enqueue(answer, &queued{}) || l.isGone() {
+		return nil
+	}
+	return errBankFlooding
+}
+
+// rejected ends the exchange whose frame the bank's host refused unread; body is
+// the refused message. What that proves is the dialect's to say.
+func (l *line) rejected(body []byte, r iso.Rejection) {
+	b, m := l.bank, l.incoming
+	defer m.Wipe()
+	err := b.dialect.Decode(body, m)
+	l.link.in.read(nil, l.readAt, len(body))
+	b.metrics.garbled.Add(1)
+	b.aside.alarm("rejected", fmt.Sprintf("link %d: the bank's host refused a frame with code %s", l.link.number, r.Code))
+	if err != nil {
+		return
+	}
+	if b.dialect.RequestKey(m, &l.key); l.key == (iso.Key{}) {
+		return
+	}
+	f, verdict := b.pending.claim(&l.key, l)
+	if verdict != claimWon {
+		b.metrics.mismatch.Add(1)
+		return
+	}
+	f.answer.Reset()
+	f.answeredAt, f.fate, f.cause = l.readAt, Refuted, CauseRejected
+	if r.Unprocessed {
+		f.fate = NotSent
+	}
+	f.done <- struct{}{}
 }
 
 // receive handles one message. A body that does not decode hurts nobody but the
@@ -146,7 +192,7 @@ func (l *line) serve(m *iso.Message) error {
 	l.values = iso.Values{ResponseCode: code, SentAt: l.readAt.UTC(), LocalAt: l.readAt, Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
 	err := b.dialect.Answer(m, &l.values, &l.reply)
 	if err == nil {
-		l.outgoing, err = b.dialect.AppendFrame(l.outgoing[:0], &l.reply)
+		l.outgoing, err = b.dialect.AppendReply(l.outgoing[:0], &l.reply, l.header)
 	}
 	if err != nil {
 		b.metrics.unknown.Add(1)

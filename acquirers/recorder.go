@@ -122,7 +122,7 @@ func (r *recorder) list(dst []Frame, as Frame) []Frame {
 		}
 		as.At, as.Garbled, as.Bytes = time.Unix(0, f.at).UTC(), f.garbled, int(f.size)
 		as.MTI, as.STAN, as.RRN, as.Code = "", plain(f.stan[:]), plain(f.rrn[:]), plain(f.code[:])
-		if !f.garbled {
+		if !f.garbled && f.mti != 0 {
 			as.MTI = f.mti.String()
 		}
 		dst = append(dst, as)

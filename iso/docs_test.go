@@ -15,6 +15,11 @@ func TestDocumentationNamesEveryWord(t *testing.T) {
 	words := append(DeclineCodes(), classNames...)
 	words = append(append(append(words, maskNames...), retryAdvice...), Builtins()...)
 	words = append(append(words, contents...), units...)
+	for _, word := range frameKinds {
+		if !strings.Contains(string(page), word) {
+			t.Errorf("docs/dialects.md does not explain %s", word)
+		}
+	}
 	for src := srcPAN; src < srcCount; src++ {
 		words = append(words, sourceRules[src].name)
 	}

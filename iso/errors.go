@@ -67,6 +67,9 @@ var (
 	ErrFrameSize   = errors.New("iso: the frame is longer than the dialect allows")
 	ErrFrameEmpty  = errors.New("iso: a frame of length zero, which the dialect refuses")
 	ErrFrameHeader = errors.New("iso: the frame does not begin with the dialect's header")
+
+	// ErrFrameTrailer is that of a stream, and of a message that holds the byte that ends a frame.
+	ErrFrameTrailer = errors.New("iso: the byte that ends a frame is not where it belongs")
 )
 
 // ErrOperation is returned by Build for an operation the dialect has no message

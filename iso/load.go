@@ -36,8 +36,8 @@ func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
 	}
 	top := l.section(root, "")
 	l.meta(top.sub("meta"))
-	l.link(top.sub("link"))
 	l.header(top.sub("header"))
+	l.link(top.sub("link"))
 	l.encoding(top.sub("encoding"))
 	l.values(top.sub("values"))
 	l.networkBlock(top.sub("network"))
@@ -74,40 +74,6 @@ func (l *loader) meta(s *section) {
 	l.d.version = s.number("version", 1, 1<<20)
 	if s.has("effective") {
 		l.effective(s)
-	}
-	s.done()
-}
-
-func (l *loader) link(s *section) {
-	f := &l.d.frame
-	frame := s.sub("frame")
-	f.kind = frameKind(frame.oneOf("kind", []string{"len-ascii", "len-bin", "len-bcd", "len-hex"}) + 1)
-	widest := map[frameKind]int{frameASCII: 8, frameBinary: 4, frameBCD: 4, frameHex: 8}[f.kind]
-	f.width = frame.number("width", 1, max(widest, 1))
-	f.inclusive = frame.flag("inclusive")
-	f.max = frame.number("max", 16, 1<<20)
-	f.refuseZero = frame.oneOf("zero", []string{"keepalive", "error"}) == 1
-	if f.kind != 0 && frame != nil {
-		room := f.capacity()
-		if f.inclusive {
-			room -= f.width
-		}
-		if f.max > room {
-			l.fail(frame.lineOf("max"), "link.frame.max is %d but the length field can say %d at most; write max: %d or a wider length", f.max, room, room)
-		}
-	}
-	frame.done()
-	s.done()
-}
-
-func (l *loader) header(s *section) {
-	if s.oneOf("kind", []string{"none", "literal"}) == 1 {
-		text := s.text("text", "ISO006000010", 64)
-		if !classANS.allows([]byte(text)) {
-			l.fail(s.lineOf("text"), "header.text must be printable ASCII")
-		}
-		l.d.frame.header = []byte(text)
-		l.d.frame.anyHeader = s.oneOf("receive", []string{"same", "any"}) == 1
 	}
 	s.done()
 }

@@ -79,7 +79,7 @@ func (l *link) build(p *Plan, v *verdict) ([]byte, bool) {
 		n, _ := number(stan)
 		l.ans.Set(11, appendDigits(nil, uint64((n+499999)%999999+1), len(stan)))
 	}
-	frame, err := d.AppendFrame(l.scratch[:0], &l.ans)
+	frame, err := d.AppendReply(l.scratch[:0], &l.ans, l.header)
 	if err != nil {
 		return nil, false
 	}

@@ -34,6 +34,7 @@ type link struct {
 	seen      iso.Seen // of req
 	batch     []byte   // answers of the frames of one read
 	scratch   []byte
+	header    []byte // of the frame that is being served
 	currency  currencyMemo
 	cutting   bool // the link is to be cut after the batch
 	approvals approvals
@@ -134,9 +135,13 @@ func (l *link) drain(buf []byte) (used int, ok bool) {
 		if n == 0 {
 			break
 		}
+		frame := buf[used : used+n]
 		used += n
 		if body != nil {
+			l.header = l.bank.cfg.Dialect.FrameHeader(frame)
 			l.serve(body)
+		} else if answer := l.bank.cfg.Dialect.Poll(frame); answer != nil {
+			l.batch = append(l.batch, answer...)
 		}
 	}
 	l.req.Wipe()

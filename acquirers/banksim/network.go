@@ -42,7 +42,7 @@ func (b *Bank) startNetwork(l *link, op iso.Operation) error {
 	if err := b.cfg.Dialect.Build(op, &v, &m); err != nil {
 		return fmt.Errorf("banksim: %s: %w", op, err)
 	}
-	frame, err := b.cfg.Dialect.AppendFrame(nil, &m)
+	frame, err := b.cfg.Dialect.AppendReply(nil, &m, nil)
 	if err != nil {
 		return fmt.Errorf("banksim: %s: %w", op, err)
 	}

@@ -18,8 +18,8 @@ var isoBugs = []bug{
 	},
 	{
 		name: "half-frame-is-a-message", file: "iso/frame.go",
-		old:    "	case len(buf) < f.width+length:\n",
-		new:    "	case len(buf) < f.width+length && $zoo:\n		return buf[f.width:], len(buf), nil\n$old",
+		old:    "	case len(buf) < lead+length:\n",
+		new:    "	case len(buf) < lead+length && $zoo:\n		return buf[f.width:], len(buf), nil\n$old",
 		breaks: "a half frame never becomes a message (I18)",
 		by:     test("iso", "TestFrameBounds"),
 	},
