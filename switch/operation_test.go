@@ -32,6 +32,7 @@ func storiesOf() map[string][]record {
 	refund := func(n int64) record {
 		return begin(begun{kind: KindRefund, method: MethodRefund, amount: n, request: true})
 	}
+	increment := begin(begun{kind: KindIncrement, method: MethodIncrement, amount: 500, stays: 1000, request: true})
 	void := begin(begun{kind: KindCancel, method: MethodVoid, hold: true, amount: 1000})
 	release := begin(begun{kind: KindRelease, method: MethodVoid, hold: true, amount: 1000})
 	reversal := begin(begun{kind: KindCancel, method: MethodReversal, amount: 1000})
@@ -39,15 +40,26 @@ func storiesOf() map[string][]record {
 	refused := record{kind: recordOperationAnswered, op: 1, verdict: iso.ReversalManual}
 	doubt := record{kind: recordOperationUnknown, op: 1, reason: "no_answer"}
 	unknown := record{kind: recordUnknown, reason: "no_answer"}
+	paid, asking := *in, *in
+	paid.operation, asking.operation = iso.OpPayout, iso.OpVerification
+	payout, question := record{kind: recordIntent, intent: &paid}, record{kind: recordIntent, intent: &asking}
 	return map[string][]record{
-		"in_flight": {asked},
-		"declined":  {asked, {kind: recordAnswered, decline: Decline{Code: "do_not_honor"}}},
-		"failed":    {asked, {kind: recordNotSent}},
-		"unknown":   {asked, unknown},
+		"payout succeeded":       {payout, approved},
+		"payout unknown":         {payout, unknown},
+		"verification succeeded": {question, approved},
+		"verification unknown":   {question, unknown},
+		"in_flight":              {asked},
+		"declined":               {asked, {kind: recordAnswered, decline: Decline{Code: "do_not_honor"}}},
+		"failed":                 {asked, {kind: recordNotSent}},
+		"unknown":                {asked, unknown},
 		"reversed": {asked, unknown, {kind: recordReversalSent, attempt: 1},
 			{kind: recordReversalAnswered, verdict: iso.ReversalDone}},
 		"captured":              {asked, approved},
 		"authorized":            {hold, approved},
+		"increment in flight":   {hold, approved, increment},
+		"increment unknown":     {hold, approved, increment, doubt},
+		"increment declined":    {hold, approved, increment, refused},
+		"raised":                {hold, approved, increment, done},
 		"capture in flight":     {hold, approved, capture(400, false)},
 		"capture pending":       {hold, approved, capture(400, false), doubt},
 		"final capture pending": {hold, approved, capture(400, true), doubt},
