@@ -283,3 +283,29 @@ func BenchmarkConditions(b *testing.B) {
 	}
 	k.end()
 }
+
+// BenchmarkHistory reads the two records of a payment out of many, by walking
+// and by asking.
+func BenchmarkHistory(b *testing.B) {
+	o := Options{Dir: b.TempDir(), ReserveBytes: -1, Logger: quiet}
+	const there = 200_000
+	fillStore(b, o, there)
+	s, err := Open(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for name, read := range map[string]func(ID, func(uint32, []byte) bool) error{"walked": s.Records, "asked": s.History} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var p payment
+			for n := uint64(0); b.Loop(); n += 7919 {
+				p.fill(n%there + 1)
+				records := 0
+				if err := read(ID(p.body[:16]), func(uint32, []byte) bool { records++; return true }); err != nil || records != 2 {
+					b.Fatal(records, err)
+				}
+			}
+		})
+	}
+}

@@ -219,6 +219,16 @@ func TestRecordsInOrder(t *testing.T) {
 	}); err != nil || !slices.Equal(versions, []uint32{1, 2, 300, 70000}) {
 		t.Errorf("got %v, %v", versions, err)
 	}
+	versions = versions[:0]
+	if err := s.History(id(2), func(v uint32, body []byte) bool {
+		versions = append(versions, v)
+		return string(body) == fmt.Sprint(2, v)
+	}); err != nil || !slices.Equal(versions, []uint32{1, 2}) {
+		t.Errorf("its history is %v, %v", versions, err)
+	}
+	if err := s.History(id(4), nil); err != nil {
+		t.Errorf("a history of nothing: %v", err)
+	}
 	var last []byte
 	n := 0
 	if err := s.AllRecords(func(id ID, v uint32, _ []byte) bool {

@@ -68,7 +68,7 @@ func (s *Switch) firstAnswer(id ID) (*history, error) {
 func (s *Switch) foldWhile(id ID, more func(*history) bool) (*history, error) {
 	h := new(history)
 	var bad error
-	err := s.store.Records(storage.ID(id), func(version uint32, body []byte) bool {
+	err := s.store.History(storage.ID(id), func(version uint32, body []byte) bool {
 		if h.in != nil && !more(h) {
 			return false
 		}
