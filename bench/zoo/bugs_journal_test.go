@@ -174,8 +174,8 @@ var journalBugs = []bug{
 	},
 	{
 		name: "claim-is-not-checked", file: "storage/claims.go",
-		old:    "		if st.kind != stepClaim && st.kind != stepAppend {\n",
-		new:    "		if st.kind != stepClaim && st.kind != stepAppend || st.kind == stepClaim && $zoo {\n",
+		old:    "		if !st.guards() {\n",
+		new:    "		if !st.guards() || st.kind == stepClaim && $zoo {\n",
 		breaks: "a key is claimed once (I6)",
 		by:     test("storage", "TestCommands"),
 	},

@@ -194,7 +194,7 @@ var operationBugs = []bug{
 	},
 	{
 		name: "recovered-operation-failed", file: "switch/pursue.go",
-		old:    "		if err := s.oweReversal(b, &r); err != nil {\n",
+		old:    "		if err := s.oweReversal(b, h, &r); err != nil {\n",
 		new:    "		if $zoo {\n			r.kind = recordOperationNotSent\n		}\n$old",
 		breaks: "an open operation was perhaps sent: it is never failed (I4)",
 		by:     lives(300),

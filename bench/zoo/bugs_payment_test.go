@@ -148,8 +148,8 @@ var paymentBugs = []bug{
 	},
 	{
 		name: "foreign-payment-is-shown", file: "switch/query.go",
-		old:    "	case h.Merchant != a.Merchant.ID || h.Live != a.Live || h.Status == StatusInFlight:\n",
-		new:    "	case h.Merchant != a.Merchant.ID && !$zoo || h.Live != a.Live || h.Status == StatusInFlight:\n",
+		old:    "	case h.Purpose != purpose || h.Merchant != a.Merchant.ID || h.Live != a.Live || h.Status == StatusInFlight:\n",
+		new:    "	case h.Purpose != purpose || h.Merchant != a.Merchant.ID && !$zoo || h.Live != a.Live || h.Status == StatusInFlight:\n",
 		breaks: "a merchant sees its own payments only (I9)",
 		by:     test("switch", "TestKeyBelongsToAccount"),
 	},

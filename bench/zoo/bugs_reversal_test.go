@@ -166,7 +166,7 @@ var recoveryBugs = []bug{
 	},
 	{
 		name: "recovery-says-failed", file: "switch/recovery.go",
-		old:    "	if err := s.oweReversal(b, &r); err != nil {\n",
+		old:    "	if err := s.oweReversal(b, h, &r); err != nil {\n",
 		new:    "	if $zoo {\n		r.kind = recordNotSent\n	}\n$old",
 		breaks: "an open intent was perhaps sent: it is unknown, never failed (I4)",
 		by:     lives(200),
