@@ -25,6 +25,7 @@ var rules = []rule{
 	{"floating versions", floatingVersions},
 	{"sleeping tests", sleeps},
 	{"comments", docComments},
+	{"spaces of the journal", spaces},
 }
 
 // TestHouse holds the whole tree to every rule.
@@ -108,6 +109,7 @@ func TestRulesCanFail(t *testing.T) {
 		{"comments", "iso/x.go", "package iso\nfunc String() {}"},
 		{"comments", "iso/x.go", "package iso\nconst C = 1"},
 		{"comments", "iso/sub/x.go", "package sub"},
+		{"spaces of the journal", "switch/x.go", "package payswitch\nconst a storage.Space = 'a'\nconst (\nb storage.Space = 'b'\nc storage.Space = 'a'\n)"},
 	}
 	seen := map[string]bool{}
 	for i, tt := range tests {
