@@ -19,16 +19,9 @@ type step struct {
 	source   source
 	optional bool
 	constant string
-	tags     []tagStep
+	layout   *layout
+	parts    []partStep
 }
-
-type tagStep struct {
-	tag    string
-	source source
-}
-
-// tagForm is how a private field lists its parts: tag, length, value, all in ASCII.
-type tagForm struct{ tag, length int }
 
 // inputs are what one run of a program reads.
 type inputs struct {
@@ -141,43 +134,14 @@ func (d *Dialect) appendStep(dst []byte, s *step, in inputs) ([]byte, rule) {
 		return append(dst, s.constant...), ruleNone
 	case srcEcho:
 		return append(dst, in.req.Get(s.field)...), ruleNone
-	case srcTags:
-		return d.appendTags(dst, s.tags, in)
+	case srcParts:
+		return d.appendParts(dst, s.layout, s.parts, in)
 	case srcAmount:
 		if in.req != nil && in.v.Amount == 0 {
 			return append(dst, in.req.Get(s.field)...), ruleNone
 		}
 	}
 	return d.appendSource(dst, s.source, in)
-}
-
-func (d *Dialect) appendTags(dst []byte, tags []tagStep, in inputs) ([]byte, rule) {
-	f := d.private
-	plain := in.v.Carried == nil && in.v.Secrets == nil
-	for i := range tags {
-		if plain && tags[i].source >= srcRare {
-			continue
-		}
-		start := len(dst)
-		dst = append(dst, tags[i].tag...)
-		for range f.length {
-			dst = append(dst, '0')
-		}
-		var broken rule
-		if dst, broken = d.appendSource(dst, tags[i].source, in); broken != ruleNone {
-			return dst, broken
-		}
-		n := len(dst) - start - f.tag - f.length
-		if n == 0 {
-			dst = dst[:start]
-			continue
-		}
-		if n >= pow10[f.length] {
-			return dst, ruleLength
-		}
-		appendDigits(dst[:start+f.tag], uint64(n), f.length)
-	}
-	return dst, ruleNone
 }
 
 // fit checks the value that begins at start by the field's class, cuts a name
@@ -197,7 +161,7 @@ func (f *fieldCodec) fit(arena []byte, start int, src source) ([]byte, rule) {
 	if f.trim {
 		return arena[:start+f.trimmed(value)], ruleNone
 	}
-	if f.prefix != prefixNone || len(value) == int(f.max) {
+	if f.prefix != prefixNone || f.open || len(value) == int(f.max) {
 		return arena, ruleNone
 	}
 	missing := int(f.max) - len(value)

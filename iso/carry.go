@@ -165,10 +165,17 @@ func (d *Dialect) takes(p *program, src source, value []byte) bool {
 		if s.source == src {
 			return len(value) <= int(f.max) && f.allows(value)
 		}
-		for _, t := range s.tags {
-			if t.source == src {
-				return len(value) < pow10[d.private.length] && len(value) <= int(f.max) && f.allows(value)
+		if s.parts == nil {
+			continue
+		}
+		there, fits := false, false
+		eachSource(s.parts, func(t *partStep) {
+			if row := &t.part.row; t.source == src {
+				there, fits = true, len(value) <= int(min(row.max, f.max)) && row.allows(value)
 			}
+		})
+		if there {
+			return fits
 		}
 	}
 	return false
@@ -191,36 +198,11 @@ func (d *Dialect) find(p *program, src source, m *Message) []byte {
 		switch {
 		case s.source == src:
 			return m.Get(s.field)
-		case s.source == srcTags && m.Has(s.field):
-			for j := range s.tags {
-				if s.tags[j].source == src {
-					return d.tag(m.Get(s.field), s.tags[j].tag)
-				}
+		case s.parts != nil && m.Has(s.field):
+			if value := partOf(s.layout, s.parts, src, m.Get(s.field)); value != nil {
+				return value
 			}
 		}
-	}
-	return nil
-}
-
-// tag is one part of a private field, nil when it is not there or the field is
-// not a list of parts.
-func (d *Dialect) tag(field []byte, tag string) []byte {
-	f := d.private
-	for head := f.tag + f.length; len(field) >= head; {
-		n := 0
-		for _, c := range field[f.tag:head] {
-			if !isDigit(c) {
-				return nil
-			}
-			n = n*10 + int(c-'0')
-		}
-		if len(field)-head < n {
-			return nil
-		}
-		if string(field[:f.tag]) == tag {
-			return field[head : head+n]
-		}
-		field = field[head+n:]
 	}
 	return nil
 }
@@ -244,17 +226,17 @@ func (d *Dialect) See(m *Message, s *Seen) {
 		if (step.source >= srcRare || step.source == srcEntryMode) && m.Has(step.field) {
 			d.see(step.source, m.Get(step.field), s)
 		}
-		if step.source != srcTags || !m.Has(step.field) {
+		if step.parts == nil || !m.Has(step.field) {
 			continue
 		}
-		for _, t := range step.tags {
+		eachSource(step.parts, func(t *partStep) {
 			if t.source < srcRare && t.source != srcCAVV {
-				continue
+				return
 			}
-			if value := d.tag(m.Get(step.field), t.tag); len(value) > 0 {
+			if value := partOf(step.layout, step.parts, t.source, m.Get(step.field)); len(value) > 0 {
 				d.see(t.source, value, s)
 			}
-		}
+		})
 	}
 }
 

@@ -80,6 +80,7 @@ type fieldCodec struct {
 	pad      byte
 	trim     bool  // a Message holds a fixed text without its padding
 	page     *page // of text that is not ASCII
+	open     bool  // of a part: its length is told outside it; max bounds it
 }
 
 // codec is the compiled table of a dialect.
@@ -89,7 +90,10 @@ type codec struct {
 	// times and room bound what a message takes on the wire: times its values, and
 	// room for padding.
 	times, room int
-	fields      [maxDialectField + 1]fieldCodec
+	// strict are the constructed fields that must be of their layout.
+	strict []int
+	parts  map[int]*layout
+	fields [maxDialectField + 1]fieldCodec
 }
 
 // AppendBody appends type, bitmap and fields. Values must have exactly the
@@ -179,6 +183,11 @@ func (d *Dialect) Decode(body []byte, m *Message) error {
 		return &DecodeError{1, KindTrailing}
 	}
 	m.MTI, m.set[0], m.set[1] = mti, first, second
+	for _, field := range d.codec.strict {
+		if m.Has(field) && !d.codec.parts[field].wellFormed(m.Get(field)) {
+			return &DecodeError{field, KindParts}
+		}
+	}
 	return nil
 }
 

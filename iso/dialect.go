@@ -28,7 +28,7 @@ type Dialect struct {
 	frame     frameRules
 	codec     codec
 	names     [maxDialectField + 1]string
-	private   tagForm
+	private   *layout // of fields that have only tags
 
 	requests [opCount]program
 	answers  []answerClass

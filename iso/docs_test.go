@@ -14,7 +14,7 @@ func TestDocumentationNamesEveryWord(t *testing.T) {
 	}
 	words := append(DeclineCodes(), classNames...)
 	words = append(append(append(words, maskNames...), retryAdvice...), Builtins()...)
-	words = append(append(words, contents...), units...)
+	words = append(append(append(words, contents...), units...), layoutNames...)
 	for _, word := range frameKinds {
 		if !strings.Contains(string(page), word) {
 			t.Errorf("docs/dialects.md does not explain %s", word)

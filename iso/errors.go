@@ -17,12 +17,13 @@ const (
 	KindMTI                       // not four digits
 	KindBitmap                    // not a bitmap, or bit 65 set
 	KindTrailing                  // bytes after the last field
+	KindParts                     // not the parts the dialect lists
 )
 
 var kindTexts = [...]string{
 	"", "the message ends inside it", "its length prefix is not a number", "it is longer than the dialect allows",
 	"it holds something else than digits", "it is not four digits", "it is not a bitmap of this dialect",
-	"bytes follow the last field",
+	"bytes follow the last field", "it is not made of the parts that the dialect lists",
 }
 
 // String explains the kind.

@@ -181,40 +181,15 @@ func notDigits(v, sixes, highs, threes uint64) uint64 {
 // returns the length of the value and the bytes it took. REQUIRES: out has room
 // for twice the length of b.
 func (f *fieldCodec) decode(out, b []byte) (n, used int, kind Kind) {
-	n = int(f.max)
-	if f.prefix != prefixNone {
-		if len(b) < int(f.width) {
-			return 0, 0, KindTruncated
-		}
-		if n = f.readPrefix(b); n < 0 {
-			return 0, 0, KindPrefix
-		}
-		if f.count != countValue {
-			if n, kind = f.uncounted(n, b[f.width:]); kind != 0 {
-				return 0, 0, kind
-			}
-		}
-		if n > int(f.max) {
-			return 0, 0, KindLength
-		}
-		used = int(f.width)
-		b = b[used:]
+	n, start, wire, kind := f.extent(b)
+	if kind != 0 {
+		return 0, 0, kind
 	}
-	wire := n
-	switch f.form {
-	case formBCD, formNibble:
-		wire = (n + 1) >> 1
-	case formHex, formHexLower:
-		wire = 2 * n
-	case formSignBCD:
-		if n == 0 {
-			return 0, 0, KindDigits
-		}
-		wire = 1 + n>>1
-	}
+	b = b[start:]
 	if len(b) < wire {
 		return 0, 0, KindTruncated
 	}
+	used = start
 	content, ok := b[:wire], true
 	used += wire
 	switch f.form {
@@ -243,6 +218,41 @@ func (f *fieldCodec) decode(out, b []byte) (n, used int, kind Kind) {
 		n = f.trimmed(out[:n])
 	}
 	return n, used, 0
+}
+
+// extent reads the prefix: the length of the value, where its content begins, and
+// how many bytes that takes, which may be more than b has.
+func (f *fieldCodec) extent(b []byte) (n, start, wire int, kind Kind) {
+	n = int(f.max)
+	if f.prefix != prefixNone {
+		if start = int(f.width); len(b) < start {
+			return 0, 0, 0, KindTruncated
+		}
+		if n = f.readPrefix(b); n < 0 {
+			return 0, 0, 0, KindPrefix
+		}
+		if f.count != countValue {
+			if n, kind = f.uncounted(n, b[start:]); kind != 0 {
+				return 0, 0, 0, kind
+			}
+		}
+		if n > int(f.max) {
+			return 0, 0, 0, KindLength
+		}
+	}
+	wire = n
+	switch f.form {
+	case formBCD, formNibble:
+		wire = (n + 1) >> 1
+	case formHex, formHexLower:
+		wire = 2 * n
+	case formSignBCD:
+		if n == 0 {
+			return 0, 0, 0, KindDigits
+		}
+		wire = 1 + n>>1
+	}
+	return n, start, wire, 0
 }
 
 // readPrefix reads the length, -1 when it is not a number. REQUIRES: len(b) >= f.width.

@@ -35,7 +35,7 @@ func TestWrongFilesAreRefusedWithTheirLine(t *testing.T) {
 		{"cryptogram in a reversal", "56: {from: reason}", "56: {from: cryptogram}", "belongs in a purchase, an authorization and a verification only"},
 		{"source of another length", "11: {from: stan}", "11: {from: local_date}", "local_date has 4 characters but field 11 has exactly 6"},
 		{"unknown source", "from: mcc", "from: mmc", `"mmc" is not known`},
-		{"two sources", "{from: mcc}", `{from: mcc, const: "5411"}`, "needs one of from, const, tags or echo"},
+		{"two sources", "{from: mcc}", `{from: mcc, const: "5411"}`, "needs one of from, const, tags, parts or echo"},
 		{"secret in a reversal", "56: {from: reason}", "56: {from: cvc}", "belongs in a purchase, an authorization and a verification only"},
 		{"secret unmasked", "content: ascii, mask: secret}\n    49", "content: ascii}\n    49", "mask: secret"},
 		{"card number unmasked", "max: 19, content: ascii, mask: pan", "max: 19, content: ascii", "mask: pan"},

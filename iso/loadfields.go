@@ -7,9 +7,9 @@ import (
 
 func (l *loader) encoding(s *section) {
 	l.d.codec.mti = mtiForm(max(0, s.oneOf("mti", []string{"ascii", "bcd", "ebcdic"})))
-	l.d.codec.bitmap = mapForm(max(0, s.oneOf("bitmap", []string{"binary", "hex", "ebcdic-hex"})))
+	l.d.codec.bitmap = mapForm(max(0, s.oneOf("bitmap", bitmapForms)))
 	if p := s.optional("private"); p != nil {
-		l.d.private = tagForm{tag: p.number("tag", 1, 4), length: p.number("length", 1, 4)}
+		l.d.private = &layout{kind: layoutTags, tag: partNumber{prefixASCII, p.number("tag", 1, 4)}, length: partNumber{prefixASCII, p.number("length", 1, 4)}}
 		p.done()
 	}
 	fallback := l.field(s.sub("fallback"))
@@ -30,7 +30,12 @@ func (l *loader) encoding(s *section) {
 		if one.has("name") {
 			l.d.names[f] = one.text("name", standardNames[f], 80)
 		}
-		l.d.codec.fields[f] = l.field(one)
+		inner := one.optional("parts")
+		row := l.field(one)
+		l.d.codec.fields[f] = row
+		if lay := l.layout(inner, row.mask, 1); lay != nil {
+			l.constructed(f, one, lay)
+		}
 	}
 	l.measure()
 	s.done()
@@ -52,7 +57,10 @@ func (l *loader) measure() {
 }
 
 // field reads one row of the table.
-func (l *loader) field(s *section) fieldCodec {
+func (l *loader) field(s *section) fieldCodec { return l.row(s, false) }
+
+// row is field, also for a part whose length may be told outside it.
+func (l *loader) row(s *section, outside bool) fieldCodec {
 	f := fieldCodec{class: class(s.oneOf("class", classNames) + 1), mask: mask(max(0, s.maskWord()))}
 	if content := s.oneOf("content", contents); content >= 0 && f.class != 0 {
 		f.form, f.page = formOf(f.class, contents[content]), contentPages[contents[content]]
@@ -67,8 +75,10 @@ func (l *loader) field(s *section) fieldCodec {
 			s.fail("%s has len, so it is fixed; remove var and max, or len", s.path)
 		}
 	} else {
-		f.max = uint32(s.number("max", 1, 65535))
-		l.prefix(s.sub("var"), &f)
+		f.max = uint32(s.number("max", 1, maxOpen))
+		if f.open = outside && !s.has("var"); !f.open {
+			l.prefix(s.sub("var"), &f)
+		}
 	}
 	l.padding(s, &f)
 	s.done()
@@ -81,6 +91,11 @@ func (s *section) maskWord() int {
 	}
 	return s.oneOf("mask", maskNames)
 }
+
+var (
+	prefixNames = []string{"ascii", "bcd", "bin", "ebcdic"}
+	bitmapForms = []string{"binary", "hex", "ebcdic-hex"}
+)
 
 // units are what a prefix may count.
 var units = []string{"bytes", "digits", "nibbles"}
@@ -104,7 +119,7 @@ func (l *loader) prefix(s *section, f *fieldCodec) {
 	if s == nil {
 		return
 	}
-	f.prefix = prefixForm(s.oneOf("enc", []string{"ascii", "bcd", "bin", "ebcdic"}) + 1)
+	f.prefix = prefixForm(s.oneOf("enc", prefixNames) + 1)
 	width := s.number("width", 1, 6)
 	room := pow10[width] - 1
 	f.width = uint8(width)
@@ -150,13 +165,13 @@ func unitHint(f form) string {
 // padding reads odd, which packed digits need, and pad and trim, which a fixed text may have.
 func (l *loader) padding(s *section, f *fieldCodec) {
 	packed := f.form == formBCD || f.form == formNibble
-	odd := packed && (f.prefix != prefixNone || f.max%2 == 1) || f.form == formSignBCD && f.prefix != prefixNone
+	odd := packed && (f.prefix != prefixNone || f.open || f.max%2 == 1) || f.form == formSignBCD && f.prefix != prefixNone
 	switch {
 	case odd:
 		o := s.sub("odd")
 		f.oddRight = o.oneOf("side", []string{"left", "right"}) == 1
 		f.fill = []byte{0, 15}[max(0, o.oneOf("fill", []string{"0", "F"}))]
-		if f.count == countHalf && f.fill != 15 {
+		if (f.count == countHalf || f.open) && f.fill != 15 {
 			l.fail(o.lineOf("fill"), "%s: the prefix counts bytes, so only a filler of F tells an odd number of digits; write fill: \"F\"", s.path)
 		}
 		o.done()
@@ -173,14 +188,14 @@ func (l *loader) padding(s *section, f *fieldCodec) {
 	if p := s.optional("pad"); p != nil {
 		f.padLeft = p.oneOf("side", []string{"right", "left"}) == 1
 		char := p.text("fill", "one character", 1)
-		if f.prefix != prefixNone || f.class == classB || f.class == classSign || !f.class.allows([]byte(char)) {
+		if f.prefix != prefixNone || f.open || f.class == classB || f.class == classSign || !f.class.allows([]byte(char)) {
 			l.fail(p.line, "%s is for fixed fields of class n, an, ans and z, with a fill their class allows", p.path)
 		} else if char != "" {
 			f.pad = char[0]
 		}
 		p.done()
 	}
-	if f.trim = s.optionalFlag("trim"); f.trim && (f.prefix != prefixNone || f.class != classAN && f.class != classANS) {
+	if f.trim = s.optionalFlag("trim"); f.trim && (f.prefix != prefixNone || f.open || f.class != classAN && f.class != classANS) {
 		s.fail("%s: trim is for fixed fields of class an and ans; remove it, for a zero may be a digit and a variable field has no padding", s.path)
 	}
 }

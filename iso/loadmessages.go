@@ -48,9 +48,7 @@ func (l *loader) request(s *section, op Operation) program {
 func sourcesOf(steps []step) (has uint64) {
 	for _, st := range steps {
 		has |= 1 << st.source
-		for _, t := range st.tags {
-			has |= 1 << t.source
-		}
+		eachSource(st.parts, func(t *partStep) { has |= 1 << t.source })
 	}
 	return has
 }
@@ -119,10 +117,10 @@ func (l *loader) steps(s *section, op Operation) []step {
 
 func (l *loader) step(s *section, field int, op Operation) step {
 	st := step{field: field}
-	words := []string{"from", "const", "tags", "echo"}
+	words := []string{"from", "const", "tags", "parts", "echo"}
 	given := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return !s.has(w) })
 	if len(given) != 1 {
-		s.fail("%s needs one of from, const, tags or echo; write it like {from: stan} or {const: \"59\"}", s.path)
+		s.fail("%s needs one of from, const, tags, parts or echo; write it like {from: stan} or {const: \"59\"}", s.path)
 		return st
 	}
 	switch given[0] {
@@ -131,8 +129,15 @@ func (l *loader) step(s *section, field int, op Operation) step {
 	case "const":
 		st.source, st.constant = srcConst, string(l.inPage(s.lineOf("const"), field, s.text("const", `"59"`, 999)))
 	case "tags":
-		st.source = srcTags
-		st.tags = l.tags(s.sub("tags"), op)
+		st.source = srcParts
+		st.layout, st.parts = l.tags(s.sub("tags"), l.d.codec.fields[field], op)
+	case "parts":
+		st.source, st.layout = srcParts, l.d.codec.parts[field]
+		if st.layout == nil {
+			s.fail("%s: field %d has no parts; write encoding.fields.%d.parts", s.path, field, field)
+			break
+		}
+		st.parts = l.partSteps(s.sub("parts"), st.layout, op)
 	case "echo":
 		if st.source = srcEcho; op != 0 || !s.flag("echo") {
 			s.fail("%s: only a field of an answer can be {echo: true}", s.path)
@@ -177,24 +182,6 @@ func (l *loader) source(s *section, op Operation) source {
 	return src
 }
 
-func (l *loader) tags(s *section, op Operation) []tagStep {
-	var out []tagStep
-	form := l.d.private
-	if form.tag == 0 {
-		s.fail("%s: write encoding.private: {tag: 2, length: 3} so that the tags have a form", s.pathOf(""))
-		return nil
-	}
-	for tag, val := range s.each {
-		if len(tag) != form.tag || !classAN.allows([]byte(tag)) {
-			l.fail(val.Line, "%s: a tag has %d letters or digits here, in quotes", s.path, form.tag)
-		}
-		one := l.section(val, s.at(tag))
-		out = append(out, tagStep{tag: tag, source: l.source(one, op)})
-		one.done()
-	}
-	return out
-}
-
 // secret reports whether a source gives what may never be stored.
 func (src source) secret() bool {
 	switch src {
@@ -216,12 +203,12 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 		if _, broken := f.fit([]byte(st.constant), 0, srcConst); broken != ruleNone {
 			s.fail("%s: the constant does not fit field %d: %s", s.path, st.field, ruleTexts[broken])
 		}
-	case st.source == srcEcho:
+	case st.source == srcEcho, st.source == srcParts && st.layout == l.d.codec.parts[st.field]:
 	case st.source == srcEMV && f.class != classB:
 		s.fail("%s: emv needs a field of class b", s.path)
 	case st.source != srcEMV && f.class == classB || f.class == classSign:
 		s.fail("%s: field %d has class %s, which takes no text; give it class n, an or ans", s.path, st.field, classNames[f.class-1])
-	case st.source == srcTags && f.class != classANS:
+	case st.source == srcParts && f.class != classANS:
 		s.fail("%s: tags need a field of class ans", s.path)
 	case rule.max > int(f.max):
 		s.fail("%s: %s has %d characters but field %d takes %d", s.path, rule.name, rule.max, st.field, f.max)
@@ -233,7 +220,11 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 			s.fail("%s: a code of values.codes.%s does not fit field %d: %s", s.path, rule.name, st.field, ruleTexts[broken])
 		}
 	}
-	inTags := slices.ContainsFunc(st.tags, func(t tagStep) bool { return t.source.secret() })
+	inTags := false
+	eachSource(st.parts, func(t *partStep) {
+		inTags = inTags || t.source.secret()
+		l.checkPart(s, st, t)
+	})
 	if st.source == srcTrack2 && f.mask != maskTrack && f.mask != maskSecret {
 		s.fail("%s: field %d carries track data; write mask: track in encoding.fields.%d", s.path, st.field, st.field)
 	}

@@ -3,6 +3,7 @@ package iso
 import (
 	"bytes"
 	"encoding/hex"
+	"strconv"
 	"strings"
 )
 
@@ -86,6 +87,10 @@ func (d *Dialect) Describe(m *Message) []FieldView {
 			v.Value = d.pageOf(field).text(value)
 		}
 		views = append(views, v)
+		if lay := d.codec.parts[field]; lay != nil {
+			v.Name = strconv.Itoa(field)
+			views = lay.describe(views, v, m.Get(field), d.maskOf(field))
+		}
 	}
 	masked.Wipe()
 	return views

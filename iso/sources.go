@@ -8,7 +8,7 @@ type source uint8
 const (
 	srcConst source = iota + 1
 	srcEcho
-	srcTags
+	srcParts
 	srcPAN
 	srcExpiry
 	srcCVC
