@@ -41,14 +41,21 @@ func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
 	l.encoding(top.sub("encoding"))
 	l.values(top.sub("values"))
 	l.networkBlock(top.sub("network"))
-	l.messages(top.sub("messages"))
-	l.answers(top.sub("answers"))
+	messages, answers, behaviour := top.sub("messages"), top.sub("answers"), top.sub("behaviour")
 	l.responses(top.sub("responses"))
-	l.behaviour(top.sub("behaviour"))
-	if top.has("golden") {
-		l.goldenBlock(top.find("golden"))
-	}
+	golden := top.find("golden")
 	top.done()
+	// What is wrong above would only be told again by what stands on it.
+	if len(l.problems) == 0 {
+		l.messages(messages)
+		l.answers(answers)
+	}
+	if len(l.problems) == 0 {
+		l.behaviour(behaviour)
+	}
+	if len(l.problems) == 0 && golden != nil {
+		l.goldenBlock(golden)
+	}
 	if len(l.problems) == 0 {
 		l.crossChecks(top)
 	}
@@ -58,8 +65,29 @@ func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
 		}
 		return a.Line - b.Line
 	})
+	l.problems = once(l.problems)
 	l.d.spec = sync.OnceValue(l.d.moovSpec)
 	return l.d, l.problems
+}
+
+// once leaves one problem of each line, and one of those that advise the same.
+func once(all []*LoadError) []*LoadError {
+	advice := func(p *LoadError) string {
+		_, text, ok := strings.Cut(p.Text, ": ")
+		if !ok {
+			return p.Text
+		}
+		return text
+	}
+	var out []*LoadError
+	for _, p := range all {
+		if !slices.ContainsFunc(out, func(q *LoadError) bool {
+			return q.File == p.File && (q.Line == p.Line || advice(q) == advice(p))
+		}) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func (l *loader) meta(s *section) {
@@ -216,7 +244,8 @@ func (l *loader) behaviour(s *section) {
 // those under the second key, after which it is not sent again.
 func (l *loader) verdicts(s *section, second string) map[string]ReversalVerdict {
 	out := map[string]ReversalVerdict{}
-	for verdict, key := range map[ReversalVerdict]string{ReversalDone: "done", ReversalManual: second} {
+	for i, key := range []string{"done", second} {
+		verdict := []ReversalVerdict{ReversalDone, ReversalManual}[i]
 		for _, item := range l.list(s.need(key, `["00", "25"]`), s.pathOf(key)) {
 			if _, twice := out[item.Value]; twice {
 				l.fail(item.Line, "%s: code %q is listed twice; remove one", s.path, item.Value)

@@ -224,10 +224,10 @@ func (signedDigits) Decode(b []byte, n int) ([]byte, int, error) {
 
 // Problem is one finding of LintFile.
 type Problem struct {
-	File    string
-	Line    int
-	Warning bool // the file loads, but ought to be mended
-	Text    string
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Warning bool   `json:"warning"` // the file loads, but ought to be mended
+	Text    string `json:"text"`
 }
 
 func (p Problem) String() string {
@@ -288,6 +288,7 @@ func (d *Dialect) warnings() []string {
 	if d.verdicts["00"] != ReversalDone {
 		out = append(out, "response code 00 does not end a reversal; add it to behaviour.reversal.done")
 	}
+	out = append(out, d.risks()...)
 	for op := OpSignOn; op <= OpEcho; op++ {
 		if !d.Supports(op) {
 			out = append(out, fmt.Sprintf("there is no message %s; links to the bank cannot use it", op))

@@ -14,7 +14,8 @@ import (
 
 func dialectCommand() *cobra.Command {
 	c := &cobra.Command{Use: "dialect", Short: "Work with the banks' dialects of ISO 8583"}
-	c.AddCommand(dialectListCommand(), dialectLintCommand(), dialectDecodeCommand(), dialectShowCommand())
+	c.AddCommand(dialectListCommand(), dialectShowCommand(), dialectNewCommand(), dialectLintCommand(), dialectDescribeCommand(), dialectDiffCommand(),
+		dialectEncodeCommand(), dialectDecodeCommand(), dialectWiresharkCommand())
 	return c
 }
 
@@ -54,25 +55,47 @@ func dialectShowCommand() *cobra.Command {
 }
 
 func dialectLintCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "lint FILE",
-		Short: "Check a dialect file and its golden vectors, against moov's codec too",
-		Args:  args(cobra.ExactArgs(1)),
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "lint FILE...",
+		Short: "Check dialect files and their golden vectors, against moov's codec too",
+		Long: `Lint lists every error of each file with its line and what to write instead, runs the golden vectors in both
+directions, here and by moov's codec, and warns of settings that load but are unwise. Warnings alone are no failure.`,
+		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			problems, err := iso.LintFile(files[0])
-			if err != nil {
-				return err
+			found := []iso.Problem{}
+			errors := 0
+			for _, file := range files {
+				problems, err := iso.LintFile(file)
+				if err != nil {
+					return err
+				}
+				for _, p := range problems {
+					if !p.Warning {
+						errors++
+					}
+					if !asJSON {
+						fmt.Fprintln(cmd.OutOrStdout(), p)
+					}
+				}
+				if len(problems) == 0 && !asJSON {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n", file)
+				}
+				found = append(found, problems...)
 			}
-			for _, p := range problems {
-				fmt.Fprintln(cmd.OutOrStdout(), p)
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), map[string]any{"problems": found, "errors": errors}); err != nil {
+					return err
+				}
 			}
-			if len(problems) > 0 {
-				return fmt.Errorf("%d problems", len(problems))
+			if errors > 0 {
+				return fmt.Errorf("%d errors", errors)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n", files[0])
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
 }
 
 func dialectDecodeCommand() *cobra.Command {
