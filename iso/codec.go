@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// maxDialectField is the highest field a dialect defines: two bitmaps.
-const maxDialectField = 128
+// maxDialectField is the highest field a dialect may define: three bitmaps.
+const maxDialectField = 192
 
 // form is how a field's content lies on the wire.
 type form uint8
@@ -87,6 +87,8 @@ type fieldCodec struct {
 type codec struct {
 	mti    mtiForm
 	bitmap mapForm
+	last   int  // the highest field: 64, 128 or 192, by the number of bitmaps
+	inside bool // the third bitmap is field 65, not before all fields
 	// times and room bound what a message takes on the wire: times its values, and
 	// room for padding.
 	times, room int
@@ -112,21 +114,19 @@ func (d *Dialect) AppendBody(dst []byte, m *Message) ([]byte, error) {
 	if m.MTI == 0 || !m.MTI.decimal() {
 		return dst[:start], &FieldError{0, "the message has no type"}
 	}
-	first, second := m.set[0], m.set[1]
-	if first>>63 != 0 || second>>63 != 0 || m.set[2] != 0 {
-		return dst[:start], &FieldError{65, "the dialect has fields 2 to 128 without 65"}
+	set := m.set
+	if !d.codec.carries(&set) {
+		return dst[:start], &FieldError{65, "the dialect has no bitmap for a field of the message"}
 	}
-	if second != 0 {
-		dst = d.codec.appendBitmap(dst, first|1<<63)
-		dst = d.codec.appendBitmap(dst, second)
-	} else {
-		dst = d.codec.appendBitmap(dst, first)
-	}
+	dst = d.codec.appendMaps(dst, &set)
 	at := len(dst)
-	room := len(m.arena)*d.codec.times + d.codec.room + prefixRoom*(bits.OnesCount64(first)+bits.OnesCount64(second))
+	room := len(m.arena)*d.codec.times + d.codec.room + prefixRoom*(bits.OnesCount64(set[0])+bits.OnesCount64(set[1])+bits.OnesCount64(set[2]))
 	dst = slices.Grow(dst, room)
 	out := dst[:at+room]
-	for w, word := range [2]uint64{first, second} {
+	for w, word := range set {
+		if w == 1 && d.codec.inside && set[2] != 0 {
+			at = len(d.codec.appendBitmap(out[:at], set[2]))
+		}
 		for word != 0 {
 			lead := bits.LeadingZeros64(word)
 			word &^= 1 << (63 - uint(lead)&63)
@@ -153,20 +153,18 @@ func (d *Dialect) Decode(body []byte, m *Message) error {
 	if kind != 0 {
 		return &DecodeError{0, kind}
 	}
-	b, first, ok := d.codec.readBitmap(b)
+	b, set, third, ok := d.codec.readMaps(b)
 	if !ok {
 		return &DecodeError{1, KindBitmap}
 	}
-	var second uint64
-	if first>>63 != 0 {
-		if b, second, ok = d.codec.readBitmap(b); !ok || second>>63 != 0 {
-			return &DecodeError{1, KindBitmap}
-		}
-		first &^= 1 << 63
-	}
 	arena, at := m.arena[:cap(m.arena)], 0
-	for w, word := range [2]uint64{first, second} {
-		for word != 0 {
+	for w := range set {
+		if w == 1 && third {
+			if b, set[2], ok = d.codec.readBitmap(b); !ok {
+				return &DecodeError{65, KindBitmap}
+			}
+		}
+		for word := set[w]; word != 0; {
 			lead := bits.LeadingZeros64(word)
 			word &^= 1 << (63 - uint(lead)&63)
 			field := w<<6 + lead + 1
@@ -182,7 +180,7 @@ func (d *Dialect) Decode(body []byte, m *Message) error {
 	if len(b) != 0 {
 		return &DecodeError{1, KindTrailing}
 	}
-	m.MTI, m.set[0], m.set[1] = mti, first, second
+	m.MTI, m.set = mti, set
 	for _, field := range d.codec.strict {
 		if m.Has(field) && !d.codec.parts[field].wellFormed(m.Get(field)) {
 			return &DecodeError{field, KindParts}
@@ -221,6 +219,47 @@ func (c *codec) readMTI(b []byte) (rest []byte, mti MTI, kind Kind) {
 		return nil, 0, KindMTI
 	}
 	return rest, mti, 0
+}
+
+// carries reports whether the dialect has all fields of a message.
+func (c *codec) carries(set *[3]uint64) bool {
+	return set[0]>>63 == 0 && set[1]>>63 == 0 && (c.last > 128 || set[2] == 0) && (c.last > 64 || set[1] == 0)
+}
+
+// appendMaps appends the bitmaps that stand before all fields.
+func (c *codec) appendMaps(dst []byte, set *[3]uint64) []byte {
+	switch {
+	case set[2] != 0:
+		dst = c.appendBitmap(c.appendBitmap(dst, set[0]|1<<63), set[1]|1<<63)
+		if !c.inside {
+			dst = c.appendBitmap(dst, set[2])
+		}
+		return dst
+	case set[1] != 0:
+		return c.appendBitmap(c.appendBitmap(dst, set[0]|1<<63), set[1])
+	}
+	return c.appendBitmap(dst, set[0])
+}
+
+// readMaps reads the bitmaps that stand before all fields. third says that one more
+// follows as field 65.
+func (c *codec) readMaps(b []byte) (rest []byte, set [3]uint64, third, ok bool) {
+	if b, set[0], ok = c.readBitmap(b); !ok || set[0]>>63 == 0 {
+		return b, set, false, ok
+	}
+	set[0] &^= 1 << 63
+	if c.last == 64 {
+		return b, set, false, false
+	}
+	if b, set[1], ok = c.readBitmap(b); !ok || set[1]>>63 == 0 {
+		return b, set, false, ok
+	}
+	set[1] &^= 1 << 63
+	if c.inside || c.last < maxDialectField {
+		return b, set, c.inside, c.inside
+	}
+	b, set[2], ok = c.readBitmap(b)
+	return b, set, false, ok
 }
 
 func (c *codec) appendBitmap(dst []byte, word uint64) []byte {

@@ -151,11 +151,11 @@ func (l *loader) demands(s *section, op Operation, steps []step) []demand {
 func (l *loader) demand(s *section, steps []step) demand {
 	var d demand
 	field := s.text("field", "48", 3)
-	f, ok := dataField(field)
+	f, ok := l.dataField(field)
 	at := slices.IndexFunc(steps, func(st step) bool { return st.field == f })
 	switch {
 	case !ok:
-		l.fail(s.lineOf("field"), "%s.field: %q is not a field; write a number from 2 to 128 without 65", s.path, field)
+		l.fail(s.lineOf("field"), "%s.field: %q is not a field; write a number from 2 to %d without 65", s.path, field, l.last)
 		return d
 	case at < 0:
 		l.fail(s.lineOf("field"), "%s: the message has no field %d; add it to fields, or remove the rule", s.path, f)

@@ -133,7 +133,7 @@ func drawMessage(t *rapid.T, d *Dialect, m *Message) {
 		mti = mti<<4 | digit.Draw(t, "mti")
 	}
 	m.MTI = MTI(max(mti, 0x0100))
-	for _, f := range rapid.SliceOfNDistinct(rapid.IntRange(2, maxDialectField), 0, 30, rapid.ID).Draw(t, "fields") {
+	for _, f := range rapid.SliceOfNDistinct(rapid.IntRange(2, d.codec.last), 0, 30, rapid.ID).Draw(t, "fields") {
 		if f != 65 {
 			m.Set(f, drawValue(t, &d.codec.fields[f]))
 		}

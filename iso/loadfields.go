@@ -8,21 +8,22 @@ import (
 func (l *loader) encoding(s *section) {
 	l.d.codec.mti = mtiForm(max(0, s.oneOf("mti", []string{"ascii", "bcd", "ebcdic"})))
 	l.d.codec.bitmap = mapForm(max(0, s.oneOf("bitmap", bitmapForms)))
+	l.bitmaps(s)
 	if p := s.optional("private"); p != nil {
 		l.d.private = &layout{kind: layoutTags, tag: partNumber{prefixASCII, p.number("tag", 1, 4)}, length: partNumber{prefixASCII, p.number("length", 1, 4)}}
 		p.done()
 	}
 	fallback := l.field(s.sub("fallback"))
-	for f := 2; f <= maxDialectField; f++ {
+	for f := 2; f <= l.last; f++ {
 		if f != 65 {
 			l.d.codec.fields[f], l.d.names[f] = fallback, standardNames[f]
 		}
 	}
 	fields := s.sub("fields")
 	for key, val := range fields.each {
-		f, ok := dataField(key)
+		f, ok := l.dataField(key)
 		if !ok {
-			l.fail(val.Line, "encoding.fields: %q is not a field; write a number from 2 to 128 without 65", key)
+			l.fail(val.Line, "encoding.fields: %q is not a field; write a number from 2 to %d without 65", key, l.last)
 			continue
 		}
 		l.fieldLine[f] = val.Line
@@ -41,10 +42,25 @@ func (l *loader) encoding(s *section) {
 	s.done()
 }
 
+// bitmaps reads how many there are, two where the file does not say.
+func (l *loader) bitmaps(s *section) {
+	l.last = 128
+	if s.has("bitmaps") {
+		l.last = 64 * s.number("bitmaps", 1, 3)
+	}
+	if s.has("third") {
+		l.d.codec.inside = s.oneOf("third", []string{"leading", "field-65"}) == 1
+		if l.last != maxDialectField {
+			l.fail(s.lineOf("third"), "encoding.third says where a third bitmap stands; write bitmaps: 3, or remove it")
+		}
+	}
+	l.d.codec.last = l.last
+}
+
 // measure finds the room that a message takes at most.
 func (l *loader) measure() {
 	c := &l.d.codec
-	c.times = 1
+	c.times, c.room = 1, 16
 	for f := range c.fields {
 		row := &c.fields[f]
 		if row.form == formHex || row.form == formHexLower {

@@ -100,9 +100,9 @@ func (l *loader) answers(s *section) {
 func (l *loader) steps(s *section, op Operation) []step {
 	var out []step
 	for key, val := range s.each {
-		field, ok := dataField(key)
+		field, ok := l.dataField(key)
 		if !ok {
-			l.fail(val.Line, "%s: %q is not a field; write a number from 2 to 128 without 65", s.path, key)
+			l.fail(val.Line, "%s: %q is not a field; write a number from 2 to %d without 65", s.path, key, l.last)
 			continue
 		}
 		if one := l.section(val, s.at(key)); one != nil {
@@ -357,9 +357,9 @@ func (l *loader) goldenBlock(n *yaml.Node) {
 
 func (l *loader) goldenFields(s *section, m *Message) {
 	for key, val := range s.each {
-		field, ok := dataField(key)
+		field, ok := l.dataField(key)
 		if !ok || val.Kind != yaml.ScalarNode {
-			l.fail(val.Line, "%s: write a field from 2 to 128 without 65 and its value in quotes", s.path)
+			l.fail(val.Line, "%s: write a field from 2 to %d without 65 and its value in quotes", s.path, l.last)
 			continue
 		}
 		if !l.d.isBinary(field) {

@@ -45,7 +45,7 @@ func (d *Dialect) Mask(m *Message) {
 
 // maskOf hides a field the dialect cannot know.
 func (d *Dialect) maskOf(field int) mask {
-	if field > maxDialectField || field == 65 {
+	if d.codec.fields[field].form == 0 {
 		return maskSecret
 	}
 	return d.codec.fields[field].mask
@@ -98,24 +98,18 @@ func (d *Dialect) Describe(m *Message) []FieldView {
 
 // FieldName is the field's name: the file's, else the standard's.
 func (d *Dialect) FieldName(field int) string {
-	if field < 2 || field > maxDialectField {
+	if !ValidField(field) || d.names[field] == "" {
 		return "Unknown"
 	}
 	return d.names[field]
 }
 
 func (d *Dialect) isBinary(field int) bool {
-	if field > maxDialectField {
-		return true
-	}
 	f := d.codec.fields[field].form
-	return f == formBinary || f == formHex || f == formHexLower
+	return f == 0 || f == formBinary || f == formHex || f == formHexLower
 }
 
 // pageOf is the page of a field's text; nil is ASCII.
 func (d *Dialect) pageOf(field int) *page {
-	if field > maxDialectField {
-		return nil
-	}
 	return d.codec.fields[field].page
 }

@@ -38,7 +38,7 @@ func (d *Dialect) moovSpec() *iso8583.MessageSpec {
 	case mapHexEBCDIC:
 		spec.Fields[1] = field.NewBitmap(field.NewSpec(8, "Bitmap", ebcdicHex{}, prefix.EBCDIC.Fixed))
 	}
-	for f := 2; f <= maxDialectField; f++ {
+	for f := 2; f <= d.codec.last; f++ {
 		if f == 65 {
 			continue
 		}

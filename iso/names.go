@@ -1,7 +1,18 @@
 package iso
 
-// standardNames are the names ISO 8583:1987 gives the data elements.
-var standardNames = [maxDialectField + 1]string{
+// standardNames are the names ISO 8583:1987 gives the data elements; those above 128
+// it does not have.
+var standardNames = buildNames()
+
+func buildNames() [maxDialectField + 1]string {
+	all := names1987
+	for f := 129; f <= maxDialectField; f++ {
+		all[f] = "Reserved"
+	}
+	return all
+}
+
+var names1987 = [maxDialectField + 1]string{
 	2: "Primary account number", 3: "Processing code", 4: "Amount, transaction", 5: "Amount, settlement",
 	6: "Amount, cardholder billing", 7: "Transmission date and time", 8: "Amount, cardholder billing fee",
 	9: "Conversion rate, settlement", 10: "Conversion rate, cardholder billing", 11: "System trace audit number",

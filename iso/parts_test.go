@@ -43,7 +43,7 @@ var layouts = []struct{ name, row, says, wire string }{
       2: {class: ans, max: 32, var: {width: 2, enc: ascii, unit: bytes}, content: ascii}, 3: {class: ans, len: 4, content: ascii},
       22: {class: ans, max: 999, var: {width: 5, enc: ascii, unit: bytes}, content: ascii, parts: {kind: sized, list: {Key: {}}}}}}`,
 		`{22: {parts: {Key: {const: "Value"}}}, 2: {from: rrn}}`,
-		"x:4000040000000000" + hex.EncodeToString([]byte("1261630800012300012"+"13Key"+"15Value")[:0]) + hex.EncodeToString([]byte("12616308000123"+"00012"+"13Key15Value"))},
+		"x:4000040000000000" + hex.EncodeToString([]byte("1261630800012300012" + "13Key" + "15Value")[:0]) + hex.EncodeToString([]byte("12616308000123"+"00012"+"13Key15Value"))},
 	{"Visa 63: a bitmap of three bytes, packed parts", binaryRow + `, parts: {kind: bitmap, bytes: 3, bitmap: binary, list: {1: {class: n, len: 4, content: bcd}, 3: {class: n, len: 4, content: bcd}, 19: {class: ans, len: 1, content: ebcdic037}}}`,
 		`{1: {const: "0002"}, 3: {const: "2501"}, 19: {const: "B"}}`, "x:A0002000022501C2"},
 	{"a bitmap in hex digits", textRow + `, parts: {kind: bitmap, bytes: 1, bitmap: hex, list: {1: {class: n, len: 2, content: ascii}, 8: {class: n, len: 1, content: ascii}}}`,

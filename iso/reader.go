@@ -17,6 +17,7 @@ import (
 // reader walks a YAML tree and gathers everything wrong with it, each with its line.
 type reader struct {
 	file     string
+	last     int // the highest field of the dialect
 	problems []*LoadError
 	bases    *lineage // nil: the file stands alone
 }
@@ -285,10 +286,10 @@ func (r *reader) list(n *yaml.Node, path string) []*yaml.Node {
 func (r *reader) fieldList(n *yaml.Node, path string) []int {
 	var out []int
 	for _, item := range r.list(n, path) {
-		f, ok := dataField(item.Value)
+		f, ok := r.dataField(item.Value)
 		switch {
 		case !ok:
-			r.fail(item.Line, "%s: %q is not a field; write numbers from 2 to 128 without 65", path, item.Value)
+			r.fail(item.Line, "%s: %q is not a field; write numbers from 2 to %d without 65", path, item.Value, r.last)
 		case slices.Contains(out, f):
 			r.fail(item.Line, "%s names field %d twice; remove one", path, f)
 		default:
@@ -298,9 +299,9 @@ func (r *reader) fieldList(n *yaml.Node, path string) []int {
 	return out
 }
 
-// dataField reads the number of a field that carries data: 2 to 128 without 65,
-// whose bit announces a third bitmap.
-func dataField(s string) (int, bool) {
+// dataField reads the number of a field that carries data: not 65, whose bit
+// announces a third bitmap.
+func (r *reader) dataField(s string) (int, bool) {
 	f, err := strconv.Atoi(s)
-	return f, err == nil && f >= 2 && f <= maxDialectField && f != 65 && strconv.Itoa(f) == s
+	return f, err == nil && f >= 2 && f <= r.last && f != 65 && strconv.Itoa(f) == s
 }
