@@ -17,6 +17,7 @@ import (
 type Bank struct {
 	cfg      Config
 	dialect  *iso.Dialect
+	codes    *codes // nil: messages carry no codes
 	hooks    Hooks
 	log      *slog.Logger
 	links    []*link
@@ -90,6 +91,10 @@ func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 	}
 	b := &Bank{cfg: cfg, dialect: d, hooks: h, log: cfg.Logger, pending: newPending(),
 		watch: make(chan struct{}), idle: make(chan struct{}, 1)}
+	var err error
+	if b.codes, err = newCodes(&cfg, d); err != nil {
+		return nil, fmt.Errorf("acquirers: bank %q: %w", cfg.ID, err)
+	}
 	b.aside = newAside(h, cfg.Logger.With("bank", cfg.ID))
 	b.flights.New = func() any { return &flight{done: make(chan struct{}, 1)} }
 	b.ready.Store(&[]*line{})

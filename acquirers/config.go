@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/tranzit/tranzit/acquirers/keystore"
 	"github.com/tranzit/tranzit/iso"
 )
 
@@ -55,6 +56,11 @@ type Config struct {
 	AwaitSignOn bool   // the bank sends 0800/001 before traffic, within EchoInterval; not together with SignOn
 	Institution string // ours, for network management messages (DE32, DE33)
 	AnyLink     bool   // take an answer from any link of the bank, not only from the one that carried the request
+
+	// Keys are where the dialect's keys are, and Slots the store's slot of each of
+	// them; both are needed when the dialect names keys.
+	Keys  keystore.Store
+	Slots map[string]string
 
 	Recorded int // frames the flight recorder keeps of each link and direction; default 64
 

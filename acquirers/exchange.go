@@ -32,8 +32,8 @@ func (f Fate) String() string {
 // Cause says why an exchange has no usable answer.
 type Cause uint8
 
-// The causes. CauseEcho belongs to Refuted, CauseRejected to Refuted and NotSent,
-// the others to NotSent and Unanswered.
+// The causes. CauseEcho and CauseMAC belong to Refuted, CauseRejected to Refuted and
+// NotSent, the others to NotSent and Unanswered.
 const (
 	CauseNone      Cause = iota
 	CauseTimeout         // the deadline passed
@@ -45,9 +45,10 @@ const (
 	CauseClosed          // the bank was closed here
 	CauseDuplicate       // an exchange with the same key is in flight
 	CauseRejected        // the bank's host refused the frame; Exchange.Answer is empty
+	CauseMAC             // the answer's authentication code is wrong or missing
 )
 
-var causeNames = [...]string{"none", "timeout", "link_lost", "no_link", "window_full", "encode", "echo_mismatch", "closed", "duplicate_key", "rejected"}
+var causeNames = [...]string{"none", "timeout", "link_lost", "no_link", "window_full", "encode", "echo_mismatch", "closed", "duplicate_key", "rejected", "wrong_mac"}
 
 // String is the cause's name in records and logs.
 func (c Cause) String() string {
@@ -172,7 +173,7 @@ func (b *Bank) exchange(x *Exchange, via *line, timeout time.Duration) Fate {
 	f := b.flights.Get().(*flight)
 	defer b.flights.Put(f)
 	var err error
-	if f.frame, err = b.dialect.AppendFrame(f.frame[:0], x.Request); err != nil {
+	if f.frame, err = b.frame(f.frame[:0], x.Request); err != nil {
 		clear(f.frame[:cap(f.frame)])
 		x.Cause = CauseEncode
 		return NotSent

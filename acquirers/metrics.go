@@ -19,6 +19,7 @@ type metrics struct {
 	mismatch        atomic.Uint64 // answers that contradict their request or came by another link
 	garbled         atomic.Uint64 // frames whose body does not decode
 	lostFraming     atomic.Uint64
+	forged          atomic.Uint64 // messages whose authentication code is wrong or missing
 	refusedRequests atomic.Uint64 // requests of the bank's own that are answered as not supported
 	refused         [len(refusals)]atomic.Uint64
 
@@ -96,7 +97,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		value uint64
 	}{
 		{"late", m.late.Load()}, {"unknown", m.unknown.Load()}, {"mismatch", m.mismatch.Load()}, {"garbled", m.garbled.Load()},
-		{"lost_framing", m.lostFraming.Load()}, {"refused_request", m.refusedRequests.Load()}, {"late_dropped", b.aside.lateLost.Load()},
+		{"lost_framing", m.lostFraming.Load()}, {"forged", m.forged.Load()}, {"refused_request", m.refusedRequests.Load()}, {"late_dropped", b.aside.lateLost.Load()},
 	} {
 		count(m.oddDesc, odd.value, odd.kind)
 	}

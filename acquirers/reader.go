@@ -100,7 +100,7 @@ func (l *line) frames(buf []byte) (used int, err error) {
 			continue
 		}
 		l.header = l.bank.dialect.FrameHeader(frame)
-		if err := l.receive(body); err != nil {
+		if err := l.receive(frame, body); err != nil {
 			return used, err
 		}
 	}
@@ -146,7 +146,7 @@ func (l *line) rejected(body []byte, r iso.Rejection) {
 
 // receive handles one message. A body that does not decode hurts nobody but the
 // exchange it may have been meant for.
-func (l *line) receive(body []byte) error {
+func (l *line) receive(frame, body []byte) error {
 	b, m := l.bank, l.incoming
 	if err := b.dialect.Decode(body, m); err != nil {
 		l.link.in.read(nil, l.readAt, len(body))
@@ -155,6 +155,12 @@ func (l *line) receive(body []byte) error {
 		return nil
 	}
 	l.link.in.read(m, l.readAt, len(body))
+	if b.codes != nil {
+		if err := b.dialect.CheckMAC(frame, m, iso.FromBank, b.codes); err != nil {
+			l.forged(m, err)
+			return nil
+		}
+	}
 	if !b.dialect.AnswerKey(m, &l.key) {
 		return l.serve(m)
 	}
@@ -192,7 +198,7 @@ func (l *line) serve(m *iso.Message) error {
 	l.values = iso.Values{ResponseCode: code, SentAt: l.readAt.UTC(), LocalAt: l.readAt, Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
 	err := b.dialect.Answer(m, &l.values, &l.reply)
 	if err == nil {
-		l.outgoing, err = b.dialect.AppendReply(l.outgoing[:0], &l.reply, l.header)
+		l.outgoing, err = b.reply(l.outgoing[:0], &l.reply, l.header)
 	}
 	if err != nil {
 		b.metrics.unknown.Add(1)

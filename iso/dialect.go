@@ -46,6 +46,7 @@ type Dialect struct {
 	verdicts   map[string]ReversalVerdict
 	behaviour  Behaviour
 	golden     []goldenVector
+	mac        *macRules // nil: messages carry no codes
 	spec       moovForm
 }
 

@@ -79,7 +79,7 @@ func (l *link) build(p *Plan, v *verdict) ([]byte, bool) {
 		n, _ := number(stan)
 		l.ans.Set(11, appendDigits(nil, uint64((n+499999)%999999+1), len(stan)))
 	}
-	frame, err := d.AppendReply(l.scratch[:0], &l.ans, l.header)
+	frame, err := l.seal(l.scratch[:0], &l.ans, sealing{to: l.header, wrong: p.Fault == FaultMAC})
 	if err != nil {
 		return nil, false
 	}

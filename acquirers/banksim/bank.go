@@ -17,6 +17,7 @@ import (
 type Bank struct {
 	cfg   Config
 	books *Books
+	keys  *keys
 	clock *clock
 	mode  atomic.Pointer[mode]
 	stats counters
@@ -40,7 +41,7 @@ type counters struct {
 	accepted, rejected                 atomic.Uint64 // links
 	frames, undecodable, outOfSync     atomic.Uint64
 	ignored, muted                     atomic.Uint64 // messages of no use here; messages a mute bank read
-	notSignedOn, formatErrors          atomic.Uint64
+	notSignedOn, formatErrors, forged  atomic.Uint64
 	unbuilt, lostAnswers, forgotten    atomic.Uint64
 	ownMessages, ownAnswered, scripted atomic.Uint64
 }
@@ -51,7 +52,7 @@ func New(cfg Config) (*Bank, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	b := &Bank{cfg: cfg}
+	b := &Bank{cfg: cfg, keys: newKeys(cfg.Keys)}
 	b.books = newBooks(&b.cfg.Codes, cfg.OvercapturePercent)
 	b.books.whole = cfg.Dialect.IncrementByTotal()
 	return b, nil

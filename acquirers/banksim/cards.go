@@ -158,6 +158,7 @@ func Amounts() []Amount {
 	return []Amount{
 		{"51", "Declined, code 51."},
 		{"54", "Declined, code 54."},
+		{"63", "Charged; in a dialect with authentication codes the answer's is wrong."},
 		{"68", "Charged; approved after the switch's deadline (LateBy)."},
 		{"69", "No answer; nothing is charged."},
 		{"70", "Charged; the link is cut instead of an answer."},

@@ -230,6 +230,7 @@ func TestAmountTriggers(t *testing.T) {
 	}{
 		{1251, expectation{code: "51", state: StateDeclined}},
 		{1254, expectation{code: "54", state: StateDeclined}},
+		{1263, expectation{code: "00", state: StateCharged, booked: 1263}},
 		{1268, expectation{code: "00", state: StateCharged, booked: 1268}},
 		{1269, expectation{state: StateUnanswered}},
 		{1270, expectation{state: StateCharged, booked: 1270, cut: true}},

@@ -25,6 +25,7 @@ type Codes struct {
 	LateOriginal string // a request whose reversal came first, or that was reversed; a capture or void of what is not open to it; default "12"
 	NoOriginal   string // a capture of something the bank does not hold; default "25"
 	NotSignedOn  string // traffic before sign-on; default "91"
+	WrongMAC     string // a message whose authentication code is wrong or missing; default "63"
 }
 
 // Config describes one bank. The zero value of every field but Dialect is
@@ -60,6 +61,9 @@ type Config struct {
 	Institution        string        // the bank's own id in messages it starts; default "000001"
 	EchoInterval       time.Duration // the bank's own echo on every signed-on link; 0 = none
 	Codes              Codes
+
+	// Keys are the keys in clear that the dialect names; a test bank has no others.
+	Keys map[string][]byte
 
 	MaxLinks     int           // links at a time; default 256
 	WriteTimeout time.Duration // one write to a link; default 10s
@@ -121,7 +125,7 @@ func (c *Codes) ensureDefaults() {
 	}{
 		{&c.Approved, "00"}, {&c.Partial, "10"}, {&c.FormatError, "30"},
 		{&c.BadCard, "14"}, {&c.BadAmount, "13"}, {&c.BadCurrency, "12"},
-		{&c.Duplicate, "94"}, {&c.LateOriginal, "12"}, {&c.NoOriginal, "25"}, {&c.NotSignedOn, "91"},
+		{&c.Duplicate, "94"}, {&c.LateOriginal, "12"}, {&c.NoOriginal, "25"}, {&c.NotSignedOn, "91"}, {&c.WrongMAC, "63"},
 	} {
 		if *f.code == "" {
 			*f.code = f.std
@@ -134,6 +138,11 @@ func (c *Codes) ensureDefaults() {
 func (c *Config) Validate() error {
 	if c.Dialect == nil {
 		return errors.New("banksim: Dialect is missing")
+	}
+	for _, slot := range c.Dialect.KeySlots() {
+		if len(c.Keys[slot]) == 0 {
+			return fmt.Errorf("banksim: Keys: dialect %s needs a key %q", c.Dialect.ID(), slot)
+		}
 	}
 	for _, d := range []struct {
 		name     string
@@ -181,7 +190,7 @@ func (c *Codes) validate() error {
 	for _, f := range []struct{ name, code string }{
 		{"Approved", c.Approved}, {"Partial", c.Partial}, {"FormatError", c.FormatError},
 		{"BadCard", c.BadCard}, {"BadAmount", c.BadAmount}, {"BadCurrency", c.BadCurrency},
-		{"Duplicate", c.Duplicate}, {"LateOriginal", c.LateOriginal}, {"NoOriginal", c.NoOriginal}, {"NotSignedOn", c.NotSignedOn},
+		{"Duplicate", c.Duplicate}, {"LateOriginal", c.LateOriginal}, {"NoOriginal", c.NoOriginal}, {"NotSignedOn", c.NotSignedOn}, {"WrongMAC", c.WrongMAC},
 	} {
 		if !validCode(f.code) {
 			return fmt.Errorf("banksim: Codes.%s must be two or three letters or digits", f.name)

@@ -138,6 +138,7 @@ type Status struct {
 	Muted        uint64   `json:"muted"`         // read in mode mute and not answered
 	NotSignedOn  uint64   `json:"not_signed_on"` // refused: before sign-on; not in the books
 	FormatErrors uint64   `json:"format_errors"` // refused: a mandatory field is missing; not in the books
+	Forged       uint64   `json:"forged"`        // refused: the authentication code is wrong or missing; not in the books
 	Forgotten    uint64   `json:"forgotten"`     // links cut before the request was booked
 	Unbuilt      uint64   `json:"unbuilt"`       // answers the dialect could not express
 	LostAnswers  uint64   `json:"lost_answers"`  // fell due when their link was gone
@@ -151,7 +152,7 @@ func (b *Bank) Status() Status {
 	s := Status{Dialect: b.cfg.Dialect.ID(), Standing: b.Standing(), Pending: b.clock.pending(),
 		Accepted: st.accepted.Load(), Rejected: st.rejected.Load(), Frames: st.frames.Load(),
 		Undecodable: st.undecodable.Load(), OutOfSync: st.outOfSync.Load(), Ignored: st.ignored.Load(),
-		Muted: st.muted.Load(), NotSignedOn: st.notSignedOn.Load(), FormatErrors: st.formatErrors.Load(),
+		Muted: st.muted.Load(), NotSignedOn: st.notSignedOn.Load(), FormatErrors: st.formatErrors.Load(), Forged: st.forged.Load(),
 		Forgotten: st.forgotten.Load(), Unbuilt: st.unbuilt.Load(), LostAnswers: st.lostAnswers.Load(),
 		OwnMessages: st.ownMessages.Load(), OwnAnswered: st.ownAnswered.Load()}
 	for _, l := range b.liveLinks() {

@@ -139,7 +139,7 @@ func (l *link) drain(buf []byte) (used int, ok bool) {
 		used += n
 		if body != nil {
 			l.header = l.bank.cfg.Dialect.FrameHeader(frame)
-			l.serve(body)
+			l.serve(frame, body)
 		} else if answer := l.bank.cfg.Dialect.Poll(frame); answer != nil {
 			l.batch = append(l.batch, answer...)
 		}

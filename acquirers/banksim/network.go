@@ -42,7 +42,7 @@ func (b *Bank) startNetwork(l *link, op iso.Operation) error {
 	if err := b.cfg.Dialect.Build(op, &v, &m); err != nil {
 		return fmt.Errorf("banksim: %s: %w", op, err)
 	}
-	frame, err := b.cfg.Dialect.AppendReply(nil, &m, nil)
+	frame, err := l.seal(nil, &m, sealing{})
 	if err != nil {
 		return fmt.Errorf("banksim: %s: %w", op, err)
 	}

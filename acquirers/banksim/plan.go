@@ -23,6 +23,7 @@ const (
 	FaultCut             // the link is cut instead of the answer
 	FaultCutUnseen       // the link is cut and the bank forgets that it read the request
 	FaultCutHalf         // the link is cut after half of the answer's bytes
+	FaultMAC             // the answer's authentication code is wrong, in a dialect that has codes
 )
 
 // answersAtOnce says whether a readable answer leaves without waiting.
@@ -76,6 +77,8 @@ func trigger(amount int64, p *Plan) bool {
 		p.Code = "51"
 	case 54:
 		p.Code = "54"
+	case 63:
+		p.Fault = FaultMAC
 	case 68:
 		p.Fault = FaultLate
 	case 69:

@@ -8,7 +8,7 @@ import (
 )
 
 // serve decides on one message of the switch: the walk from bytes to an answer.
-func (l *link) serve(body []byte) {
+func (l *link) serve(frame, body []byte) {
 	st := &l.bank.stats
 	st.frames.Add(1)
 	if err := l.bank.cfg.Dialect.Decode(body, &l.req); err != nil {
@@ -17,6 +17,11 @@ func (l *link) serve(body []byte) {
 	}
 	if l.mode.name == ModeMute && !l.mode.book {
 		st.muted.Add(1)
+		return
+	}
+	if err := l.bank.cfg.Dialect.CheckMAC(frame, &l.req, iso.ToBank, l.bank.keys); err != nil {
+		st.forged.Add(1)
+		l.refuse(l.bank.cfg.Codes.WrongMAC)
 		return
 	}
 	class, function := l.req.MTI.Class(), l.req.MTI.Function()

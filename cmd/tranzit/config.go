@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tranzit/tranzit/acquirers/keystore"
 )
 
 // Config is tranzit.yaml. Every key is explained in tranzit.example.yaml;
@@ -58,12 +60,14 @@ type Config struct {
 	DrainTimeout time.Duration  `yaml:"drain_timeout"`
 	Webhooks     WebhooksConfig `yaml:"webhooks"`
 
+	KeyStore  KeyStoreConfig   `yaml:"key_store"`
 	Banks     []BankConfig     `yaml:"banks"`
 	Merchants []MerchantConfig `yaml:"merchants"`
 	Assist    AssistConfig     `yaml:"assist"`
 
 	file  string
 	lines map[string]int // path of a key -> its line
+	keys  keystore.Store // opened by keyStore
 }
 
 // httpTLS is how the merchants' listener is encrypted; the zero value: not at all.
@@ -106,7 +110,9 @@ type BankConfig struct {
 	Institution string   `yaml:"institution"`
 	Forwarder   string   `yaml:"forwarder"`
 	Currencies  []string `yaml:"currencies"`
-	Allows      struct {
+
+	Keys   map[string]string `yaml:"keys"`
+	Allows struct {
 		HoldDays           int    `yaml:"hold_days"`
 		OvercapturePercent int    `yaml:"overcapture_percent"`
 		SingleCapture      bool   `yaml:"single_capture"`

@@ -47,6 +47,11 @@ func (c *Config) validate() error {
 	if _, err := c.retryRules(); err != nil {
 		return err
 	}
+	if c.KeyStore != (KeyStoreConfig{}) {
+		if err := c.KeyStore.validate(); err != nil {
+			return c.fault("key_store", "%v", err)
+		}
+	}
 	if len(c.Banks) == 0 {
 		return c.fault("banks", "at least one bank is needed")
 	}
@@ -174,6 +179,10 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 	if link.TLS, err = c.bankTLS(i); err != nil {
 		return none, err
 	}
+	if link.Slots, err = c.bankKeys(i, d); err != nil {
+		return none, err
+	}
+	link.Keys = c.keys
 	check := link
 	check.EnsureDefaults(d)
 	if err := check.Validate(); err != nil {

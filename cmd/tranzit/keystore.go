@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tranzit/tranzit/acquirers/keystore"
+	"github.com/tranzit/tranzit/iso"
 )
 
 // KeyStoreConfig says where the keys of the banks' lines are: a sealed file, or a
@@ -60,6 +63,39 @@ func (k *KeyStoreConfig) open() (keystore.Store, error) {
 		return nil, err
 	}
 	return keystore.OpenFile(k.File, s)
+}
+
+// keyStore opens the key store of the configuration, once; nil: there is none.
+func (c *Config) keyStore() error {
+	if c.KeyStore == (KeyStoreConfig{}) || c.keys != nil {
+		return nil
+	}
+	store, err := c.KeyStore.open()
+	if err != nil {
+		return c.fault("key_store", "%v", err)
+	}
+	c.keys = store
+	return nil
+}
+
+// bankKeys are the slots of a bank's keys by the names its dialect has for them.
+func (c *Config) bankKeys(i int, d *iso.Dialect) (map[string]string, error) {
+	given, path := c.Banks[i].Keys, fmt.Sprintf("banks[%d].keys", i)
+	needed := d.KeySlots()
+	for _, name := range needed {
+		if given[name] == "" {
+			return nil, c.fault(path, "dialect %s needs a key %q: write keys: {%s: SLOT}", d.ID(), name, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains(needed, name) {
+			return nil, c.fault(path+"."+name, "dialect %s has no key %q; it has %v", d.ID(), name, needed)
+		}
+	}
+	if len(given) > 0 && c.KeyStore == (KeyStoreConfig{}) {
+		return nil, c.fault(path, "needs key_store: where the keys are")
+	}
+	return given, nil
 }
 
 func (k *KeyStoreConfig) addFlags(c *cobra.Command) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,5 +94,41 @@ func TestBankKeys(t *testing.T) {
 	}
 	if _, err := bankKeys(t, dir, "", "list", "--pkcs11", "/x.so"); err == nil {
 		t.Error("two stores at once")
+	}
+}
+
+// TestKeysOfBanks: what a bank's dialect needs is asked for by name, and what it
+// does not need is refused.
+func TestKeysOfBanks(t *testing.T) {
+	dialect := filepath.Join(t.TempDir(), "coded.yaml")
+	text := `inherits: ascii87
+meta: {schema: 1, id: coded, title: "with codes", version: 1}
+security:
+  mac: {algorithm: x9.19, padding: zeros, field: last, bytes: 8, covers: {length: false, header: false, mti: true},
+    send: ["0200"], receive: ["0210"], keys: {send: mac, receive: mac}, failure: refute}
+`
+	if err := os.WriteFile(dialect, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	coded := strings.Replace(soundConfig, "dialect: ascii87", "dialect: "+dialect, 1)
+	if coded == soundConfig {
+		t.Fatal("the sound configuration moved on")
+	}
+	withKeys := func(keys string) string {
+		return strings.Replace(coded, "    window: 64", "    window: 64\n    keys: "+keys, 1)
+	}
+	store := "key_store: {file: keys.sealed, key_file: keys.key}\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"good":           {store + withKeys("{mac: alfa-mac}"), ""},
+		"no keys":        {store + coded, `needs a key "mac": write keys: {mac: SLOT}`},
+		"a key too many": {store + withKeys("{mac: alfa-mac, pin: alfa-pin}"), `banks[0].keys.pin: dialect coded has no key "pin"`},
+		"no store":       {withKeys("{mac: alfa-mac}"), "needs key_store"},
+		"half a store":   {"key_store: {file: keys.sealed}\n" + coded, "one key store is needed"},
+		"two stores":     {"key_store: {file: a, key_file: b, pkcs11: {module: c, token: d, pin: e}}\n" + coded, "one key store is needed"},
+	} {
+		_, err := parseConfig("tranzit.yaml", []byte(c.text))
+		if got := fmt.Sprint(err); c.want == "" && err != nil || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %v; want %s", name, err, c.want)
+		}
 	}
 }

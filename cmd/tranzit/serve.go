@@ -90,6 +90,9 @@ func startApp(cfg *Config, logTo io.Writer) (*app, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	if err := cfg.keyStore(); err != nil {
+		return nil, err
+	}
 	options, err := switchOptions(cfg)
 	if err != nil {
 		return nil, err
@@ -306,6 +309,9 @@ func (a *app) renew(cfg *Config) error {
 	}
 	if secure != nil {
 		a.encrypted.config.Store(secure)
+	}
+	if changed, can := a.cfg.keys.(interface{ Reload() error }); can {
+		return changed.Reload()
 	}
 	return nil
 }

@@ -1,0 +1,94 @@
+package acquirers
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tranzit/tranzit/acquirers/keystore"
+	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/iso/security"
+)
+
+// codes are the bank's keys as its dialect names them.
+type codes struct {
+	store keystore.Store
+	slots map[string]string // the dialect's name -> the store's
+}
+
+// newCodes is nil for a dialect whose messages carry no codes.
+func newCodes(c *Config, d *iso.Dialect) (*codes, error) {
+	names := d.KeySlots()
+	if len(names) == 0 {
+		return nil, nil
+	}
+	if c.Keys == nil {
+		return nil, fmt.Errorf("dialect %s needs keys (%v) and there is no key store", d.ID(), names)
+	}
+	all, err := c.Keys.Slots()
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]bool{}
+	for _, s := range all {
+		have[s.Name] = true
+	}
+	for _, name := range names {
+		switch slot := c.Slots[name]; {
+		case slot == "":
+			return nil, fmt.Errorf("dialect %s needs a key %q and the bank gives none for it", d.ID(), name)
+		case !have[slot]:
+			return nil, fmt.Errorf("the key store has no slot %q, which is the dialect's key %q", slot, name)
+		}
+	}
+	if !d.HasMAC() {
+		return nil, nil
+	}
+	return &codes{c.Keys, c.Slots}, nil
+}
+
+// Sum implements iso.MACKeys.
+func (k *codes) Sum(slot string, m security.MAC, data []byte) ([]byte, error) {
+	return k.store.Sum(keystore.Ref{Slot: k.slots[slot]}, m, data)
+}
+
+// Verify implements iso.MACKeys.
+func (k *codes) Verify(slot string, m security.MAC, data, code []byte) (bool, error) {
+	return keystore.Verify(k.store, k.slots[slot], keystore.Code{MAC: m, Data: data, Code: code})
+}
+
+// frame appends a message's frame, with its code when the dialect wants one.
+func (b *Bank) frame(dst []byte, m *iso.Message) ([]byte, error) {
+	if b.codes == nil {
+		return b.dialect.AppendFrame(dst, m)
+	}
+	return b.dialect.AppendSealed(dst, m, iso.Seal{Flow: iso.ToBank, Keys: b.codes})
+}
+
+// reply is frame for an answer to a message that came with the header to.
+func (b *Bank) reply(dst []byte, m *iso.Message, to []byte) ([]byte, error) {
+	if b.codes == nil {
+		return b.dialect.AppendReply(dst, m, to)
+	}
+	return b.dialect.AppendSealed(dst, m, iso.Seal{Flow: iso.ToBank, Keys: b.codes, To: to})
+}
+
+// forged handles a message whose code does not verify: it is counted and told,
+// and finalises nothing. An answer refutes its request, unless the dialect counts
+// it as never come; a request of the bank's own is not answered.
+func (l *line) forged(m *iso.Message, why error) {
+	b := l.bank
+	b.metrics.forged.Add(1)
+	what := "its code is wrong or missing"
+	if !errors.Is(why, iso.ErrMAC) {
+		what = "its code cannot be checked: " + why.Error()
+	}
+	b.aside.alarm("forged", fmt.Sprintf("link %d: type %s: %s", l.link.number, m.MTI, what))
+	if b.dialect.DropsForged() || !b.dialect.AnswerKey(m, &l.key) {
+		return
+	}
+	if f, verdict := b.pending.claim(&l.key, l); verdict == claimWon {
+		l.incoming, f.answer = f.answer, m
+		f.answeredAt, f.fate, f.cause = l.readAt, Refuted, CauseMAC
+		f.done <- struct{}{}
+	}
+}
