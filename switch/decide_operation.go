@@ -244,14 +244,22 @@ func (o *operation) due(n uint32, saf iso.SAFSchedule, now time.Time) record {
 }
 
 // verdict completes the record of a bank's answer to what is owed. desk is set
-// when the bank refused for good what must be done: a second record follows.
+// when the bank refused for good what must be done, or refused the repeat of an
+// advice, which says nothing of the copies before it: a second record follows.
 func (o *operation) verdict(n uint32, r *record, saf iso.SAFSchedule) (desk *record) {
 	r.nextAt = r.at.Add(backoff(saf, max(1, r.attempt-min(r.attempt, o.owed.before))))
-	if r.verdict == iso.ReversalManual && (o.request || o.Kind == KindRelease) {
-		d := deskOperation(n, "refused_with_"+r.responseCode, r.at)
-		return &d
+	reason := "refused_with_"
+	switch {
+	case r.verdict != iso.ReversalManual:
+		return nil
+	case o.request || o.Kind == KindRelease:
+	case r.attempt > 1:
+		r.verdict, reason = iso.ReversalRetry, "repeat_refused_with_"
+	default:
+		return nil
 	}
-	return nil
+	d := deskOperation(n, reason+r.responseCode, r.at)
+	return &d
 }
 
 // deskOperation hands an operation to the operators.

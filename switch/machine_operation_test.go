@@ -27,7 +27,8 @@ func TestOperationMachine(t *testing.T) {
 	}
 	for _, must := range []string{"capture succeeded", "capture declined", "cancel succeeded", "cancel declined", "refund succeeded",
 		"refund declined", "refund reversed", "refund failed", "release succeeded", "late approval", "late decline", "crash in flight",
-		"increment succeeded", "increment declined", "increment reversed", "captured beside an increment", "canceled", "expired", "refunded", "partially_refunded", "refused", "later", "desk"} {
+		"increment succeeded", "increment declined", "increment reversed", "captured beside an increment", "canceled", "expired", "refunded", "partially_refunded", "refused", "later", "desk",
+		"done, and its repeat refused"} {
 		if reached[must] == 0 {
 			t.Errorf("no life reached %q: the run is vacuous", must)
 		}
@@ -194,7 +195,11 @@ func (l *operationLife) chase(calm bool) {
 		if o.request && !calm && l.chance(10) && l.h.stepAllowed(&record{kind: recordOperationLate, op: n}) {
 			l.late(o, n)
 		}
-		if o.owed.desk != "" && calm {
+		switch {
+		case o.owed.desk == "" || !calm:
+		case !o.request && o.Kind != KindRelease:
+			l.close(o, n)
+		default:
 			l.write(record{kind: recordOperationRetried, op: n, operator: "anna", reason: "try", nextAt: l.now})
 		}
 		if !o.owed.queued {
@@ -214,7 +219,9 @@ func (l *operationLife) chase(calm bool) {
 				continue
 			}
 		} else {
-			answer.verdict = l.bankDoes(o)
+			if answer.verdict = l.bankDoes(o); l.done[o.ID] && r.attempt > 1 && l.chance(20) {
+				answer.verdict = iso.ReversalManual // it does not find what it has done
+			}
 		}
 		if !calm && l.chance(40) {
 			continue // the answer is lost
@@ -228,6 +235,16 @@ func (l *operationLife) chase(calm bool) {
 			l.write(*desk)
 		}
 	}
+}
+
+// close is an operator who asked the bank what it did.
+func (l *operationLife) close(o *operation, n uint32) {
+	r := record{kind: recordOperationClosed, op: n, operator: "anna", reason: "the bank's file", settledOperation: OperationDeclined}
+	if l.done[o.ID] {
+		r.settledOperation = OperationSucceeded
+		l.reached["done, and its repeat refused"] = true
+	}
+	l.write(r)
 }
 
 // late is an answer to a refund that was given up: it tells the bank's truth.

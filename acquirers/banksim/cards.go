@@ -45,6 +45,7 @@ const (
 	IncrementDeclined    Behaviour = "increment_declined"
 	IncrementUnanswered  Behaviour = "increment_no_answer"
 	IncrementLate        Behaviour = "increment_late"
+	RepeatRefused        Behaviour = "repeat_refused"
 )
 
 // TestCard is one documented card number and what the bank does with it.
@@ -63,6 +64,8 @@ type TestCard struct {
 	amounts  bool  // amount triggers apply
 	lostOnce bool  // the first capture, void or refund is booked and not answered
 	lostAck  bool  // the first reversal is booked and not acknowledged
+
+	refuseAgain bool // what repeats a capture, void or refund is refused with code 25
 
 	demand func(known bool, s *iso.Seen) string // the declining code for what a charge lacks, or ""; known: of the initial transaction id
 }
@@ -109,6 +112,7 @@ var cards = []TestCard{
 	{Number: "4000000001310004", Behaviour: IncrementDeclined, Does: "Approved; every increment of a hold is declined with code 51.", Charge: true, raise: &Plan{Code: "51"}},
 	{Number: "4000000001320003", Behaviour: IncrementUnanswered, Does: "Approved; an increment raises the hold and is not answered, its reversal is.", Charge: true, raise: &Plan{Fault: FaultNoAnswer}},
 	{Number: "4000000001330002", Behaviour: IncrementLate, Does: "Approved; an increment raises the hold and is answered after the deadline of the switch (LateBy).", Charge: true, raise: &Plan{Fault: FaultLate}},
+	{Number: "4000000001340001", Behaviour: RepeatRefused, Does: "Approved; the first copy of a capture, void or refund is booked and not answered, its repeat is refused with code 25.", Charge: true, lostOnce: true, refuseAgain: true},
 }
 
 func demandAuthentication(_ bool, s *iso.Seen) string {

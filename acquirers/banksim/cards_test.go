@@ -2,6 +2,7 @@ package banksim
 
 import (
 	"bytes"
+	"cmp"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type expectation struct {
 	booked   int64
 	cut      bool
 	reversed string // code of the reversal's answer; "" = none to the first
+	again    string // code of its repeat's answer; "" = as reversed, or approved
 }
 
 var expectations = map[Behaviour]expectation{
@@ -74,6 +76,7 @@ var expectations = map[Behaviour]expectation{
 	IncrementDeclined:    {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 	IncrementUnanswered:  {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 	IncrementLate:        {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	RepeatRefused:        {code: "00", state: StateCharged, booked: 10001, again: "25"},
 }
 
 // TestCards sends one purchase per card and dialect, then reverses it.
@@ -190,7 +193,7 @@ func checkReversal(t *testing.T, b *Bank, c *client, reversal *iso.Message, want
 		t.Fatalf("reversal answered %v code %q, want %q", got.MTI, code(got), want.reversed)
 	}
 	again := c.ask(c.repeat(reversal))
-	if want.reversed != "" && code(again) != want.reversed || want.reversed == "" && code(again) != "00" {
+	if code(again) != cmp.Or(want.again, want.reversed, "00") {
 		t.Errorf("repeated reversal answered %q", code(again))
 	}
 	e := only(t, b, reversal)

@@ -78,6 +78,9 @@ func (l *link) serveRequest() {
 		p.Fault = FaultNone
 	}
 	v.silent = v.silent || card != nil && card.lostOnce && f.kind != kindCharge && !v.replay
+	if card != nil && card.refuseAgain && f.kind != kindCharge && v.replay {
+		v.code = codes.NoOriginal
+	}
 	l.answer(p, v)
 }
 
@@ -143,6 +146,9 @@ func (l *link) serveReversal() {
 	p.Delay += l.think()
 	v := l.bank.books.reversal(&f, p)
 	v.silent = card != nil && (card.lostAck || card.lostOnce) && v.first
+	if card != nil && card.refuseAgain && !v.first {
+		v.code = codes.NoOriginal
+	}
 	v.seq = 0
 	l.answer(p, v)
 }

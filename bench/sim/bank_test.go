@@ -22,7 +22,6 @@ type host struct {
 	dice  *rand.Rand
 	conns []*simnet.Conn  // the bank's ends
 	lied  map[string]bool // RRNs whose answer was made not to match
-	taken map[string]bool // RRN and STAN of reversals that were not refused
 }
 
 // ear is the bank's listener; it remembers the connections, to hurt them.
@@ -42,7 +41,7 @@ func (e ear) Accept() (net.Conn, error) {
 }
 
 func (w *world) openHost(n int) *host {
-	h := &host{w: w, n: n, lied: map[string]bool{}, taken: map[string]bool{}, address: "bank:910" + strconv.Itoa(n), dice: stream(w.seed, 200+uint64(n))}
+	h := &host{w: w, n: n, lied: map[string]bool{}, address: "bank:910" + strconv.Itoa(n), dice: stream(w.seed, 200+uint64(n))}
 	l, err := w.net.Listen(h.address)
 	if err != nil {
 		panic(err)
@@ -170,12 +169,7 @@ func (h *host) disturb(a *banksim.Ask, p *banksim.Plan) {
 			h.w.hit("echo_lost")
 		}
 	case 4:
-		// A repeat is answered as the first was: what was taken is not refused later.
-		at := string(a.Message.Get(37)) + string(a.Message.Get(11))
-		if h.reversalFault(r, p); p.Code == "12" && h.taken[at] {
-			p.Code = "00"
-		}
-		h.taken[at] = h.taken[at] || p.Code == "00"
+		h.reversalFault(r, p)
 	default:
 		// Where merchants go on after the payment, most payments succeed.
 		if first := len(a.Message.Get(90)) == 0; !first {

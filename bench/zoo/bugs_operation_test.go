@@ -151,6 +151,13 @@ var operationBugs = []bug{
 		by:     script("operations_refused_by_the_bank"),
 	},
 	{
+		name: "refused-repeat-declines", file: "switch/decide_operation.go",
+		old:    "	case r.attempt > 1:\n		r.verdict, reason =",
+		new:    "	case r.attempt > 1 && !$zoo:\n		r.verdict, reason =",
+		breaks: "the refusal of a repeat proves nothing of the copies before it (I4)",
+		by:     script("repeat_refused_by_the_bank"),
+	},
+	{
 		name: "refund-in-doubt-is-not-reversed", file: "switch/fold_operation.go",
 		old:    "	o.owed = reversalState{queued: true, unknown: *r,",
 		new:    "	o.owed = reversalState{queued: !($zoo && o.request), unknown: *r,",
