@@ -3,6 +3,7 @@ package iso
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -183,7 +184,7 @@ func (p *Page) encoding(g grown, n *yaml.Node) {
 	for key, val := range entries(n) {
 		if key == "fields" {
 			for _, number := range byNumber(val) {
-				f, _ := dataField(number)
+				f, _ := strconv.Atoi(number)
 				fields.Rows = append(fields.Rows, fieldRow(number, g.FieldName(f), valueOf(val, number)))
 			}
 			continue
@@ -237,7 +238,7 @@ func (p *Page) messages(g grown, n *yaml.Node, title string) {
 				}
 				says = append(says, word+" "+inline(val))
 			}
-			f, _ := dataField(number)
+			f, _ := strconv.Atoi(number)
 			t.Rows = append(t.Rows, []string{number, g.FieldName(f), presence, strings.Join(says, "; ")})
 		}
 		p.Tables = append(p.Tables, t)
@@ -322,8 +323,8 @@ func Compare(from, to string) ([]Difference, error) {
 func fieldNamed(both [2]grown, path string) string {
 	_, rest, ok := strings.Cut(path, ".fields.")
 	number, _, _ := strings.Cut(rest, ".")
-	f, known := dataField(number)
-	if !ok || !known {
+	f, err := strconv.Atoi(number)
+	if !ok || err != nil {
 		return ""
 	}
 	if both[1].fieldsNamed(number) {
