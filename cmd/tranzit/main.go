@@ -62,16 +62,39 @@ Begin with:  tranzit demo`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(demoCommand(), serveCommand(), configCommand(), bankCommand(), benchCommand(), journalCommand(),
 		dialectCommand(), bankLinkCommand(), safCommand(), merchantCommand(), keysCommand(), bankKeysCommand(), webhookCommand(), vaultCommand(), versionCommand())
+	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		refuseStrangers(c)
 	}
 	return root
 }
 
+// helpCommand replaces the library's, for which help about a command that does
+// not exist is a success.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, names []string) error {
+			c, rest, err := root.Find(names)
+			switch {
+			case err != nil:
+				return err
+			case len(rest) > 0:
+				return usageError{fmt.Errorf("%s has no command %q", c.CommandPath(), rest[0])}
+			}
+			return c.Help()
+		},
+	}
+}
+
 // refuseStrangers makes a group called without one of its commands, or with an
 // unknown one, wrong usage rather than help and success.
 func refuseStrangers(c *cobra.Command) {
 	if c.HasSubCommands() && c.RunE == nil {
+		c.Args, c.ValidArgsFunction = cobra.ArbitraryArgs, nil
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{fmt.Errorf("%s needs a command; see %s --help", cmd.CommandPath(), cmd.CommandPath())}
@@ -84,11 +107,12 @@ func refuseStrangers(c *cobra.Command) {
 	}
 }
 
-// args wraps cobra's argument checks so that their errors count as wrong usage.
+// args wraps cobra's argument checks so that their errors count as wrong usage
+// and say what the usage is.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if err := check(cmd, given); err != nil {
-			return usageError{err}
+			return usageError{fmt.Errorf("wrong number of arguments (%d); usage: %s", len(given), cmd.UseLine())}
 		}
 		return nil
 	}
@@ -98,7 +122,8 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 var version = "0.1.0-dev"
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  args(cobra.NoArgs),
@@ -107,8 +132,13 @@ func versionCommand() *cobra.Command {
 			if info, ok := debug.ReadBuildInfo(); ok {
 				built = info.GoVersion
 			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]string{"version": version, "go": built})
+			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tranzit %s (%s)\n", version, built)
 			return err
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
 }

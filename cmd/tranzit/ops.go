@@ -71,7 +71,7 @@ func printJSON(out io.Writer, value any) error {
 func bankLinkCommand() *cobra.Command {
 	var address string
 	var asJSON bool
-	c := &cobra.Command{Use: "bank-link", Short: "See the links of a running switch to its banks"}
+	c := &cobra.Command{Use: "bank-link", Short: "See the links of a running switch to its banks; drain, resume and pin banks"}
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List banks, their links and the reversals they are owed",
@@ -180,7 +180,7 @@ func merchantCommand() *cobra.Command {
 func safCommand() *cobra.Command {
 	var address string
 	var asJSON bool
-	c := &cobra.Command{Use: "saf", Short: "See the messages a running switch owes"}
+	c := &cobra.Command{Use: "saf", Short: "See the messages a running switch owes; retry and close those on the desk"}
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List reversals and operations that are owed, and those that need an operator",
