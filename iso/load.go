@@ -44,11 +44,7 @@ func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
 	messages, answers, behaviour := top.sub("messages"), top.sub("answers"), top.sub("behaviour")
 	l.responses(top.sub("responses"))
 	golden := top.find("golden")
-	l.behaviour(top.sub("behaviour"))
-	l.security(top.optional("security"))
-	if top.has("golden") {
-		l.goldenBlock(top.find("golden"))
-	}
+	coded := top.optional("security")
 	top.done()
 	// What is wrong above would only be told again by what stands on it.
 	if len(l.problems) == 0 {
@@ -57,6 +53,7 @@ func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
 	}
 	if len(l.problems) == 0 {
 		l.behaviour(behaviour)
+		l.security(coded)
 	}
 	if len(l.problems) == 0 && golden != nil {
 		l.goldenBlock(golden)

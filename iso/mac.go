@@ -66,7 +66,7 @@ func (r *macRules) covers(m MTI, f Flow) bool { return slices.Contains(r.types[f
 func (r *macRules) place(m *Message) (int, error) {
 	second := m.set[1] &^ 1 // without field 128 itself
 	switch {
-	case r.field == 64 && second != 0:
+	case r.field == 64 && second != 0, m.set[2] != 0:
 		return 0, errMACField
 	case r.field == 0 && second == 0:
 		return 64, nil
