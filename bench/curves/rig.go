@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -133,7 +132,7 @@ func Start(ctx context.Context, p Plan) (*Rig, error) {
 }
 
 func (r *Rig) start(ctx context.Context) error {
-	free, err := freeAddresses(2 + 2*r.plan.Banks)
+	free, err := bench.FreeAddresses(2 + 2*r.plan.Banks)
 	if err != nil {
 		return err
 	}
@@ -319,17 +318,4 @@ func (r *Rig) Stop() error {
 	}
 	r.subject, r.banks = nil, nil
 	return errors.Join(append(errs, os.RemoveAll(r.dir))...)
-}
-
-// freeAddresses are loopback addresses whose ports were free a moment ago.
-func freeAddresses(n int) (out []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		out = append(out, l.Addr().String())
-	}
-	return out, nil
 }

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,7 +104,7 @@ func (s *Scenario) Aim(o *bench.Options) error {
 // the run will start: this program's, with configuration and journal in dir.
 func (s *Scenario) Prepare(dir string, o *bench.Options) error {
 	s.fill(o)
-	free, err := freeAddresses(2 + 2*len(s.Banks))
+	free, err := bench.FreeAddresses(2 + 2*len(s.Banks))
 	if err != nil {
 		return err
 	}
@@ -168,18 +167,4 @@ func (s *Scenario) configuration(p place) []byte {
 		}
 	}
 	return []byte(b.String())
-}
-
-// freeAddresses are n loopback addresses that nobody listens on now.
-func freeAddresses(n int) ([]string, error) {
-	var free []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		free = append(free, l.Addr().String())
-	}
-	return free, nil
 }

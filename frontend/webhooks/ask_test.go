@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ const checkSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 type askedShop struct {
 	t    *testing.T
 	stop chan struct{}
-	body string // of the last question
+	body atomic.Pointer[string] // of the last question
 }
 
 // ServeHTTP implements http.Handler.
@@ -32,7 +33,8 @@ func (s *askedShop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	s.body = string(text)
+	last := string(text)
+	s.body.Store(&last)
 	if _, err := client.ReadWebhook(checkSecret, r.Header, text); err != nil {
 		s.t.Error(err)
 	}
@@ -99,10 +101,10 @@ func TestTheShopsWord(t *testing.T) {
 		}
 	}
 	var shown map[string]any
-	must(t, json.Unmarshal([]byte(shop.body), &shown))
-	if shown["object"] != "payment_check" || shown["order_id"] != "A-1" || shown["amount"] != 1000.0 || strings.Contains(shop.body, "411111111") ||
-		!strings.Contains(shop.body, `"bin":"411111","last4":"1111"`) || !strings.Contains(shop.body, `"metadata":{"k":"v"}`) {
-		t.Errorf("the question is %s", shop.body)
+	must(t, json.Unmarshal([]byte(*shop.body.Load()), &shown))
+	if shown["object"] != "payment_check" || shown["order_id"] != "A-1" || shown["amount"] != 1000.0 || strings.Contains(*shop.body.Load(), "411111111") ||
+		!strings.Contains(*shop.body.Load(), `"bin":"411111","last4":"1111"`) || !strings.Contains(*shop.body.Load(), `"metadata":{"k":"v"}`) {
+		t.Errorf("the question is %s", *shop.body.Load())
 	}
 	for word, want := range map[string]float64{"accepted": 1, "refused": 3, "none": 11} {
 		if got := testutil.ToFloat64(asker.answers.WithLabelValues(word)); got != want {
