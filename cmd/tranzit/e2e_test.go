@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
+	"github.com/tranzit/tranzit/bench"
 	"github.com/tranzit/tranzit/iso"
 )
 
