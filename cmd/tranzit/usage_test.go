@@ -1,24 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 )
-
-// command runs the program's command line in this process.
-func command(words ...string) (out string, err error) {
-	root := rootCommand()
-	var written bytes.Buffer
-	root.SetOut(&written)
-	root.SetErr(&written)
-	root.SetIn(strings.NewReader(""))
-	root.SetArgs(words)
-	err = root.Execute()
-	return written.String(), err
-}
 
 // TestEveryCommandHasHelp asks each command, however deep, for its help.
 func TestEveryCommandHasHelp(t *testing.T) {
@@ -26,7 +13,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	var ask func(c *cobra.Command, path []string)
 	ask = func(c *cobra.Command, path []string) {
 		for _, words := range [][]string{append(path[:len(path):len(path)], "--help"), append([]string{"help"}, path...)} {
-			out, err := command(words...)
+			out, err := command(t, "", words...)
 			if err != nil || !strings.Contains(out, "Usage:") || !strings.Contains(out, "tranzit") {
 				t.Errorf("tranzit %s: %v\n%s", strings.Join(words, " "), err, out)
 			}
@@ -66,7 +53,7 @@ func TestWrongUsage(t *testing.T) {
 		"journal stats --json=bad": "invalid argument",
 		"version --json there":     "wrong number of arguments (1); usage: tranzit version",
 	} {
-		out, err := command(strings.Fields(line)...)
+		out, err := command(t, "", strings.Fields(line)...)
 		switch {
 		case err == nil:
 			t.Errorf("tranzit %s: went well\n%s", line, out)
@@ -78,10 +65,10 @@ func TestWrongUsage(t *testing.T) {
 
 // TestVersion prints the version for people and for programs.
 func TestVersion(t *testing.T) {
-	if out, err := command("version"); err != nil || !strings.HasPrefix(out, "tranzit "+version+" (go") {
+	if out, err := command(t, "", "version"); err != nil || !strings.HasPrefix(out, "tranzit "+version+" (go") {
 		t.Error(out, err)
 	}
-	if out, err := command("version", "--json"); err != nil || !strings.Contains(out, `"version": "`+version+`"`) {
+	if out, err := command(t, "", "version", "--json"); err != nil || !strings.Contains(out, `"version": "`+version+`"`) {
 		t.Error(out, err)
 	}
 }
