@@ -153,14 +153,26 @@ local function message(buf, pinfo, root)
   local used = bitmap(buf, at, bits, 1)
   if used == nil then return bad(tree, "no bitmap") end
   at = at + used
-  if bits[1] then
+  if bits[1] and LAST > 64 then
     used = bitmap(buf, at, bits, 65)
     if used == nil then return bad(tree, "no second bitmap") end
     at = at + used
   end
+  local third = bits[65]
+  if third and not INSIDE then
+    used = bitmap(buf, at, bits, 129)
+    if used == nil then return bad(tree, "no third bitmap") end
+    at = at + used
+  end
   tree:add(f_bits, buf(first, at - first))
-  for number = 2, 128 do
-    if bits[number] then
+  for number = 2, LAST do
+    if number == 65 then
+      if third and INSIDE then
+        used = bitmap(buf, at, bits, 129)
+        if used == nil then return bad(tree, "no third bitmap") end
+        at = at + used
+      end
+    elseif bits[number] then
       at = field(buf, at, number, tree)
       if at == nil then return bad(tree, "field " .. number .. " cannot be read") end
     end

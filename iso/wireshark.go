@@ -22,6 +22,7 @@ func (d *Dialect) WriteDissector(out io.Writer, ports []int) error {
 	fmt.Fprintf(&b, "local FRAME = {kind = %q, width = %d, little = %t, lead = %d, header = %d, tail = %d, trailer = %d, extra = %d, max = %d}\n",
 		[]string{"", "ascii", "bin", "bcd", "hex", "end"}[f.kind], f.width, f.little, f.lead(), f.header.size(), f.tail(), f.trailer, f.extra(), f.max)
 	fmt.Fprintf(&b, "local MTI = %q\nlocal BITMAP = %q\n", []string{"ascii", "bcd", "ebcdic"}[d.codec.mti], []string{"binary", "hex", "ebcdic"}[d.codec.bitmap])
+	fmt.Fprintf(&b, "local LAST = %d\nlocal INSIDE = %t\n", d.codec.last, d.codec.inside)
 	b.WriteString("local FIELDS = {\n")
 	for n := 2; n <= maxDialectField; n++ {
 		if row := &d.codec.fields[n]; row.form != 0 {
