@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tranzit/tranzit/iso"
 	"github.com/tranzit/tranzit/storage"
 )
 
@@ -143,8 +144,10 @@ func (s *Switch) RetryReversal(id ID, act Act) error {
 
 // CloseReversal settles a payment on the desk as its operator proved it: no
 // money moved (StatusReversed), or the bank's charge stands (StatusCaptured, or
-// StatusAuthorized for a hold, StatusSucceeded for a payout). Errors are refusals.
-func (s *Switch) CloseReversal(id ID, as Status, act Act) error {
+// StatusAuthorized for a hold, StatusSucceeded for a payout). amount is what
+// stands, in minor units, at most what was asked for; 0: what the bank's answer
+// approved, if that was a part, else all. Errors are refusals.
+func (s *Switch) CloseReversal(id ID, as Status, amount int64, act Act) error {
 	return s.onDesk(id, act, func(h *history, b *bank, now time.Time) error {
 		stands := StatusCaptured
 		switch {
@@ -158,12 +161,62 @@ func (s *Switch) CloseReversal(id ID, as Status, act Act) error {
 				Detail: fmt.Sprintf("This payment can be closed as %s, or as %s while it is unknown.", StatusReversed, stands)}
 		}
 		r := record{kind: recordClosed, at: now, reason: act.Reason, operator: act.Operator, settled: as}
+		part, err := s.standing(b, h, as, amount)
+		if err != nil {
+			return err
+		}
+		if part < h.Amount {
+			r.addRare().authorized = part
+		}
 		if !s.append(h, &r) {
 			return errInternal
 		}
 		s.metrics.decided(b, as)
 		return nil
 	})
+}
+
+// standing is what stays at the bank of a payment that is closed: the amount
+// that its operator proved, or, when none is named, the one the bank approved.
+func (s *Switch) standing(b *bank, h *history, as Status, amount int64) (int64, error) {
+	whole := as == StatusReversed || as == StatusSucceeded
+	switch {
+	case amount < 0 || amount > h.Amount || whole && amount != 0:
+		return 0, &Refusal{Code: CodeInvalidRequest, Pointer: "/amount",
+			Detail: fmt.Sprintf("The amount is what stands at the bank, at most %d; only a payment that is closed as captured or authorized has one.", h.Amount)}
+	case amount != 0:
+		return amount, nil
+	case whole:
+		return h.Amount, nil
+	}
+	part, err := s.approvedPart(b, h)
+	if err != nil {
+		return 0, errInternal
+	}
+	return part, nil
+}
+
+// approvedPart is what the bank's answer approved of a payment, the latest one
+// when there were several: all, unless the answer names a part.
+func (s *Switch) approvedPart(b *bank, h *history) (part int64, err error) {
+	part = h.Amount
+	err = s.store.History(storage.ID(h.ID), func(_ uint32, body []byte) bool {
+		r, bad := decodeRecord(body)
+		var m iso.Message
+		if bad != nil || r.kind != recordUnknown && r.kind != recordLateAnswer || len(r.message) == 0 || m.SetCompact(r.message) != nil {
+			return true
+		}
+		switch meaning := b.dialect.Code(r.responseCode); {
+		case meaning.Partial:
+			if named := namedAmount(&m); named > 0 && named < h.Amount {
+				part = named
+			}
+		case meaning.Approved:
+			part = h.Amount
+		}
+		return true
+	})
+	return part, err
 }
 
 func (s *Switch) onDesk(id ID, act Act, do func(*history, *bank, time.Time) error) error {

@@ -223,11 +223,14 @@ func (h *history) closed(r *record) {
 	h.Status, h.Resolution = r.settled, nil
 	h.reversal.queued, h.reversal.desk = false, ""
 	h.approvedAt, h.heldFrom, h.approved = r.at, r.at, h.Amount
+	if r.rare != nil && r.rare.authorized != 0 {
+		h.approved = r.rare.authorized
+	}
 	switch r.settled {
 	case StatusCaptured:
-		h.AmountAuthorized, h.AmountCaptured = h.Amount, h.Amount
+		h.AmountAuthorized, h.AmountCaptured = h.approved, h.approved
 	case StatusAuthorized:
-		h.AmountAuthorized, h.uncaptured = h.Amount, true
+		h.AmountAuthorized, h.uncaptured = h.approved, true
 	}
 }
 

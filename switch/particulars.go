@@ -169,19 +169,27 @@ func withPartial(c *iso.Carried) *iso.Carried {
 
 const fieldAmount = 4
 
+// namedAmount is the amount in an answer, 0: there is none.
+func namedAmount(m *iso.Message) (amount int64) {
+	text := m.Get(fieldAmount)
+	if len(text) != 12 {
+		return 0
+	}
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		amount = amount*10 + int64(c-'0')
+	}
+	return amount
+}
+
 // partly makes the approval of a part the outcome: the answer's amount is what
 // was approved. One without an amount, or with none that is a part, proves
 // nothing.
 func (w *work) partly(r *record) {
-	part := int64(0)
-	text := w.exchange.Answer.Get(fieldAmount)
-	for _, c := range text {
-		if part = part*10 + int64(c-'0'); c < '0' || c > '9' {
-			part = 0
-			break
-		}
-	}
-	if len(text) != 12 || part < 1 || part > w.values.Amount {
+	part := namedAmount(w.exchange.Answer)
+	if part < 1 || part > w.values.Amount {
 		r.kind, r.reason, r.reversalReason = recordUnknown, "invalid_answer", iso.ReasonInvalidAnswer
 		return
 	}

@@ -13,7 +13,7 @@ import (
 type rare struct {
 	carried    *iso.Carried // recordIntent: what the payment carries; nil: nothing
 	networkID  string       // recordAnswered: the card network's id of the payment
-	authorized int64        // recordAnswered: what was approved, when it is a part; 0: all
+	authorized int64        // recordAnswered, recordClosed: what was approved, when it is a part; 0: all
 
 	token    ID     // recordIntent: the saved card it is paid by; recordAnswered: the one it made
 	customer string // recordIntent: the shop's name for the payer

@@ -33,7 +33,7 @@ var update = flag.Bool("update", false, "rewrite the expectations of the scripts
 //	mode WORD                alfa's mode: normal, mute, stall ...
 //	drain BANK | resume BANK what an operator says of a bank
 //	retry NAME               an operator puts a payment from the desk back
-//	close NAME STATUS        an operator settles a payment on the desk
+//	close NAME STATUS [AMOUNT]  an operator settles a payment on the desk
 //	hold NAME AMOUNT CARD [BANK]  a merchant pays with manual capture, at alfa or at BANK
 //	capture NAME KEY [AMOUNT] [final], cancel NAME KEY [AMOUNT], refund NAME KEY [AMOUNT],
 //	increment NAME KEY TOTAL
@@ -156,7 +156,11 @@ func (s *script) do(words []string) {
 		s.operate(s.core.RetryReversal(s.id(words[1]), act))
 	case "close":
 		status, _ := ParseStatus(words[2])
-		s.operate(s.core.CloseReversal(s.id(words[1]), status, act))
+		amount := int64(0)
+		if len(words) > 3 {
+			amount, _ = strconv.ParseInt(words[3], 10, 64)
+		}
+		s.operate(s.core.CloseReversal(s.id(words[1]), status, amount, act))
 	case "wait":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {

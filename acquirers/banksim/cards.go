@@ -46,6 +46,7 @@ const (
 	IncrementUnanswered  Behaviour = "increment_no_answer"
 	IncrementLate        Behaviour = "increment_late"
 	RepeatRefused        Behaviour = "repeat_refused"
+	PartialStays         Behaviour = "partial_reversal_refused"
 )
 
 // TestCard is one documented card number and what the bank does with it.
@@ -113,6 +114,7 @@ var cards = []TestCard{
 	{Number: "4000000001320003", Behaviour: IncrementUnanswered, Does: "Approved; an increment raises the hold and is not answered, its reversal is.", Charge: true, raise: &Plan{Fault: FaultNoAnswer}},
 	{Number: "4000000001330002", Behaviour: IncrementLate, Does: "Approved; an increment raises the hold and is answered after the deadline of the switch (LateBy).", Charge: true, raise: &Plan{Fault: FaultLate}},
 	{Number: "4000000001340001", Behaviour: RepeatRefused, Does: "Approved; the first copy of a capture, void or refund is booked and not answered, its repeat is refused with code 25.", Charge: true, lostOnce: true, refuseAgain: true},
+	{Number: "4000000001350000", Behaviour: PartialStays, Does: "Approved for half of the amount, code 10; every reversal is refused with code 12.", Charge: true, half: true, reversal: Plan{Code: "12"}},
 }
 
 func demandAuthentication(_ bool, s *iso.Seen) string {

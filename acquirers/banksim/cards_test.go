@@ -77,6 +77,7 @@ var expectations = map[Behaviour]expectation{
 	IncrementUnanswered:  {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 	IncrementLate:        {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 	RepeatRefused:        {code: "00", state: StateCharged, booked: 10001, again: "25"},
+	PartialStays:         {code: "10", state: StateCharged, booked: 5000, reversed: "12"},
 }
 
 // TestCards sends one purchase per card and dialect, then reverses it.

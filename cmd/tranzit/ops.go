@@ -152,6 +152,7 @@ func actCommand(spec actSpec) *cobra.Command {
 		required = append(required, "check")
 	}
 	if spec.as {
+		c.Flags().Int64Var(&a.Amount, "amount", 0, "minor units that stand at the bank, of a payment closed as captured or authorized (default what the bank's answer approved)")
 		c.Flags().StringVar(&a.As, "as", "", "reversed: no money moved; captured or authorized: the charge stands (required)")
 		required = append(required, "as")
 	}

@@ -14,9 +14,10 @@ import (
 type Act struct {
 	Operator string `json:"operator"`
 	Reason   string `json:"reason"`
-	Bank     string `json:"bank,omitempty"`  // pin: the bank; empty unpins
-	Check    string `json:"check,omitempty"` // retire a vault key: the check value of the present one
-	As       string `json:"as,omitempty"`    // close: reversed, captured, authorized, or succeeded for a payout; of an operation: succeeded, declined or reversed
+	Bank     string `json:"bank,omitempty"`   // pin: the bank; empty unpins
+	Check    string `json:"check,omitempty"`  // retire a vault key: the check value of the present one
+	As       string `json:"as,omitempty"`     // close: reversed, captured, authorized, or succeeded for a payout; of an operation: succeeded, declined or reversed
+	Amount   int64  `json:"amount,omitempty"` // close as captured or authorized: what stands, minor units; 0: what the bank's answer approved
 }
 
 func (s *Server) routeActs(mux *http.ServeMux) {
@@ -48,6 +49,9 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("POST /admin/v1/saf/{id}/close", s.act(func(id string, a Act) error {
 		if operation, ok := payswitch.ParseOperationID(id); ok {
+			if a.Amount != 0 {
+				return &payswitch.Refusal{Code: payswitch.CodeInvalidRequest, Pointer: "/amount", Detail: "An operation is closed whole: it takes no amount."}
+			}
 			return s.o.Switch.CloseOperation(operation, a.As, a.by())
 		}
 		_, payment, ok := payswitch.ParsePaymentID(id)
@@ -58,7 +62,7 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 		if !ok {
 			return &payswitch.Refusal{Code: payswitch.CodeInvalidRequest, Pointer: "/as", Detail: "Say as what: reversed, captured or authorized, or succeeded for a payout."}
 		}
-		return s.o.Switch.CloseReversal(payment, as, a.by())
+		return s.o.Switch.CloseReversal(payment, as, a.Amount, a.by())
 	}))
 }
 
