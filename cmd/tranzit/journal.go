@@ -1,13 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +39,7 @@ func journalCommand() *cobra.Command {
 		&cobra.Command{Use: "verify", Short: "Prove the hash chain from the first batch to the head",
 			Args: args(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return journalVerify(cmd, f) }},
 		&cobra.Command{Use: "export", Short: "Print every event as one JSON line, in the order of payment ids",
-			Args: args(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return journalExport(cmd.OutOrStdout(), f) }},
+			Args: args(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return journalExport(cmd, f) }},
 	)
 	return c
 }
@@ -145,19 +143,9 @@ func journalVerify(cmd *cobra.Command, f journalFlags) error {
 	return nil
 }
 
-func journalExport(out io.Writer, f journalFlags) error {
+func journalExport(cmd *cobra.Command, f journalFlags) error {
 	if f.admin != "" {
-		return usageError{errors.New("export reads a stopped switch's directory: use --data")}
+		return streamAdmin(cmd.Context(), f.admin+"/admin/v1/journal/export", cmd.OutOrStdout())
 	}
-	return withJournal(f, func(store *storage.Store) error {
-		enc := json.NewEncoder(out)
-		return payswitch.Export(store, func(p payswitch.Payment, e payswitch.TimelineEvent) error {
-			return enc.Encode(map[string]any{
-				"payment": p.Name(), "merchant": p.Merchant, "bank": p.Bank, "order_id": p.OrderID,
-				"amount": p.Amount, "amount_authorized": p.AmountAuthorized, "amount_captured": p.AmountCaptured, "amount_refunded": p.AmountRefunded,
-				"currency": p.Currency.Alpha(), "stan": uint32(p.STAN), "rrn": p.RRN, "card": p.Card.BIN + "******" + p.Card.Last4,
-				"version": e.Version, "at": e.At.Format(time.RFC3339Nano), "event": e.Type, "status": e.Status.String(), "detail": e.Detail,
-			})
-		})
-	})
+	return withJournal(f, func(store *storage.Store) error { return admin.WriteExport(store, cmd.OutOrStdout()) })
 }

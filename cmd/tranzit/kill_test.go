@@ -88,7 +88,14 @@ func TestKillUnderLoad(t *testing.T) {
 	r.start()
 	r.repeatAll(all)
 	r.await("store-and-forward to empty", 60*time.Second, r.quiet)
+	running, err := r.command("journal", "export", "--admin", r.admin)
+	if err != nil {
+		t.Errorf("journal export of the running switch: %v", err)
+	}
 	r.signal(os.Interrupt)
+	if stopped, err := r.command("journal", "export", "--data", filepath.Join(r.dir, "data")); err != nil || stopped != running {
+		t.Errorf("journal export: %v; %d bytes of the running switch, %d of the stopped one", err, len(running), len(stopped))
+	}
 
 	if out, err := r.command("journal", "verify", "--data", filepath.Join(r.dir, "data")); err != nil {
 		t.Errorf("journal verify: %s", out)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,6 +59,30 @@ func callAdmin(address string, call adminCall, into any) error {
 	}
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
 		return fmt.Errorf("admin listener: %w", err)
+	}
+	return nil
+}
+
+// streamAdmin copies an answer of any length from a running switch's admin
+// listener to out. An answer that breaks off is an error.
+func streamAdmin(ctx context.Context, address string, out io.Writer) error {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return usageError{fmt.Errorf("admin address %q: %w", address, err)}
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("admin listener: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("admin listener: %s", response.Status)
+	}
+	if _, err := io.Copy(out, response.Body); err != nil {
+		return fmt.Errorf("admin listener: the export broke off: %w", err)
 	}
 	return nil
 }

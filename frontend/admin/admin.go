@@ -49,6 +49,7 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /admin/v1/saf", s.saf)
 	mux.HandleFunc("GET /admin/v1/journal/stats", s.stats)
 	mux.HandleFunc("GET /admin/v1/journal/verify", s.verify)
+	mux.HandleFunc("GET /admin/v1/journal/export", s.export)
 	mux.HandleFunc("GET /admin/v1/payments/{id}", s.payment)
 	s.routeActs(mux)
 	s.routeKeys(mux)
