@@ -58,7 +58,8 @@ func (d *Dialect) Rehearse(op Operation, v *Values, m *Message) (fresh []int, fa
 	_ = d.run(p, inputs{op: op, v: v}, m, &faults) // with faults it has no error
 	for i := range p.steps {
 		switch p.steps[i].source {
-		case srcSTAN, srcRRN, srcTransmissionTime, srcLocalTime, srcLocalDate, srcSettlementDate:
+		case srcSTAN, srcRRN, srcTransmissionTime, srcLocalTime, srcLocalDate, srcLocalDateTime, srcLocalDateTimeCentury,
+			srcSettlementDate, srcSettlementDateYear, srcSettlementDateCentury:
 			fresh = append(fresh, p.steps[i].field)
 		}
 	}

@@ -177,11 +177,19 @@ func (d *Dialect) IncrementByTotal() bool { return d.totals }
 func (d *Dialect) BuildRepeat(m *Message) { m.MTI = m.MTI.Repeat() }
 
 // NetworkOperation says which network management operation m asks for, by the
-// code in DE70; OpSignOn, OpSignOff or OpEcho.
+// code in the field that carries it, DE70 in most dialects; OpSignOn, OpSignOff or OpEcho.
 func (d *Dialect) NetworkOperation(m *Message) (Operation, bool) {
-	code := m.Get(70)
 	for op := OpSignOn; op <= OpEcho; op++ {
-		if d.Supports(op) && m.MTI.Normal() == d.requests[op].mti && d.network[op] != "" && string(code) == d.network[op] {
+		if !d.Supports(op) || m.MTI.Normal() != d.requests[op].mti || d.network[op] == "" {
+			continue
+		}
+		field := 70
+		for i := range d.requests[op].steps {
+			if s := &d.requests[op].steps[i]; s.source == srcNetworkCode {
+				field = s.field
+			}
+		}
+		if string(m.Get(field)) == d.network[op] {
 			return op, true
 		}
 	}

@@ -64,9 +64,9 @@ func (l *loader) followUp(s *section, op Operation, mti MTI) {
 		l.fail(line, "%s.mti must be a reversal, like 0400 or 0420", s.path)
 	case op == OpRefund && mti.Class() != 2:
 		l.fail(line, "%s.mti must be a financial message, like 0200 or 0220", s.path)
-	case (op == OpIncrement || op == OpVerification) && mti != MTIAuthorization:
+	case (op == OpIncrement || op == OpVerification) && mti.anyVersion() != MTIAuthorization:
 		l.fail(line, "%s.mti must be an authorization request, 0100: unanswered it is reversed or holds nothing", s.path)
-	case op == OpPayout && mti != MTIFinancial:
+	case op == OpPayout && mti.anyVersion() != MTIFinancial:
 		l.fail(line, "%s.mti must be a financial request, 0200: a payout is never repeated, unanswered it is reversed", s.path)
 	case (op == OpRefund || op == OpPayout) && !strings.HasPrefix(l.d.processing[op], "2"):
 		s.fail("%s needs field 3 with a constant from 200000 to 299999: money to the cardholder", s.path)
@@ -172,8 +172,8 @@ func (l *loader) source(s *section, op Operation) source {
 		s.fail("%s: network_code belongs in sign_on, sign_off and echo", s.path)
 	case src == srcNetworkCode && l.d.network[op] == "":
 		s.fail("%s: the file gives no code for it; write network.codes.%s", s.path, op)
-	case src == srcSettlementDate && op != 0:
-		s.fail("%s: settlement_date belongs in an answer", s.path)
+	case src >= srcSettlementDate && src <= srcSettlementDateCentury && op != 0:
+		s.fail("%s: %s belongs in an answer", s.path, sourceRules[src].name)
 	case src >= srcRare && op == 0 && src != srcNetworkTransactionID:
 		s.fail("%s: %s belongs in a request", s.path, sourceRules[src].name)
 	case wordsOf[src] != nil && l.d.coded[src] == nil:
@@ -212,6 +212,7 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 		s.fail("%s: tags need a field of class ans", s.path)
 	case rule.max > int(f.max):
 		s.fail("%s: %s has %d characters but field %d takes %d", s.path, rule.name, rule.max, st.field, f.max)
+	case st.source == srcSTAN && f.class == classN && f.padLeft && f.pad == '0':
 	case f.prefix == prefixNone && rule.min > 0 && rule.min == rule.max && rule.max != int(f.max):
 		s.fail("%s: %s has %d characters but field %d has exactly %d", s.path, rule.name, rule.max, st.field, f.max)
 	}

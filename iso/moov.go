@@ -282,11 +282,18 @@ func (d *Dialect) warnings() []string {
 	if len(d.golden) == 0 {
 		out = append(out, "there is no golden vector; add a message from the bank's document, so that a wrong table cannot load")
 	}
-	if !d.codes["00"].Approved {
-		out = append(out, "response code 00 is not approved; no payment of most banks would succeed")
+	approved := "00"
+	if row := &d.codec.fields[39]; row.prefix == prefixNone && row.max > 2 {
+		approved = strings.Repeat("0", int(row.max))
 	}
-	if d.verdicts["00"] != ReversalDone {
-		out = append(out, "response code 00 does not end a reversal; add it to behaviour.reversal.done")
+	if !d.codes[approved].Approved {
+		out = append(out, fmt.Sprintf("response code %s is not approved; no payment of most banks would succeed", approved))
+	}
+	if approved == "000" {
+		approved = "400"
+	}
+	if d.verdicts[approved] != ReversalDone {
+		out = append(out, fmt.Sprintf("response code %s does not end a reversal; add it to behaviour.reversal.done", approved))
 	}
 	out = append(out, d.risks()...)
 	for op := OpSignOn; op <= OpEcho; op++ {

@@ -65,6 +65,9 @@ func (m MTI) Origin() byte { return byte(m & 15) }
 // Normal clears the repeat flag: 0431 becomes 0430.
 func (m MTI) Normal() MTI { return m &^ 1 }
 
+// anyVersion is the type in the 1987 edition.
+func (m MTI) anyVersion() MTI { return m & 0x0FFF }
+
 // Repeat sets the repeat flag: 0420 becomes 0421.
 func (m MTI) Repeat() MTI { return m | 1 }
 

@@ -19,7 +19,11 @@ const (
 	srcTransmissionTime
 	srcLocalTime
 	srcLocalDate
+	srcLocalDateTime
+	srcLocalDateTimeCentury
 	srcSettlementDate
+	srcSettlementDateYear
+	srcSettlementDateCentury
 	srcTerminal
 	srcMerchant
 	srcMCC
@@ -33,6 +37,9 @@ const (
 	srcApprovalCode
 	srcResponseCode
 	srcOriginal
+	srcOriginal1993
+	srcOriginal2003
+	srcOriginalAmounts
 	srcReason
 	srcNetworkCode
 	srcProcessingCode
@@ -66,17 +73,26 @@ var sourceRules = [srcCount]struct {
 	name     string
 	min, max int
 }{
-	srcPAN:                  {"pan", panMin, panMax},
-	srcExpiry:               {"expiry", 4, 4},
-	srcCVC:                  {"cvc", 3, 4},
-	srcAmount:               {"amount", 12, 12},
-	srcCurrency:             {"currency", 3, 3},
-	srcSTAN:                 {"stan", 6, 6},
-	srcRRN:                  {"rrn", 12, 12},
-	srcTransmissionTime:     {"transmission_time", 10, 10},
-	srcLocalTime:            {"local_time", 6, 6},
-	srcLocalDate:            {"local_date", 4, 4},
-	srcSettlementDate:       {"settlement_date", 4, 4},
+	srcPAN:              {"pan", panMin, panMax},
+	srcExpiry:           {"expiry", 4, 4},
+	srcCVC:              {"cvc", 3, 4},
+	srcAmount:           {"amount", 12, 12},
+	srcCurrency:         {"currency", 3, 3},
+	srcSTAN:             {"stan", 6, 6},
+	srcRRN:              {"rrn", 12, 12},
+	srcTransmissionTime: {"transmission_time", 10, 10},
+	srcLocalTime:        {"local_time", 6, 6},
+	srcLocalDate:        {"local_date", 4, 4},
+	srcSettlementDate:   {"settlement_date", 4, 4},
+
+	srcLocalDateTime:         {"local_date_time", 12, 12},
+	srcLocalDateTimeCentury:  {"local_date_time_century", 14, 14},
+	srcSettlementDateYear:    {"settlement_date_year", 6, 6},
+	srcSettlementDateCentury: {"settlement_date_century", 8, 8},
+	srcOriginal1993:          {"original_1993", 24, 35},
+	srcOriginal2003:          {"original_2003", 30, 41},
+	srcOriginalAmounts:       {"original_amounts", 24, 24},
+
 	srcTerminal:             {"terminal", 0, 0},
 	srcMerchant:             {"merchant", 0, 0},
 	srcMCC:                  {"mcc", 4, 4},
@@ -140,17 +156,16 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 			return dst, ruleNone
 		}
 		return v.STAN.Append(dst), ruleNone
-	case srcTransmissionTime:
-		return appendTransmission(dst, v.SentAt), ruleNone
-	case srcSettlementDate:
-		return appendMonthDay(dst, v.SentAt.UTC()), ruleNone
-	case srcLocalTime:
-		if v.LocalAt.IsZero() {
-			return dst, ruleNone
+	case srcTransmissionTime, srcLocalTime, srcLocalDate, srcLocalDateTime, srcLocalDateTimeCentury, srcSettlementDate, srcSettlementDateYear,
+		srcSettlementDateCentury:
+		return appendTime(dst, src, v), ruleNone
+	case srcOriginal1993, srcOriginal2003:
+		return appendOriginalLocal(dst, src, v)
+	case srcOriginalAmounts:
+		if v.Amount < 0 || v.Amount > maxAmount {
+			return dst, ruleRange
 		}
-		return appendClock(dst, v.LocalAt), ruleNone
-	case srcLocalDate:
-		return appendMonthDay(dst, v.LocalAt), ruleNone
+		return append(appendDigits(dst, uint64(v.Amount), 12), "000000000000"...), ruleNone
 	case srcNameLocation:
 		return in.page.append(dst, v.NameLocation), ruleNone
 	case srcOriginal:
@@ -177,6 +192,25 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 		return d.appendCarried(dst, src, v), ruleNone
 	}
 	return append(dst, v.text(src)...), ruleNone
+}
+
+// appendTime is a date or a time; nothing when it is absent.
+func appendTime(dst []byte, src source, v *Values) []byte {
+	switch src {
+	case srcTransmissionTime:
+		return appendTransmission(dst, v.SentAt)
+	case srcSettlementDate, srcSettlementDateYear, srcSettlementDateCentury:
+		return appendDate(dst, src, v.SentAt.UTC())
+	case srcLocalDate:
+		return appendMonthDay(dst, v.LocalAt)
+	}
+	if v.LocalAt.IsZero() {
+		return dst
+	}
+	if src != srcLocalTime {
+		dst = appendDate(dst, src, v.LocalAt)
+	}
+	return appendClock(dst, v.LocalAt)
 }
 
 // text is the value of a source that is a text as it stands.
@@ -252,6 +286,45 @@ func appendOriginal(dst []byte, o *Original) ([]byte, rule) {
 		dst = append(dst, id...)
 	}
 	return dst, ruleNone
+}
+
+// appendOriginalLocal is the original data elements of 1993 (DE56: type 4, trace number
+// 6, local date and time 12, acquirer behind two digits of length) and of 2003 (trace
+// number 12, date and time 14, acquirer to the end). The original's local time is that
+// of its transmission on the clock of LocalAt.
+func appendOriginalLocal(dst []byte, src source, v *Values) ([]byte, rule) {
+	o := &v.Original
+	if o.MTI == 0 || o.STAN == 0 || o.SentAt.IsZero() {
+		return dst, ruleNone
+	}
+	if o.STAN > stanMax || len(o.Acquirer) > 11 || !allDigits(o.Acquirer) {
+		return dst, ruleRange
+	}
+	local := o.SentAt
+	if !v.LocalAt.IsZero() {
+		local = local.In(v.LocalAt.Location())
+	}
+	dst = o.MTI.appendDigits(dst)
+	if src == srcOriginal2003 {
+		dst = appendClock(appendDate(appendDigits(dst, uint64(o.STAN), 12), srcLocalDateTimeCentury, local), local)
+		return append(dst, o.Acquirer...), ruleNone
+	}
+	dst = appendClock(appendDate(o.STAN.Append(dst), srcLocalDateTime, local), local)
+	return append(appendPair(dst, len(o.Acquirer)), o.Acquirer...), ruleNone
+}
+
+// appendDate is a date as the source says: with a year of two digits, of four, or none.
+func appendDate(dst []byte, src source, at time.Time) []byte {
+	if at.IsZero() {
+		return dst
+	}
+	switch src {
+	case srcLocalDateTimeCentury, srcSettlementDateCentury:
+		dst = appendDigits(dst, uint64(at.Year()), 4)
+	case srcLocalDateTime, srcSettlementDateYear:
+		dst = appendPair(dst, at.Year()%100)
+	}
+	return appendMonthDay(dst, at)
 }
 
 // processingCode is DE3 of the message that is referred to.
