@@ -33,6 +33,7 @@ type Bank struct {
 	turn    atomic.Uint32
 	taken   [classCount]counted
 
+	changing sync.Mutex // one change of keys at a time; before all others
 	mu       sync.Mutex // guards watch, started and changes of ready
 	watch    chan struct{}
 	started  bool
@@ -127,6 +128,9 @@ func (b *Bank) Start() {
 	b.workers.Go(b.aside.run)
 	for _, k := range b.links {
 		b.running.Go(func() { k.run(b.ctx) })
+	}
+	if b.cfg.KeyChangeEvery > 0 {
+		b.running.Go(b.changeKeysInTime)
 	}
 	if b.door != nil {
 		b.running.Go(func() { b.door.run(b.ctx) })

@@ -61,6 +61,9 @@ type Config struct {
 	// them; both are needed when the dialect names keys.
 	Keys  keystore.Store
 	Slots map[string]string
+	// KeyChangeEvery is the time between changes of keys that we start; 0: an
+	// operator or the bank starts them.
+	KeyChangeEvery time.Duration
 
 	Recorded int // frames the flight recorder keeps of each link and direction; default 64
 
@@ -163,6 +166,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	switch {
+	case c.KeyChangeEvery != 0 && (c.KeyChangeEvery < time.Minute || c.KeyChangeEvery > 366*24*time.Hour):
+		return faultOf("KeyChangeEvery", "key change every is %v: want 1m to 366 days, or 0", c.KeyChangeEvery)
 	case c.ID == "":
 		return faultOf("ID", "id is required")
 	case c.SignOn && c.AwaitSignOn:

@@ -19,6 +19,7 @@ type metrics struct {
 	mismatch        atomic.Uint64 // answers that contradict their request or came by another link
 	garbled         atomic.Uint64 // frames whose body does not decode
 	lostFraming     atomic.Uint64
+	keyChanges      atomic.Uint64 // new keys taken into use
 	forged          atomic.Uint64 // messages whose authentication code is wrong or missing
 	refusedRequests atomic.Uint64 // requests of the bank's own that are answered as not supported
 	refused         [len(refusals)]atomic.Uint64

@@ -35,12 +35,14 @@ var nothing effect
 
 // decide chooses the answer to a request of the bank's own and what happens
 // once it is built: a bank that signs off gets nothing behind the answer, one
-// that signs on gets nothing before it. Only what this side really does is answered as done: it
-// holds no keys, so a key change is refused, and no business request of a bank
-// is served.
+// that signs on gets nothing before it. Only what this side really does is answered as done: a key
+// change where the dialect has one, and no business request of a bank.
 func (l *line) decide(m *iso.Message) (code string, do effect) {
 	b := l.bank
 	if m.MTI.Class() == classNetwork {
+		if s, is := b.dialect.BankKeyStep(m); is {
+			return l.changeKey(m, s)
+		}
 		op, known := b.dialect.NetworkOperation(m)
 		switch {
 		case known && op == iso.OpEcho:
@@ -57,6 +59,18 @@ func (l *line) decide(m *iso.Message) (code string, do effect) {
 	b.metrics.refusedRequests.Add(1)
 	b.aside.alarm("request_refused", fmt.Sprintf("link %d: type %s is not served here", l.link.number, m.MTI))
 	return codeUnsupported, nothing
+}
+
+// changeKey takes the bank's new key before it is answered: the answer is the
+// first message under it.
+func (l *line) changeKey(m *iso.Message, s iso.KeyStep) (code string, do effect) {
+	if s.Key {
+		if err := l.bank.takeKey(m); err != nil {
+			l.bank.aside.alarm("key_change", fmt.Sprintf("link %d: step %s: %s", l.link.number, s.Code, err))
+			return codeUnsupported, nothing
+		}
+	}
+	return codeDone, nothing
 }
 
 // bankSigned follows the bank's own sign-on and sign-off.

@@ -47,6 +47,7 @@ type Dialect struct {
 	behaviour  Behaviour
 	golden     []goldenVector
 	mac        *macRules // nil: messages carry no codes
+	exchange   *keyExchange
 	spec       moovForm
 }
 

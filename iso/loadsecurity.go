@@ -18,6 +18,9 @@ func (l *loader) security(s *section) {
 	if mac := s.optional("mac"); mac != nil {
 		l.macBlock(mac)
 	}
+	if x := s.optional("key_exchange"); x != nil {
+		l.exchangeBlock(x)
+	}
 	s.done()
 }
 

@@ -56,6 +56,9 @@ func (d *Dialect) KeySlots() []string {
 	if d.mac != nil {
 		all = append(all, d.mac.slots[:]...)
 	}
+	if d.exchange != nil {
+		all = append(all, d.exchange.slot, d.exchange.kek)
+	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }

@@ -74,6 +74,13 @@ func (l *link) build(p *Plan, v *verdict) ([]byte, bool) {
 	if err := d.Answer(&l.req, &l.values, &l.ans); err != nil {
 		return nil, false
 	}
+	if l.bank.asksForKey(&l.req) && approves(v.code) {
+		offer, err := l.bank.keys.offer(d)
+		if err != nil {
+			return nil, false
+		}
+		d.SetKeyOffer(&l.ans, offer)
+	}
 	if p.Fault == FaultSTAN {
 		stan := l.ans.Get(11)
 		n, _ := number(stan)
