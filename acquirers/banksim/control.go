@@ -21,6 +21,7 @@ const (
 	ActSignOff = "sign_off" // the bank signs off every link
 	ActEcho    = "echo"     // the bank sends its own echo on every link
 	ActDrop    = "drop"     // cut every link now
+	ActGiveKey = "give_key" // the bank sends a new key on one link
 )
 
 // Control changes what a running bank does. Unknown names are refused.
@@ -60,6 +61,8 @@ func (b *Bank) Control(c Control) error {
 		return b.everyLink(iso.OpSignOff)
 	case ActEcho:
 		return b.everyLink(iso.OpEcho)
+	case ActGiveKey:
+		return b.GiveKey()
 	case ActDrop:
 		for _, l := range b.liveLinks() {
 			l.close()
@@ -103,7 +106,7 @@ func (m *mode) apply(c Control) error {
 		m.delay, m.jitter = time.Duration(c.DelayMS)*time.Millisecond, time.Duration(c.JitterMS)*time.Millisecond
 		return nil
 	default:
-		return errors.New("mode: it must be one of normal, mute, refuse, stall, decline, delay, sign_on, sign_off, echo, drop")
+		return errors.New("mode: it must be one of normal, mute, refuse, stall, decline, delay, sign_on, sign_off, echo, drop, give_key")
 	}
 	m.name = c.Mode
 	return nil

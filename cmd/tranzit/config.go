@@ -111,8 +111,9 @@ type BankConfig struct {
 	Forwarder   string   `yaml:"forwarder"`
 	Currencies  []string `yaml:"currencies"`
 
-	Keys   map[string]string `yaml:"keys"`
-	Allows struct {
+	Keys           map[string]string `yaml:"keys"`
+	KeyChangeEvery time.Duration     `yaml:"key_change_every"`
+	Allows         struct {
 		HoldDays           int    `yaml:"hold_days"`
 		OvercapturePercent int    `yaml:"overcapture_percent"`
 		SingleCapture      bool   `yaml:"single_capture"`

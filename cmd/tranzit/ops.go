@@ -129,6 +129,7 @@ func bankLinkCommand() *cobra.Command {
 	c.AddCommand(list, framesCommand(),
 		actCommand(actSpec{use: "drain BANK", short: "Send no new payments to a bank; its reversals go on", path: "/admin/v1/banks/%s/drain"}),
 		actCommand(actSpec{use: "resume BANK", short: "Let new payments go to a drained bank again", path: "/admin/v1/banks/%s/resume"}),
+		actCommand(actSpec{use: "change-keys BANK", short: "Change the keys of a bank's line, as its dialect says; payments go on", path: "/admin/v1/banks/%s/change-keys"}),
 		actCommand(actSpec{use: "pin MERCHANT", short: "Bind a merchant's new payments to --bank", path: "/admin/v1/merchants/%s/pin", bank: true}),
 		actCommand(actSpec{use: "unpin MERCHANT", short: "Let a merchant's payments be routed again", path: "/admin/v1/merchants/%s/pin"}))
 	return c

@@ -27,6 +27,9 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 	mux.HandleFunc("POST /admin/v1/banks/{id}/resume", s.act(func(id string, a Act) error {
 		return s.o.Switch.SetDrained(id, false, a.by())
 	}))
+	mux.HandleFunc("POST /admin/v1/banks/{id}/change-keys", s.act(func(id string, a Act) error {
+		return s.o.Switch.ChangeKeys(id, a.by())
+	}))
 	mux.HandleFunc("POST /admin/v1/merchants/{id}/pin", s.act(func(id string, a Act) error {
 		return s.o.Switch.Pin(id, a.Bank, a.by())
 	}))
