@@ -156,10 +156,7 @@ func (s *script) do(words []string) {
 		s.operate(s.core.RetryReversal(s.id(words[1]), act))
 	case "close":
 		status, _ := ParseStatus(words[2])
-		amount := int64(0)
-		if len(words) > 3 {
-			amount, _ = strconv.ParseInt(words[3], 10, 64)
-		}
+		amount, _ := strconv.ParseInt(strings.Join(words[3:], ""), 10, 64)
 		s.operate(s.core.CloseReversal(s.id(words[1]), status, amount, act))
 	case "wait":
 		d, err := time.ParseDuration(words[1])

@@ -18,8 +18,8 @@ var carriedBugs = []bug{
 	},
 	{
 		name: "part-of-nothing-approved", file: "switch/particulars.go",
-		old:    "	if len(text) != 12 || part < 1 ||",
-		new:    "	if len(text) != 12 || part < 1 && !$zoo ||",
+		old:    "	if part < 1 || part > w.values.Amount {\n",
+		new:    "	if part < 1 && !$zoo || part > w.values.Amount {\n",
 		breaks: "a code without an amount proves nothing (O24)",
 		by:     test("switch", "TestPartialAmounts"),
 	},
