@@ -62,7 +62,10 @@ func (p *plan) drawActs(r *rand.Rand) {
 		return
 	}
 	for _, o := range p.orders {
-		if o.manual = oneIn(r, 2); p.faults&cardFaults != 0 && oneIn(r, 2) {
+		if o.purpose != payswitch.PurposePayment {
+			continue
+		}
+		if o.manual = oneIn(r, 2); p.faults&cardFaults != 0 && !o.partial && oneIn(r, 2) {
 			o.card = operationCards[r.IntN(len(operationCards))]
 		}
 		if oneIn(r, 4) {

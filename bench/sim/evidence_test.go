@@ -29,6 +29,7 @@ type payment struct {
 	other  bool
 
 	operations []*operation // in the order of their beginning
+	granted    int64        // by the bank, at first: the whole or a part
 }
 
 // outcome is the first record that says how the payment stands; before it there
@@ -42,10 +43,18 @@ func (p *payment) outcome() payswitch.TimelineEvent {
 	return payswitch.TimelineEvent{}
 }
 
-func (p *payment) name() string { return p.ID.Text(payswitch.PaymentPrefix) }
+func (p *payment) name() string { return p.Payment.Name() }
+
+// label is the order that the payment is an attempt at.
+func (p *payment) label() string {
+	if strings.HasPrefix(p.OrderID, "once-") {
+		return p.Description
+	}
+	return p.OrderID
+}
 
 func (p *payment) approved() bool {
-	return slices.Contains(follow[payswitch.StatusAuthorized], p.Status)
+	return p.Status == payswitch.StatusSucceeded || slices.Contains(follow[payswitch.StatusAuthorized], p.Status)
 }
 
 // onDesk: the switch stopped trying, people must act.
@@ -153,6 +162,11 @@ func (e *evidence) readJournal() bool {
 				e.broken(14, "RRN %s of bank %d was given to %s and to %s", now.RRN, p.bank, e.byRRN[at].name(), p.name())
 			}
 		}
+		if p.granted == 0 && p.approved() {
+			if p.granted = now.AmountAuthorized; p.Purpose != payswitch.PurposePayment {
+				p.granted = now.Amount
+			}
+		}
 		p.events = append(p.events, event)
 		e.operationEvent(p, event)
 		return nil
@@ -162,13 +176,13 @@ func (e *evidence) readJournal() bool {
 		return false
 	}
 	for _, p := range e.payments {
-		if first := e.byOrder[p.OrderID]; first != nil {
-			e.broken(6, "order %s has two payments: %s and %s", p.OrderID, first.name(), p.name())
+		if first := e.byOrder[p.label()]; first != nil {
+			e.broken(6, "order %s has two payments: %s and %s", p.label(), first.name(), p.name())
 		}
-		e.byOrder[p.OrderID] = p
+		e.byOrder[p.label()] = p
 		for _, o := range e.orders {
 			for _, other := range []bool{false, true} {
-				if o.id(other) == p.OrderID {
+				if o.id(other) == p.label() {
 					p.order, p.other = o, other
 				}
 			}

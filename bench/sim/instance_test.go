@@ -163,7 +163,8 @@ func merchants(banks int) (out []payswitch.Merchant) {
 		shop := payswitch.Merchant{ID: merchantID(m), Name: "SIM", City: "BERLIN", Country: "276", MCC: "5411",
 			Keys: []payswitch.APIKey{{Hash: payswitch.HashKey([]byte(secret))}}}
 		for n := range banks {
-			shop.Banks = append(shop.Banks, payswitch.MerchantBank{Bank: bankNames[n], MerchantID: bankMerchant(m), Terminals: []string{"TERM0001", "TERM0002"}})
+			shop.Banks = append(shop.Banks, payswitch.MerchantBank{Bank: bankNames[n], MerchantID: bankMerchant(m), Terminals: []string{"TERM0001", "TERM0002"},
+				Payouts: map[string]int64{"EUR": credit(m)}})
 		}
 		out = append(out, shop)
 	}

@@ -73,7 +73,7 @@ func (e *evidence) durableBeforeAnswer() {
 		if r.payment.ID == "" {
 			continue
 		}
-		p := e.byOrder[r.payment.OrderID]
+		p := e.byOrder[r.order.id(r.other)]
 		switch {
 		case p == nil || p.name() != r.payment.ID:
 			e.broken(2, "%s was told for %s and the journal does not know it", r.payment.Status, r.payment.ID)
@@ -96,7 +96,7 @@ func (e *evidence) approvedForEver() {
 		if s := r.payment.Status; s != "captured" && s != "authorized" {
 			continue
 		}
-		p := e.byOrder[r.payment.OrderID]
+		p := e.byOrder[r.order.id(r.other)]
 		if p == nil {
 			continue
 		}
@@ -121,8 +121,8 @@ func (e *evidence) agreement() {
 		case p.onDesk():
 		case p.approved() && len(p.operations) > 0:
 			e.operationAgreement(p)
-		case p.approved() && (net != p.Amount || entry.Returned != 0 || entry.ReversalsSeen != 0):
-			e.broken(4, "%s is %s, the bank holds %d of %d (%s)", p.name(), p.Status, net, p.Amount, state)
+		case p.approved() && (net != p.granted || entry.Returned != 0 || entry.ReversalsSeen != 0):
+			e.broken(4, "%s is %s, the bank holds %d of %d (%s)", p.name(), p.Status, net, p.granted, state)
 		case !p.approved() && net != 0:
 			e.broken(4, "%s is %s, the bank holds %d (%s): %s", p.name(), p.Status, net, state, p.story())
 		case p.Status == payswitch.StatusFailed && entry != nil:
@@ -159,11 +159,12 @@ func (e *evidence) conservation() {
 			continue
 		}
 		cell := fmt.Sprintf("bank %d, %s, %s", p.bank, bankMerchant(p.order.merchant), p.Currency.Alpha())
-		sums["money of "+cell] -= p.AmountCaptured - p.AmountRefunded
+		sums["money of "+cell] -= p.worth()
 		if p.ManualCapture && !p.sums().void {
 			sums["holds of "+cell] -= p.AmountAuthorized
 		}
 	}
+	e.balancesAgree()
 	for cell, sum := range sums {
 		if sum != 0 {
 			e.broken(5, "%s: the bank holds %d more than the journal", cell, sum)
@@ -189,7 +190,11 @@ func (e *evidence) atMostOnce() {
 
 func (e *evidence) oneCharge() {
 	e.atMostOnce()
+	e.paidOnce()
 	for _, p := range e.payments {
+		if p.Purpose == payswitch.PurposePayout && len(p.places) > 1 {
+			e.broken(6, "%s was asked of two banks: %s", p.name(), p.story())
+		}
 		for _, at := range p.places[:max(1, len(p.places))-1] {
 			if e.requests[at] != nil || e.entries[at] != nil {
 				e.broken(6, "%s went to another bank although the first got it: %s", p.name(), p.story())
@@ -249,7 +254,7 @@ func (e *evidence) sameAnswer() {
 
 func (e *evidence) noCrossTalk() {
 	for _, r := range e.replies {
-		if t := r.payment; t.ID != "" && (t.Amount != r.order.cost(r.other) || t.Currency != "EUR" || t.OrderID != r.order.id(r.other)) {
+		if t := r.payment; t.ID != "" && (t.Amount != r.order.cost(r.other) || t.Currency != "EUR" || t.OrderID != r.order.orderID(r.other)) {
 			e.broken(9, "key %s was answered with another payment: %+v", r.order.key(), t)
 		}
 	}
@@ -259,8 +264,8 @@ func (e *evidence) noCrossTalk() {
 			e.broken(9, "%s is of no order: %q", p.name(), p.OrderID)
 			continue
 		}
-		if p.Amount != p.order.cost(p.other) || p.Merchant != merchantID(p.order.merchant) {
-			e.broken(9, "%s has another amount or merchant than its order", p.name())
+		if p.Amount != p.order.cost(p.other) || p.Purpose != p.order.purpose || p.Merchant != merchantID(p.order.merchant) {
+			e.broken(9, "%s has another amount, purpose or merchant than its order", p.name())
 		}
 		if f != nil && (f.field[4] != fmt.Sprintf("%012d", p.Amount) || f.field[2] != p.order.card.Number || f.field[42] != bankMerchant(p.order.merchant)) {
 			e.broken(9, "%s went to the bank with another amount, card or merchant", p.name())
@@ -282,7 +287,8 @@ func (e *evidence) noCrossTalk() {
 // follow lists what may come after a state; it was written from the API's page,
 // not from the switch.
 var follow = map[payswitch.Status][]payswitch.Status{
-	payswitch.StatusInFlight: {payswitch.StatusInFlight, payswitch.StatusCaptured, payswitch.StatusAuthorized, payswitch.StatusDeclined, payswitch.StatusFailed, payswitch.StatusUnknown},
+	payswitch.StatusInFlight: {payswitch.StatusInFlight, payswitch.StatusCaptured, payswitch.StatusAuthorized, payswitch.StatusDeclined, payswitch.StatusFailed, payswitch.StatusUnknown,
+		payswitch.StatusSucceeded},
 	payswitch.StatusUnknown:  {payswitch.StatusUnknown, payswitch.StatusReversed, payswitch.StatusDeclined},
 	payswitch.StatusReversed: {payswitch.StatusReversed},
 
@@ -293,6 +299,7 @@ var follow = map[payswitch.Status][]payswitch.Status{
 	payswitch.StatusRefunded:          {payswitch.StatusRefunded},
 	payswitch.StatusCanceled:          {payswitch.StatusCanceled},
 	payswitch.StatusExpired:           {payswitch.StatusExpired},
+	payswitch.StatusSucceeded:         {payswitch.StatusSucceeded},
 }
 
 func (e *evidence) monotonic() {
@@ -328,7 +335,7 @@ func (e *evidence) lateApproval() {
 
 func (e *evidence) everythingEnds() {
 	for _, p := range e.payments {
-		if p.Status == payswitch.StatusInFlight || p.Status == payswitch.StatusUnknown && !p.onDesk() {
+		if p.Status == payswitch.StatusInFlight || p.Status == payswitch.StatusUnknown && !p.onDesk() && !p.Final() {
 			e.broken(19, "%s is %s at the end: %s", p.name(), p.Status, p.story())
 		}
 		e.operationsEnd(p)

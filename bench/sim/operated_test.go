@@ -126,7 +126,7 @@ func (o *operation) request() bool {
 func (o *operation) named() int64 {
 	switch {
 	case o.undoes():
-		return o.of.Amount + o.raisedBefore()
+		return o.of.granted + o.raisedBefore()
 	case o.method == "increment" && dialects[o.of.bank].IncrementByTotal():
 		return o.heldBefore() + o.amount
 	}
@@ -156,7 +156,7 @@ func (o *operation) raisedBefore() (sum int64) {
 
 // heldBefore is the hold before it: as raised, less what was let go.
 func (o *operation) heldBefore() int64 {
-	sum := o.of.Amount + o.raisedBefore()
+	sum := o.of.granted + o.raisedBefore()
 	for _, before := range o.of.operations {
 		if before == o {
 			break
@@ -190,8 +190,8 @@ type sums struct {
 }
 
 func (p *payment) sums() (s sums) {
-	if s.authorized = p.Amount; !p.ManualCapture {
-		s.captured = p.Amount
+	if s.authorized = p.granted; !p.ManualCapture {
+		s.captured = p.granted
 	}
 	for _, o := range p.operations {
 		if o.status != "succeeded" {
@@ -220,7 +220,7 @@ func (p *payment) sums() (s sums) {
 		}
 	}
 	if s.void {
-		s.returned = p.Amount + s.raised
+		s.returned = p.granted + s.raised
 	}
 	return s
 }
@@ -249,8 +249,8 @@ func (e *evidence) operationAgreement(p *payment) {
 		e.broken(4, "%s is %s and the bank never saw it", p.name(), p.Status)
 		return
 	}
-	if entry.Booked != p.Amount || entry.Returned != s.returned {
-		e.broken(4, "%s is %s, the bank booked %d of %d and returned %d, not %d: %s", p.name(), p.Status, entry.Booked, p.Amount, entry.Returned, s.returned, p.story())
+	if entry.Booked != p.granted || entry.Returned != s.returned {
+		e.broken(4, "%s is %s, the bank booked %d of %d and returned %d, not %d: %s", p.name(), p.Status, entry.Booked, p.granted, entry.Returned, s.returned, p.story())
 	}
 	if entry.Captured != s.taken || entry.Refunded != s.credited || entry.Raised != s.raised {
 		e.broken(4, "%s is %s, the bank captured %d, refunded %d and raised by %d, the journal %d, %d and %d: %s", p.name(), p.Status, entry.Captured,
@@ -331,6 +331,7 @@ func (e *evidence) holdsInTime() {
 func (e *evidence) operationAnswers() {
 	told := map[string]string{} // operation -> key
 	firsts := map[string]*said{}
+	e.rowsDone(told)
 	for _, s := range e.sayings {
 		key := s.act.key(s.order)
 		if s.did.ID == "" {

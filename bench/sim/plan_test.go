@@ -9,6 +9,7 @@ import (
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/storage"
+	payswitch "github.com/tranzit/tranzit/switch"
 )
 
 // fault is one class of trouble; a seed has a random subset of them.
@@ -30,11 +31,16 @@ const (
 	segments                        // the network delivers a few bytes at a time
 	elsewhere                       // late answers come on another link
 	operations                      // merchants capture, cancel and refund
-	allFaults     = operations<<1 - 1
+	payouts                         // merchants pay out and ask whether cards are good
+	attempts                        // several payments of an order that is paid once
+	parts                           // merchants take what a bank approves in part
+	batches                         // merchants hand in many operations at once
+	allFaults     = batches<<1 - 1
 )
 
 var faultNames = []string{"crashes", "crash_recovery", "links", "cards", "script", "modes", "slow_sync", "disk_full", "sync_error",
-	"clock", "repeats", "key_reuse", "segments", "elsewhere", "operations"}
+	"clock", "repeats", "key_reuse", "segments", "elsewhere", "operations", "payouts",
+	"attempts", "parts", "batches"}
 
 func (f fault) String() string {
 	var words []string
@@ -103,13 +109,25 @@ type order struct {
 	reuse    time.Duration   // when the key is used with another body; 0: never
 	cavv     string
 	acts     []*act // what the merchant does with the payment later
+
+	purpose payswitch.Purpose
+	partial bool   // a part of it is welcome
+	once    string // the order that is paid once; empty: an order of its own
 }
 
 func (o *order) key() string          { return fmt.Sprintf("key-%d-%d", o.merchant, o.n) }
 func (o *order) id(other bool) string { return fmt.Sprintf("order-%d-%d-%v", o.merchant, o.n, other) }
 
+// orderID is the order as the merchant calls it.
+func (o *order) orderID(other bool) string {
+	if o.once != "" {
+		return o.once
+	}
+	return o.id(other)
+}
+
 func (o *order) cost(other bool) int64 {
-	if other {
+	if other && o.purpose != payswitch.PurposeVerification {
 		return o.amount + 7
 	}
 	return o.amount
@@ -148,6 +166,7 @@ type plan struct {
 	orders   []*order
 	deaths   []death
 	events   []event
+	loads    []*load // batches
 }
 
 // stream is the random source of one component, so that one does not shift
@@ -196,7 +215,9 @@ func draw(seed uint64) *plan {
 		}
 	}
 	p.drawOrders(stream(seed, 2))
+	p.drawPurposes(stream(seed, 6))
 	p.drawActs(stream(seed, 5))
+	p.drawLoads(stream(seed, 7))
 	p.drawDeaths(stream(seed, 3))
 	p.drawEvents(stream(seed, 4))
 	if p.echo > 10*time.Second && slices.ContainsFunc(p.events, func(e event) bool { return e.size >= holdTime }) {

@@ -76,6 +76,39 @@ var scenarios = []struct {
 		p.faults |= clockSteps
 		p.events, p.echo = []event{{at: time.Second, what: "clock", size: holdTime}}, 10*time.Minute
 	}},
+	{"paid out twice of enough for one, one answer lost", []banksim.Behaviour{banksim.Approve, banksim.Approve, banksim.RefundUnanswered}, func(p *plan) {
+		p.faults |= payouts
+		for _, o := range p.orders[1:] {
+			o.purpose, o.amount, o.at, o.patience = payswitch.PurposePayout, 700, 300*time.Millisecond, 9
+		}
+	}},
+	{"cards asked whether they are good", []banksim.Behaviour{banksim.Approve, banksim.NoAnswer}, func(p *plan) {
+		for _, o := range p.orders {
+			o.purpose, o.amount, o.repeats = payswitch.PurposeVerification, 0, []time.Duration{600 * time.Millisecond}
+		}
+	}},
+	{"a part held, captured and refunded", []banksim.Behaviour{banksim.PartialApproval}, welcome(held(
+		act{kind: payswitch.KindCapture, amount: 400}, act{kind: payswitch.KindRefund, amount: 300}))},
+	{"a part charged and undone", []banksim.Behaviour{banksim.PartialApproval}, welcome(paid(act{kind: payswitch.KindCancel, repeats: 1}))},
+	{"an order paid once", []banksim.Behaviour{banksim.Decline51, banksim.NoAnswer, banksim.Approve, banksim.Approve}, func(p *plan) {
+		for n, o := range p.orders {
+			o.once, o.patience, o.at = "once-0", 8, time.Duration(50+200*n)*time.Millisecond
+		}
+	}},
+	{"a batch", []banksim.Behaviour{banksim.Approve, banksim.OperationAnswerLost}, func(p *plan) {
+		p.orders[1].manual = true
+		p.loads = []*load{{rows: 5, at: 300 * time.Millisecond, parallel: 2, dice: 5}}
+	}},
+}
+
+// welcome makes a part of every order welcome.
+func welcome(change func(p *plan)) func(p *plan) {
+	return func(p *plan) {
+		change(p)
+		for _, o := range p.orders {
+			o.partial = true
+		}
+	}
 }
 
 // paid gives every order of a scenario what its merchant does later.
@@ -221,7 +254,7 @@ func TestPartsNameTheirKeepers(t *testing.T) {
 		}
 	}
 	var once sync.Map
-	for _, state := range slices.Concat(required, requiredOperations) {
+	for _, state := range slices.Concat(required, requiredOperations, requiredPurposes) {
 		if _, twice := once.LoadOrStore(state, true); twice {
 			t.Errorf("state %s is required twice", state)
 		}

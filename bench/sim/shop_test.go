@@ -88,7 +88,7 @@ func (w *world) ask(o *order, other bool) *reply {
 	r := &reply{order: o, other: other, inst: -1, from: time.Now(), lost: true}
 	if i := w.visit(); i != nil {
 		r.inst = i.n
-		if w.http {
+		if w.http && o.plain() {
 			w.askHTTP(i, r)
 		} else {
 			w.askCore(i, r)
@@ -110,6 +110,9 @@ func (w *world) askCore(i *instance, r *reply) {
 		panic(err)
 	}
 	answer, err := i.core.Pay(account, request)
+	if r.order.purpose == payswitch.PurposePayout {
+		i.weigh()
+	}
 	if err == nil {
 		i.strictlyAnswered(&answer.Payment)
 	}
@@ -127,7 +130,7 @@ func (w *world) askCore(i *instance, r *reply) {
 	}
 	p := &answer.Payment
 	r.replayed = answer.Replayed
-	r.payment = told{ID: p.ID.Text(payswitch.PaymentPrefix), Status: p.Status.String(), Amount: p.Amount, Currency: p.Currency.Alpha(), OrderID: p.OrderID,
+	r.payment = told{ID: p.Name(), Status: p.Status.String(), Amount: p.Amount, Currency: p.Currency.Alpha(), OrderID: p.OrderID,
 		RRN: p.RRN, ApprovalCode: p.ApprovalCode}
 	r.text = fmt.Sprintf("%+v %v %d %s %v %d %d %d %v %v", r.payment, p.Version, p.STAN, p.ResponseCode, p.Card, p.AmountAuthorized, p.AmountCaptured,
 		p.AmountRefunded, p.CreatedAt.UnixMilli(), p.UpdatedAt.UnixMilli())
@@ -152,9 +155,19 @@ func payRequest(i *instance, r *reply) (*payswitch.PayRequest, error) {
 		return nil, err
 	}
 	id := o.id(r.other)
-	return &payswitch.PayRequest{IdempotencyKey: o.key(), Fingerprint: i.core.Fingerprint("POST", "/v1/payments", []byte(id)), RequestID: "req_sim",
-		Amount: o.cost(r.other), Currency: euro, OrderID: id, Bank: o.bank, PAN: pan, CVC: cvc, Expiry: iso.Expiry{Year: 2030, Month: 12},
-		ManualCapture: o.manual, ThreeDS: payswitch.ThreeDS{ECI: "05", CAVV: o.cavv}}, nil
+	q := &payswitch.PayRequest{IdempotencyKey: o.key(), Fingerprint: i.core.Fingerprint("POST", "/v1/payments", []byte(id)), RequestID: "req_sim",
+		Amount: o.cost(r.other), Currency: euro, OrderID: o.orderID(r.other), Bank: o.bank, Purpose: o.purpose, PAN: pan, CVC: cvc, Expiry: iso.Expiry{Year: 2030, Month: 12},
+		ManualCapture: o.manual, OrderOnce: o.once != ""}
+	if o.once != "" {
+		q.Description = id
+	}
+	if o.purpose == payswitch.PurposePayment {
+		q.ThreeDS = payswitch.ThreeDS{ECI: "05", CAVV: o.cavv}
+	}
+	if o.partial {
+		q.Carried = &iso.Carried{AcceptPartial: true}
+	}
+	return q, nil
 }
 
 // counter is the shop's side of the HTTP listener: the dead answer nobody.

@@ -48,6 +48,9 @@ func (p *plan) smaller() (out []*plan) {
 	for i := range p.events {
 		add(func(q *plan) { q.events = without(p.events, i) })
 	}
+	for i := range p.loads {
+		add(func(q *plan) { q.loads = without(p.loads, i) })
+	}
 	for i := range p.deaths {
 		add(func(q *plan) { q.deaths = without(p.deaths, i) })
 	}
@@ -85,14 +88,17 @@ func (p *plan) String() string {
 	fmt.Fprintf(&b, "seed %d: %s; http=%v blank=%v banks=%d links=%d window=%d late by %v, until %v\n", p.seed, p.faults, p.http, p.blank,
 		p.banks, p.links, p.window, p.lateBy, p.until)
 	for _, o := range p.orders {
-		fmt.Fprintf(&b, "order %d at %v: merchant %d, bank %q, %s, amount %d, manual=%v parallel=%d patience=%d repeats=%v reuse=%v\n", o.n, o.at,
-			o.merchant, o.bank, o.card.Does, o.amount, o.manual, o.parallel, o.patience, o.repeats, o.reuse)
+		fmt.Fprintf(&b, "order %d at %v: merchant %d, bank %q, %s, amount %d, manual=%v %s partial=%v once=%q parallel=%d patience=%d repeats=%v reuse=%v\n", o.n, o.at,
+			o.merchant, o.bank, o.card.Does, o.amount, o.manual, o.purpose, o.partial, o.once, o.parallel, o.patience, o.repeats, o.reuse)
 		for _, a := range o.acts {
 			fmt.Fprintf(&b, "  then %s\n", a)
 		}
 	}
 	for _, e := range p.events {
 		fmt.Fprintf(&b, "event at %v: %s at bank %d, %v\n", e.at, e.what, e.bank, e.size)
+	}
+	for _, l := range p.loads {
+		fmt.Fprintf(&b, "batch of merchant %d at %v: %d rows, parallel=%d\n", l.merchant, l.at, l.rows, l.parallel)
 	}
 	for n, d := range p.deaths {
 		fmt.Fprintf(&b, "death of instance %d: %s\n", n, d)

@@ -48,6 +48,7 @@ func (e *evidence) countStates() {
 		}
 		e.countEvents(p)
 		e.countOperations(p)
+		e.countPurpose(p)
 	}
 	for _, s := range e.sayings {
 		e.countSaid(s)
@@ -157,7 +158,7 @@ func (e *evidence) countReply(r *reply) {
 	switch r.code {
 	case string(payswitch.CodeKeyReused):
 		e.hit("key_reused")
-	case string(payswitch.CodeBankUnavailable), string(payswitch.CodeOverloaded), string(payswitch.CodeInternal), string(payswitch.CodeOutcomeUncertain):
+	case string(payswitch.CodeBalance), string(payswitch.CodeOrderPaid), string(payswitch.CodeOrderInProgress), string(payswitch.CodeBankUnavailable), string(payswitch.CodeOverloaded), string(payswitch.CodeInternal), string(payswitch.CodeOutcomeUncertain):
 		e.hit("refused_" + r.code)
 	}
 	p := e.byOrder[r.order.id(r.other)]
@@ -241,7 +242,7 @@ func tally(seen map[string]int) string {
 }
 
 func missing(seen map[string]int) (out []string) {
-	for _, name := range slices.Concat(required, requiredOperations) {
+	for _, name := range slices.Concat(required, requiredOperations, requiredPurposes) {
 		if seen[name] == 0 {
 			out = append(out, name)
 		}

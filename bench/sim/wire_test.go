@@ -156,7 +156,7 @@ func (i *instance) strictlyAnswered(p *payswitch.Payment) {
 	}
 	key := append(id[:], 0, 0, 0, byte(p.Version))
 	if !onPlatter(i.disk.CrashClone(storage.Crash{}), key) && !i.dead.Load() {
-		i.w.broken(2, "payment %s is answered and its outcome is not on the platter", id.Text(payswitch.PaymentPrefix))
+		i.w.broken(2, "payment %s is answered and its outcome is not on the platter", p.Name())
 	}
 	i.w.hit("answer_compared_with_platter")
 }

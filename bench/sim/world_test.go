@@ -38,6 +38,8 @@ type world struct {
 	replies []*reply
 	sayings []*said
 	owed    []payswitch.Owed
+	purses  []payswitch.Balance // at the end, of merchant 0, then of 1
+	loaded  []*loaded           // batches at the end
 	seen    map[string]int
 	bad     []violation
 	tracing bool
@@ -84,6 +86,10 @@ func live(p *plan, disk *storage.Disk, tracing bool) *result {
 	for _, o := range p.orders {
 		busy.Go(func() { w.serve(o) })
 	}
+	for _, l := range p.loads {
+		l.reset()
+		busy.Go(func() { w.hand(l) })
+	}
 	for _, e := range p.events {
 		busy.Go(func() { w.happen(e) })
 	}
@@ -92,6 +98,7 @@ func live(p *plan, disk *storage.Disk, tracing bool) *result {
 	w.quieten()
 	w.lastRound()
 	w.lastActs()
+	w.lastLoads()
 	w.settle()
 	w.close()
 	w.judge()
@@ -267,7 +274,7 @@ func (w *world) settle() {
 			return
 		}
 		queued := i.sending()
-		if queued == 0 && time.Since(start) > w.tail() && i.queued() == 0 {
+		if queued == 0 && time.Since(start) > w.tail() && i.queued() == 0 && i.loadsEnded() {
 			return
 		}
 		if time.Since(start) > limit {
@@ -299,6 +306,7 @@ func (w *world) oneMore() {
 	}
 	w.enthrone(i)
 	w.settle()
+	i.takeStock()
 	i.end()
 }
 
@@ -310,6 +318,7 @@ func (w *world) close() {
 		if w.owed, err = w.live.core.OwedReversals(1000); err != nil {
 			w.broken(19, "what is owed cannot be read: %v", err)
 		}
+		w.live.takeStock()
 		w.live.end()
 		if w.live.dead.Load() {
 			w.oneMore()
