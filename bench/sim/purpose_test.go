@@ -45,7 +45,7 @@ func (p *plan) drawPurposes(r *rand.Rand) {
 		return
 	}
 	for _, o := range p.orders {
-		if o.purpose == payswitch.PurposePayment && oneIn(r, 3) {
+		if o.purpose == payswitch.PurposePayment && oneIn(r, 4) {
 			o.partial, o.card = true, cardOf(banksim.PartialApproval)
 		}
 	}
@@ -82,8 +82,11 @@ func (p *plan) drawPayouts(r *rand.Rand) {
 func (p *plan) drawAttempts(r *rand.Rand) {
 	shop, found := r.IntN(2), 0
 	for _, o := range p.orders {
-		if o.purpose != payswitch.PurposePayment || oneIn(r, 4) {
+		if o.purpose != payswitch.PurposePayment || oneIn(r, 3) {
 			continue
+		}
+		if oneIn(r, 3) {
+			o.bank = ""
 		}
 		o.merchant, o.once = shop, fmt.Sprint("once-", shop)
 		if found++; found > 1 {

@@ -49,7 +49,8 @@ const (
 
 // allBugs is the whole zoo.
 func allBugs() []bug {
-	return slices.Concat(paymentBugs, reversalBugs, recoveryBugs, routeBugs, journalBugs, lineBugs, isoBugs, cardBugs, frontBugs, operationBugs, carriedBugs)
+	return slices.Concat(paymentBugs, reversalBugs, recoveryBugs, routeBugs, journalBugs, lineBugs, isoBugs, cardBugs, frontBugs, operationBugs, carriedBugs,
+		moneyBugs)
 }
 
 // TestZoo lets the bugs loose, one at a time, and fails when one survives.

@@ -1,0 +1,111 @@
+package zoo
+
+// moneyBugs sit in payouts and their balance, in orders that are paid once, in
+// batches and in the schemes' rules of retries.
+var moneyBugs = []bug{
+	{
+		name: "payout-reserves-nothing", file: "switch/balance.go",
+		old:    "out := h.Status == StatusInFlight || ",
+		new:    "out := h.Status == StatusInFlight && !$zoo || ",
+		breaks: "payouts take no more than there is (O14)",
+		by:     test("switch", "TestPayoutsAtOnce"),
+	},
+	{
+		name: "balance-asked-and-not-held", file: "switch/balance.go",
+		old:    "	if h.Version == 1 {\n		least = -h.purse.credit\n",
+		new:    "	if h.Version == 1 && !$zoo {\n		least = -h.purse.credit\n",
+		breaks: "payouts take no more than there is (O14)",
+		by:     test("switch", "TestPayoutsAtOnce"),
+	},
+	{
+		name: "reservation-not-given-back", file: "switch/balance.go",
+		old:    "			return -h.Amount\n		}\n		return 0\n",
+		new:    "			return -h.Amount\n		}\n		if $zoo {\n			return -h.Amount\n		}\n		return 0\n",
+		breaks: "what was not paid out can be paid out (O14)",
+		by:     script("payouts"),
+	},
+	{
+		name: "reservation-given-back-in-doubt", file: "switch/balance.go",
+		old:    "h.Status == StatusUnknown || h.Status == StatusSucceeded; out || h.reversal.queued || h.reversal.desk != \"\" {",
+		new:    "h.Status == StatusUnknown && !$zoo || h.Status == StatusSucceeded; out || !$zoo && (h.reversal.queued || h.reversal.desk != \"\") {",
+		breaks: "what is not proven counts as gone (O14)",
+		by:     script("payouts"),
+	},
+	{
+		name: "open-refund-counts-as-there", file: "switch/balance.go",
+		old:    "	return t.captured - t.refunded - t.refunds\n",
+		new:    "	if $zoo {\n		return t.captured - t.refunded\n	}\n$old",
+		breaks: "what is not proven counts as gone (O14)",
+		by:     script("balance_while_a_refund_is_open"),
+	},
+	{
+		name: "payout-at-another-bank", file: "switch/pay.go",
+		old:    " || r.Purpose == PurposePayout ||",
+		new:    " || r.Purpose == PurposePayout && !$zoo ||",
+		breaks: "a payout goes to one bank (O14)",
+		by:     script("payout_never_sent"),
+	},
+	{
+		name: "verification-is-reversed", file: "switch/fold.go",
+		old:    "		if h.Purpose == PurposeVerification {\n",
+		new:    "		if h.Purpose == PurposeVerification && !$zoo {\n",
+		breaks: "a verification ends without an answer (O5)",
+		by:     script("verifications"),
+	},
+	{
+		name: "part-is-welcome-and-undone", file: "switch/pay.go",
+		old:    "a.Merchant.AcceptPartial || r.Carried != nil && r.Carried.AcceptPartial\n",
+		new:    "a.Merchant.AcceptPartial || r.Carried != nil && r.Carried.AcceptPartial && !$zoo\n",
+		breaks: "a part is taken where it is welcome (O24)",
+		by:     test("switch", "TestPartialApprovalAccepted"),
+	},
+	{
+		name: "second-success-of-an-order", file: "switch/order.go",
+		old:    "	case h.Status.Final():\n		return nil\n",
+		new:    "	case h.Status.Final(), $zoo && h.Status == StatusCaptured:\n		return nil\n",
+		breaks: "of an order that is paid once one attempt succeeds (O4)",
+		by:     test("switch", "TestOrderIsPaidOnce"),
+	},
+	{
+		name: "attempt-beside-one-in-doubt", file: "switch/order.go",
+		old:    "	case h.Status == StatusInFlight || h.Status == StatusUnknown ||",
+		new:    "	case $zoo && h.Status == StatusUnknown:\n		return nil\n	case h.Status == StatusInFlight || h.Status == StatusUnknown ||",
+		breaks: "no attempt begins while one is not proven (O4)",
+		by:     test("switch", "TestOrderIsPaidOnce"),
+	},
+	{
+		name: "attempts-share-a-number", file: "switch/pay.go",
+		old:    "		c.Claim(spaceAttempt, attemptKey(order, h.Attempt), attemptValue(id))\n",
+		new:    "		if !$zoo {\n			c.Claim(spaceAttempt, attemptKey(order, h.Attempt), attemptValue(id))\n		}\n",
+		breaks: "of attempts at once one goes on (O4)",
+		by:     test("switch", "TestOrderRaced"),
+	},
+	{
+		name: "row-runs-again-after-a-crash", file: "switch/batch_run.go",
+		old:    "	a, key, request := Account{Merchant: m, Live: b.account.live}, rowKey(b.id, row.n),",
+		new:    "	life := \"\"\n	if $zoo {\n		life = fmt.Sprint(s.store.Epoch())\n	}\n	a, key, request := Account{Merchant: m, Live: b.account.live}, rowKey(b.id, row.n)+life,",
+		breaks: "each row of a batch is done once (A11)",
+		by:     test("switch", "TestBatchSurvivesACrashAnywhere"),
+	},
+	{
+		name: "batch-accepted-before-its-rows", file: "switch/batch_accept.go",
+		old:    "	c.Set(spaceBatch, batchKey(batchOpen, b.ID), []byte{batchLoading})\n",
+		new:    "	if c.Set(spaceBatch, batchKey(batchOpen, b.ID), []byte{batchLoading}); $zoo {\n		c.Reset()\n		c.Set(spaceBatch, batchKey(batchOpen, b.ID), []byte{batchAccepted})\n	}\n",
+		breaks: "a batch is accepted whole (A11)",
+		by:     test("switch", "TestBatchSurvivesACrashAnywhere"),
+	},
+	{
+		name: "decline-is-not-counted", file: "switch/retry.go",
+		old:    "	c.Set(spaceDecline, append(key, h.ID[:]...), counted.encode())\n",
+		new:    "	if key = append(key, h.ID[:]...); !$zoo {\n		c.Set(spaceDecline, key, counted.encode())\n	}\n",
+		breaks: "declines are counted against the schemes' rules (O30)",
+		by:     test("switch", "TestRetriesAreCounted"),
+	},
+	{
+		name: "stolen-card-is-tried-again", file: "switch/retry.go",
+		old:    "	if stop {\n",
+		new:    "	if stop && !$zoo {\n",
+		breaks: "a card that is stopped is not tried again (O30)",
+		by:     test("switch", "TestStolenCardIsNotTriedAgain"),
+	},
+}
