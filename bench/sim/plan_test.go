@@ -188,7 +188,7 @@ func draw(seed uint64) *plan {
 	if !oneIn(r, 8) {
 		p.faults |= crashes
 	}
-	for _, rare := range []fault{diskFull, syncError, linkFaults, attempts} {
+	for _, rare := range []fault{diskFull, syncError, linkFaults, attempts, batches} {
 		if !oneIn(r, 2) {
 			p.faults &^= rare
 		}
