@@ -193,6 +193,9 @@ func draw(seed uint64) *plan {
 			p.faults &^= rare
 		}
 	}
+	if oneIn(stream(seed, 8), 2) {
+		p.faults |= operations // their rare states are the rarest
+	}
 	p.http, p.blank, p.strict = oneIn(r, 8), oneIn(r, 16), oneIn(r, 6)
 	p.logs, p.drain, p.damage, p.twice = oneIn(r, 32), oneIn(r, 2), oneIn(r, 16), oneIn(r, 16)
 	p.banks, p.links, p.window = 1+r.IntN(2), 1+r.IntN(2), 16
