@@ -60,6 +60,10 @@ func cardOf(does banksim.Behaviour) banksim.TestCard {
 	return cards[slices.IndexFunc(cards, func(c banksim.TestCard) bool { return c.Behaviour == does })]
 }
 
+// payoutCards make the bank misbehave at payouts.
+var payoutCards = []banksim.TestCard{cardOf(banksim.RefundUnanswered), cardOf(banksim.RefundDeclined), cardOf(banksim.RefundLate),
+	cardOf(banksim.NoAnswer)}
+
 // drawPayouts: in one half of the lives the payouts come from one balance at
 // once, each for more than half of it.
 func (p *plan) drawPayouts(r *rand.Rand) {
@@ -68,15 +72,20 @@ func (p *plan) drawPayouts(r *rand.Rand) {
 		switch {
 		case n < 2 || !oneIn(r, 2):
 		case oneIn(r, 4):
-			o.purpose, o.amount, o.manual = payswitch.PurposeVerification, 0, false
+			if o.purpose, o.amount, o.manual = payswitch.PurposeVerification, 0, false; oneIn(r, 4) {
+				o.card = cardOf(banksim.Decline51)
+			}
 		default:
 			o.purpose, o.manual, o.at = payswitch.PurposePayout, false, between(r, 300*time.Millisecond, 3*time.Second)
 			if together {
 				o.merchant, o.bank, o.at = p.orders[0].merchant, bankNames[0], at
 			}
 			o.amount = o.amount/2 + 1
-			if oneIn(r, 2) {
-				o.amount = p.orders[0].amount // all there may be
+			if first := p.orders[0]; oneIn(r, 2) { // for all there may be
+				o.amount, o.merchant, o.bank = first.amount, first.merchant, first.bank
+			}
+			if oneIn(r, 4) {
+				o.card = payoutCards[r.IntN(len(payoutCards))]
 			}
 		}
 	}
