@@ -187,7 +187,7 @@ var lineBugs = []bug{
 	},
 	{
 		name: "bank-started-payment-is-approved", file: "acquirers/network.go",
-		old:    "	return codeUnsupported, nothing\n",
+		old:    "	return codeUnsupported, nothing\n}\n\n// changeKey",
 		new:    "	if $zoo {\n		return codeDone, nothing\n	}\n$old",
 		breaks: "what is not done is not answered as done",
 		by:     test("acquirers", "TestBankStartedPaymentIsNotServed"),
