@@ -44,7 +44,7 @@ func (s *Switch) operate(a Account, r *OperationRequest, key [16]byte) (Answer, 
 	w := s.pool.Get().(*work)
 	defer func() { w.reset(); s.pool.Put(w) }()
 
-	h, b, replayed, err := s.intend(a, r, key, w)
+	h, to, replayed, err := s.intend(a, r, key, w)
 	switch {
 	case err != nil:
 		return s.refuseOperation(r, key, err)
@@ -53,28 +53,28 @@ func (s *Switch) operate(a Account, r *OperationRequest, key [16]byte) (Answer, 
 	}
 	n := uint32(len(h.operations))
 	if h.operations[n-1].Method != MethodNone {
-		defer b.link.Release(acquirers.ClassPayment)
-		if h, err = s.perform(b, h, n, w); err != nil {
+		defer to.leave()
+		if h, err = s.perform(to.bank, h, n, w); err != nil {
 			return Answer{}, err
 		}
 	}
 	done := h.operations[n-1].Operation
-	s.metrics.operated(b, &done)
+	s.metrics.operated(to.bank, &done)
 	return Answer{Payment: h.Payment, Operation: &done}, nil
 }
 
 // intend decides on the operation and makes it durable, with the message built
 // in w and a slot of the bank's window held. Its replayed is what the key holds
 // when another request claimed it first.
-func (s *Switch) intend(a Account, r *OperationRequest, key [16]byte, w *work) (h *history, b *bank, replayed []byte, err error) {
+func (s *Switch) intend(a Account, r *OperationRequest, key [16]byte, w *work) (h *history, to *route, replayed []byte, err error) {
 	mu := s.lock(r.Payment)
 	mu.Lock()
 	defer mu.Unlock()
 	if h, err = s.owned(a, PurposePayment, r.Payment); err != nil {
 		return nil, nil, nil, err
 	}
-	to := s.banks[h.Bank]
-	if b = to; b == nil {
+	b := s.banks[h.Bank]
+	if b == nil {
 		return nil, nil, nil, &Refusal{Code: CodeBankUnavailable, RetryAfter: time.Minute, Detail: fmt.Sprintf("Bank %q is not configured any more. Nothing was recorded.", h.Bank)}
 	}
 	now := s.now()
@@ -82,13 +82,17 @@ func (s *Switch) intend(a Account, r *OperationRequest, key [16]byte, w *work) (
 	if no != nil {
 		return nil, nil, nil, no
 	}
+	way := s.dir.Load().route(a.Merchant.ID, b.id)
+	if way == nil {
+		way = &route{bank: b} // the merchant pays there no more
+	}
 	if plan.method != MethodNone {
-		if err := b.takeSlot(); err != nil {
+		if err := way.takeSlot(s.o.MerchantShare); err != nil {
 			return nil, nil, nil, err
 		}
 		defer func() {
 			if err != nil || replayed != nil {
-				to.link.Release(acquirers.ClassPayment)
+				way.leave()
 			}
 		}()
 	}
@@ -107,18 +111,19 @@ func (s *Switch) intend(a Account, r *OperationRequest, key [16]byte, w *work) (
 		s.log.Error("an operation lost against another step of its payment", "payment", r.Payment.Text(PaymentPrefix))
 		return nil, nil, nil, errInternal
 	}
-	return h, b, nil, nil
+	return h, way, nil, nil
 }
 
-// takeSlot takes what a message to the bank needs now.
-func (b *bank) takeSlot() error {
+// takeSlot takes what an operation needs to go this way now.
+func (r *route) takeSlot(share float64) error {
+	b := r.bank
 	if b.link.Ready() != nil {
 		return &Refusal{Code: CodeBankUnavailable, RetryAfter: 2 * time.Second,
 			Detail: fmt.Sprintf("Bank %q has no line that is signed on. Nothing was recorded or sent.", b.id)}
 	}
-	if !b.link.Reserve(acquirers.ClassPayment) {
+	if !b.link.Reserve(acquirers.ClassPayment) || !r.fair(share) {
 		b.metrics.refused.Inc()
-		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The bank's window is full. Nothing was recorded or sent."}
+		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The bank's window, or your share of it, is full. Nothing was recorded or sent."}
 	}
 	return nil
 }

@@ -29,14 +29,23 @@ func (r *route) enter(share float64, why *refusals) bool {
 	if !r.bank.enter(why) {
 		return false
 	}
+	if r.fair(share) {
+		return true
+	}
+	r.bank.health.giveBack()
+	why.overflows(r.bank)
+	return false
+}
+
+// fair counts a slot that was just reserved, or gives it back when it is one of
+// those kept for others.
+func (r *route) fair(share float64) bool {
 	held := r.held.Add(1)
 	taken, limit := r.bank.link.Taken(acquirers.ClassPayment)
 	if r.alone || taken <= limit-limit/keptForOthers || float64(held) <= share*float64(limit) {
 		return true
 	}
 	r.leave()
-	r.bank.health.giveBack()
-	why.overflows(r.bank)
 	return false
 }
 

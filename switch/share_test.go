@@ -6,8 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/tranzit/tranzit/acquirers"
 	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/storage"
 )
@@ -62,6 +64,67 @@ func TestGreedyShop(t *testing.T) {
 		}
 		if refused.Load() == 0 || done.Load() < 200 {
 			t.Errorf("the greedy shop made %d payments and was refused %d times: nothing was full", done.Load(), refused.Load())
+		}
+	})
+}
+
+// TestGreedyOperations: operations count as their shop's: one that cancels all at
+// once leaves the kept part of the window to another's payment and operation.
+func TestGreedyOperations(t *testing.T) {
+	r := newRig(t)
+	r.window = 32
+	inThisRig(t, r, func() {
+		greedy, modest := r.account("two"), r.account("one")
+		paid := func(a Account, key string) ID {
+			q := r.request(key, cardOf(banksim.Approve), 100)
+			q.Bank = "alfa"
+			answer, err := r.core.Pay(a, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return answer.Payment.ID
+		}
+		mine := paid(modest, "mine")
+		ids := make([]ID, 40)
+		for i := range ids {
+			ids[i] = paid(greedy, fmt.Sprintf("greedy-%d", i))
+		}
+		r.control(banksim.ModeMute)
+		var took, refused atomic.Int64
+		var callers sync.WaitGroup
+		for i, id := range ids {
+			callers.Go(func() {
+				_, err := r.act(greedy, OperationRequest{Kind: KindCancel, Payment: id, IdempotencyKey: fmt.Sprintf("cancel-%d", i)})
+				switch {
+				case err == nil:
+					took.Add(1)
+				case codeOf(err) == CodeOverloaded:
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		way := r.core.dir.Load().route(greedy.Merchant.ID, "alfa")
+		_, limit := way.bank.link.Taken(acquirers.ClassPayment)
+		open := int64(limit - limit/keptForOthers)
+		if got := refused.Load(); got != int64(len(ids))-open {
+			t.Errorf("%d of %d cancels were refused: want all but the %d that are not kept for others", got, len(ids), open)
+		}
+		callers.Go(func() {
+			if _, err := r.act(modest, OperationRequest{Kind: KindCancel, Payment: mine, IdempotencyKey: "mine too"}); err != nil {
+				t.Errorf("the other shop's cancel: %v", err)
+			}
+		})
+		callers.Go(func() {
+			if _, err := r.core.Pay(modest, r.request("mine then", cardOf(banksim.Approve), 100)); err != nil {
+				t.Errorf("the other shop's payment: %v", err)
+			}
+		})
+		callers.Wait()
+		if took.Load() != open || way.held.Load() != 0 {
+			t.Errorf("%d cancels went, %d slots are still held", took.Load(), way.held.Load())
 		}
 	})
 }
