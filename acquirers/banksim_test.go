@@ -37,7 +37,7 @@ func TestWithSimulatedBank(t *testing.T) {
 				r.await(true)
 				for _, res := range collect(r.start(1, 50), 50) {
 					res.want(t, Answered, CauseNone)
-					if code := string(res.Answer.Get(fieldResponseCode)); code != "00" {
+					if code := string(res.Answer.Get(fieldResponseCode)); !d.Code(code).Approved {
 						t.Fatalf("STAN %s: code %s", res.stan, code)
 					}
 				}

@@ -101,6 +101,13 @@ var kekKey = []byte("fedcba9876543210")
 // TestCodesWithSimulatedBank: both sides make codes and check each other's.
 func TestCodesWithSimulatedBank(t *testing.T) {
 	for _, base := range iso.Builtins() {
+		plain, err := iso.Builtin(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plain.MTI(iso.OpPurchase) != iso.MTIFinancial {
+			continue // the types that carry a code here are those of 1987
+		}
 		t.Run(base, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := coded(t, base)

@@ -38,6 +38,15 @@ var nothing effect
 // that signs on gets nothing before it. Only what this side really does is answered as done: a key
 // change where the dialect has one, and no business request of a bank.
 func (l *line) decide(m *iso.Message) (code string, do effect) {
+	code, do = l.decided(m)
+	if m.MTI.ExpectsAnswer() {
+		code = l.bank.dialect.CodeLike(m.MTI.Response(), code)
+	}
+	return code, do
+}
+
+// decided is decide in the codes of the 1987 edition.
+func (l *line) decided(m *iso.Message) (code string, do effect) {
 	b := l.bank
 	if m.MTI.Class() == classNetwork {
 		if s, is := b.dialect.BankKeyStep(m); is {
@@ -106,7 +115,7 @@ func (l *line) network(op iso.Operation, timeout time.Duration) (answered bool, 
 	switch fate := b.exchange(x, l, timeout); fate {
 	case Answered:
 		code := string(x.Answer.Get(fieldResponseCode))
-		if !b.dialect.Code(code).Approved {
+		if !b.dialect.NetworkDone(code) {
 			return true, fmt.Errorf("%s refused with code %s", op, printable(code))
 		}
 		return true, nil

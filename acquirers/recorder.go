@@ -33,7 +33,7 @@ func (k *label) read(m *iso.Message) {
 		k.stan = [len(k.stan)]byte(b)
 	} else {
 		k.stan = [len(k.stan)]byte{}
-		copy(k.stan[:], b)
+		copy(k.stan[:], b[max(0, len(b)-len(k.stan)):])
 	}
 	if b := m.Get(fieldRRN); len(b) == len(k.rrn) {
 		k.rrn = [len(k.rrn)]byte(b)

@@ -141,6 +141,10 @@ func (d *Dialect) appendStep(dst []byte, s *step, in inputs) ([]byte, rule) {
 		if in.req != nil && in.v.Amount == 0 {
 			return append(dst, in.req.Get(s.field)...), ruleNone
 		}
+	case srcMoney:
+		if in.req != nil {
+			return appendAnswered(dst, in.req.Get(s.field), in.v.Amount)
+		}
 	}
 	return d.appendSource(dst, s.source, in)
 }

@@ -86,7 +86,7 @@ func TestPlainCarriesNothing(t *testing.T) {
 
 // The id of the card network comes out of an answer where the dialect puts it.
 func TestNetworkTransactionID(t *testing.T) {
-	for _, name := range Builtins() {
+	for _, name := range generic87 {
 		d := builtin(t, name)
 		req, ans := request(t, d, OpPurchase, purchase()), new(Message)
 		answer(t, d, req, &Values{ResponseCode: "00"}, ans)

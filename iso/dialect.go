@@ -16,7 +16,18 @@ import (
 //go:embed dialects/*.yaml
 var builtinFiles embed.FS
 
-var builtinNames = []string{"ascii87", "binary87"}
+// builtinNames are the names of the embedded files, in their order: a file more in
+// the folder is a built-in dialect more.
+var builtinNames = func() (names []string) {
+	files, err := builtinFiles.ReadDir("dialects")
+	if err != nil {
+		panic(err)
+	}
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(f.Name(), ".yaml"))
+	}
+	return names
+}()
 
 // Dialect is one bank's way of speaking ISO 8583, read from a YAML file and
 // compiled into tables. It is immutable after load; every method is
@@ -33,6 +44,7 @@ type Dialect struct {
 	requests [opCount]program
 	answers  []answerClass
 	network  [opCount]string
+	granted  map[string]bool // codes that grant what a network message asks for; nil: those that approve
 
 	processing [opCount]string // DE3 of a request, where it is a constant
 	parts      bool            // a void can name what stays
@@ -41,6 +53,9 @@ type Dialect struct {
 	reasons    [reasonCount]string
 	coded      [srcCount][]string // the bank's code for each word of a source that has words
 	rrn        []rrnPart
+	at         [srcCount]uint8 // a field that requests carry the source in; 0: none
+	says       ends
+	likes      sync.Map // likeness to code: what CodeLike found
 	codes      map[string]CodeMeaning
 	unknown    CodeMeaning
 	verdicts   map[string]ReversalVerdict

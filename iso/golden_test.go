@@ -9,7 +9,7 @@ import (
 )
 
 // The worked messages of one purchase, and of one timeout with its reversal:
-// the same facts in both built-in dialects.
+// the same facts in both general dialects of the 1987 edition.
 var workedMessages = []struct {
 	name, ascii, binary string
 	build               func(t *testing.T, d *Dialect, m *Message)
@@ -152,7 +152,10 @@ func builtin(t testing.TB, name string) *Dialect {
 	return d
 }
 
-// wire is the message's bytes in each built-in dialect.
+// generic87 are the dialects of the worked messages.
+var generic87 = []string{"ascii87", "binary87"}
+
+// wire is the message's bytes in each of them.
 func wire(t testing.TB, ascii, binary string) map[string][]byte {
 	t.Helper()
 	raw, err := hex.DecodeString(binary)

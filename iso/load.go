@@ -174,6 +174,14 @@ func (l *loader) networkBlock(s *section) {
 	}
 	codes.done()
 	l.d.behaviour.EchoInterval = s.duration("echo_interval")
+	if s.has("done") {
+		l.d.granted = map[string]bool{}
+		for _, item := range l.list(s.find("done"), s.at("done")) {
+			if l.d.granted[item.Value] = true; l.d.says.network == "" {
+				l.d.says.network = item.Value
+			}
+		}
+	}
 	s.done()
 }
 
@@ -226,10 +234,10 @@ func (l *loader) behaviour(s *section) {
 	reversal := s.sub("reversal")
 	b.ReversalNewSTAN = reversal.oneOf("stan", []string{"original", "new"}) == 1
 	b.ReversalMTI = l.d.requests[OpReversal].mti
-	l.d.verdicts = l.verdicts(reversal, "manual")
+	l.d.verdicts, l.d.says.reversed, _ = l.verdicts(reversal, "manual")
 	reversal.done()
 	if advice := s.optional("advice"); advice != nil {
-		l.d.advices = l.verdicts(advice, "refused")
+		l.d.advices, l.d.says.acknowledged, l.d.says.refused = l.verdicts(advice, "refused")
 		advice.done()
 	}
 	saf := s.sub("saf")
@@ -243,19 +251,26 @@ func (l *loader) behaviour(s *section) {
 }
 
 // verdicts reads the codes that end a repeated message: those of done, and
-// those under the second key, after which it is not sent again.
-func (l *loader) verdicts(s *section, second string) map[string]ReversalVerdict {
-	out := map[string]ReversalVerdict{}
+// those under the second key, after which it is not sent again; and the first of
+// each list.
+func (l *loader) verdicts(s *section, second string) (out map[string]ReversalVerdict, done, other string) {
+	out = map[string]ReversalVerdict{}
 	for i, key := range []string{"done", second} {
 		verdict := []ReversalVerdict{ReversalDone, ReversalManual}[i]
-		for _, item := range l.list(s.need(key, `["00", "25"]`), s.pathOf(key)) {
+		for j, item := range l.list(s.need(key, `["00", "25"]`), s.pathOf(key)) {
+			switch {
+			case j == 0 && verdict == ReversalDone:
+				done = item.Value
+			case j == 0:
+				other = item.Value
+			}
 			if _, twice := out[item.Value]; twice {
 				l.fail(item.Line, "%s: code %q is listed twice; remove one", s.path, item.Value)
 			}
 			out[item.Value] = verdict
 		}
 	}
-	return out
+	return out, done, other
 }
 
 func (s *section) pathOf(key string) string {

@@ -31,6 +31,9 @@ func (l *loader) request(s *section, op Operation) program {
 	p.has = sourcesOf(p.steps)
 	p.demands = l.demands(s, op, p.steps)
 	for _, st := range p.steps {
+		if l.d.at[st.source] == 0 {
+			l.d.at[st.source] = uint8(st.field)
+		}
 		if st.field == 3 && st.source == srcConst {
 			l.d.processing[op] = st.constant
 		}
@@ -65,9 +68,9 @@ func (l *loader) followUp(s *section, op Operation, mti MTI) {
 	case op == OpRefund && mti.Class() != 2:
 		l.fail(line, "%s.mti must be a financial message, like 0200 or 0220", s.path)
 	case (op == OpIncrement || op == OpVerification) && mti.anyVersion() != MTIAuthorization:
-		l.fail(line, "%s.mti must be an authorization request, 0100: unanswered it is reversed or holds nothing", s.path)
+		l.fail(line, "%s.mti must be an authorization request, like 0100: unanswered it is reversed or holds nothing", s.path)
 	case op == OpPayout && mti.anyVersion() != MTIFinancial:
-		l.fail(line, "%s.mti must be a financial request, 0200: a payout is never repeated, unanswered it is reversed", s.path)
+		l.fail(line, "%s.mti must be a financial request, like 0200: a payout is never repeated, unanswered it is reversed", s.path)
 	case (op == OpRefund || op == OpPayout) && !strings.HasPrefix(l.d.processing[op], "2"):
 		s.fail("%s needs field 3 with a constant from 200000 to 299999: money to the cardholder", s.path)
 	}
@@ -127,7 +130,7 @@ func (l *loader) step(s *section, field int, op Operation) step {
 	case "from":
 		st.source = l.source(s, op)
 	case "const":
-		st.source, st.constant = srcConst, string(l.inPage(s.lineOf("const"), field, s.text("const", `"59"`, 999)))
+		st.source, st.constant = srcConst, l.constant(s, field)
 	case "tags":
 		st.source = srcParts
 		st.layout, st.parts = l.tags(s.sub("tags"), l.d.codec.fields[field], op)
@@ -147,6 +150,19 @@ func (l *loader) step(s *section, field int, op Operation) step {
 	s.done()
 	l.checkStep(s, &st, op)
 	return st
+}
+
+// constant is a text, or the hex digits of a field of class b.
+func (l *loader) constant(s *section, field int) string {
+	text := s.text("const", `"59"`, 999)
+	if !l.d.isBinary(field) {
+		return string(l.inPage(s.lineOf("const"), field, text))
+	}
+	raw, err := hex.DecodeString(text)
+	if err != nil {
+		l.fail(s.lineOf("const"), "%s: field %d is binary; write the constant in hex digits", s.path, field)
+	}
+	return string(raw)
 }
 
 func (l *loader) source(s *section, op Operation) source {
@@ -206,6 +222,8 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 	case st.source == srcEcho, st.source == srcParts && st.layout == l.d.codec.parts[st.field]:
 	case st.source == srcEMV && f.class != classB:
 		s.fail("%s: emv needs a field of class b", s.path)
+	case st.source == srcMoney && st.field != 4:
+		s.fail("%s: money is currency and amount in field 4 of the 2003 edition; write from: amount and from: currency", s.path)
 	case st.source != srcEMV && f.class == classB || f.class == classSign:
 		s.fail("%s: field %d has class %s, which takes no text; give it class n, an or ans", s.path, st.field, classNames[f.class-1])
 	case st.source == srcParts && f.class != classANS:

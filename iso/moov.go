@@ -282,20 +282,20 @@ func (d *Dialect) warnings() []string {
 	if len(d.golden) == 0 {
 		out = append(out, "there is no golden vector; add a message from the bank's document, so that a wrong table cannot load")
 	}
-	approved := "00"
-	if row := &d.codec.fields[39]; row.prefix == prefixNone && row.max > 2 {
-		approved = strings.Repeat("0", int(row.max))
+	approves := false
+	for _, meaning := range d.codes {
+		approves = approves || meaning.Approved && !meaning.Partial
 	}
-	if !d.codes[approved].Approved {
-		out = append(out, fmt.Sprintf("response code %s is not approved; no payment of most banks would succeed", approved))
+	if !approves {
+		out = append(out, "no response code is approved; no payment would succeed")
 	}
-	if approved == "000" {
-		approved = "400"
-	}
-	if d.verdicts[approved] != ReversalDone {
-		out = append(out, fmt.Sprintf("response code %s does not end a reversal; add it to behaviour.reversal.done", approved))
+	if d.codes["00"].Approved && d.verdicts["00"] != ReversalDone {
+		out = append(out, "response code 00 does not end a reversal; add it to behaviour.reversal.done")
 	}
 	out = append(out, d.risks()...)
+	if d.says.reversed == "" {
+		out = append(out, "no response code ends a reversal; write behaviour.reversal.done")
+	}
 	for op := OpSignOn; op <= OpEcho; op++ {
 		if !d.Supports(op) {
 			out = append(out, fmt.Sprintf("there is no message %s; links to the bank cannot use it", op))

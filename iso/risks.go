@@ -9,7 +9,7 @@ import (
 // risks are settings that load and that have cost others money.
 func (d *Dialect) risks() (out []string) {
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if h := d.frame.header; h != nil && h.fixed == nil {
+	if h := d.frame.header; h != nil && h.fixed == nil && h.lengthAt < 0 {
 		say("header.receive is any, so a frame of another program is taken for the bank's; write same when the bank's header is constant")
 	}
 	for i := range d.answers {

@@ -40,6 +40,7 @@ const (
 	srcOriginal1993
 	srcOriginal2003
 	srcOriginalAmounts
+	srcMoney
 	srcReason
 	srcNetworkCode
 	srcProcessingCode
@@ -92,6 +93,7 @@ var sourceRules = [srcCount]struct {
 	srcOriginal1993:          {"original_1993", 24, 35},
 	srcOriginal2003:          {"original_2003", 30, 41},
 	srcOriginalAmounts:       {"original_amounts", 24, 24},
+	srcMoney:                 {"money", 16, 16},
 
 	srcTerminal:             {"terminal", 0, 0},
 	srcMerchant:             {"merchant", 0, 0},
@@ -159,6 +161,8 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 	case srcTransmissionTime, srcLocalTime, srcLocalDate, srcLocalDateTime, srcLocalDateTimeCentury, srcSettlementDate, srcSettlementDateYear,
 		srcSettlementDateCentury:
 		return appendTime(dst, src, v), ruleNone
+	case srcMoney:
+		return appendMoney(dst, v)
 	case srcOriginal1993, srcOriginal2003:
 		return appendOriginalLocal(dst, src, v)
 	case srcOriginalAmounts:

@@ -172,6 +172,9 @@ const fieldAmount = 4
 // namedAmount is the amount in an answer, 0: there is none.
 func namedAmount(m *iso.Message) (amount int64) {
 	text := m.Get(fieldAmount)
+	if len(text) == 16 {
+		text = text[4:] // after the currency, in the edition of 2003
+	}
 	if len(text) != 12 {
 		return 0
 	}

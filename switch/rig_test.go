@@ -38,6 +38,7 @@ type rig struct {
 	diskCheck       time.Duration  // 0: the store's own
 	count           atomic.Int64   // of keys given by tries
 	adjust          func(*Options) // nil: the options as they are
+	spoken          *iso.Dialect   // by every bank; nil: rigBanks say
 }
 
 const rigResponse = 10 * time.Second
@@ -63,6 +64,9 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) dialect(name string) *iso.Dialect {
 	r.t.Helper()
+	if r.spoken != nil {
+		return r.spoken
+	}
 	d, err := iso.Builtin(name)
 	if err != nil {
 		r.t.Fatal(err)

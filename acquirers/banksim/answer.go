@@ -65,11 +65,14 @@ func (l *link) build(p *Plan, v *verdict) ([]byte, bool) {
 		}
 	}
 	if p.Fault == FaultAmount {
-		amount, _ := number(l.req.Get(4))
+		amount, _ := d.Amount(&l.req)
 		l.values.Amount = amount + 100
 		if l.values.Amount > 999_999_999_999 {
 			l.values.Amount = amount - 100
 		}
+	}
+	if l.req.MTI.ExpectsAnswer() {
+		l.values.ResponseCode = d.CodeLike(l.req.MTI.Response(), v.code)
 	}
 	if err := d.Answer(&l.req, &l.values, &l.ans); err != nil {
 		return nil, false

@@ -24,7 +24,7 @@ type stream struct {
 	m      *iso.Message
 	buf    []byte
 	number uint64
-	stan   [6]byte
+	stan   [12]byte
 	rrn    [12]byte
 }
 
@@ -42,7 +42,7 @@ func (s *stream) frames(n int) []byte {
 	s.buf = s.buf[:0]
 	for range n {
 		s.number++
-		s.m.Set(11, appendDigits(s.stan[:0], s.number%999999+1, 6))
+		s.m.Set(11, appendDigits(s.stan[:0], s.number%999999+1, len(s.m.Get(11))))
 		s.m.Set(37, appendDigits(s.rrn[:0], s.number, 12))
 		out, err := s.c.d.AppendFrame(s.buf, s.m)
 		if err != nil {

@@ -130,7 +130,7 @@ func checkAnswer(t *testing.T, c *client, request *iso.Message, want expectation
 	case want.code != "":
 		began := time.Now()
 		got := c.receive()
-		if code(got) != want.code || got.MTI != request.MTI.Response() {
+		if !c.says(got, want.code) || got.MTI != request.MTI.Response() {
 			t.Fatalf("answer %v code %q, want code %q", got.MTI, code(got), want.code)
 		}
 		checkEchoes(t, c, request, got, name)
@@ -151,11 +151,11 @@ func checkEchoes(t *testing.T, c *client, request, got *iso.Message, name Behavi
 	err := c.d.Verify(request, got)
 	switch name {
 	case WrongAmount:
-		if n, _ := number(got.Get(4)); n != 10101 {
+		if n, _ := c.d.Amount(got); n != 10101 {
 			t.Errorf("amount %d, want 10101", n)
 		}
 	case PartialApproval:
-		if n, _ := number(got.Get(4)); n != 5000 {
+		if n, _ := c.d.Amount(got); n != 5000 {
 			t.Errorf("amount %d, want 5000", n)
 		}
 		if err != nil {
@@ -170,7 +170,7 @@ func checkEchoes(t *testing.T, c *client, request, got *iso.Message, name Behavi
 			t.Error(err)
 		}
 	}
-	if approval := got.Get(38); approves(code(got)) != (len(approval) == 6) {
+	if approval := got.Get(38); c.d.Code(code(got)).Approved != (len(approval) == 6) {
 		t.Errorf("approval code of %d characters with code %s", len(approval), code(got))
 	}
 }
@@ -190,11 +190,11 @@ func checkReversal(t *testing.T, b *Bank, c *client, reversal *iso.Message, want
 	c.send(reversal)
 	if want.reversed == "" {
 		c.silent()
-	} else if got := c.receive(); code(got) != want.reversed || got.MTI != reversal.MTI.Response() {
+	} else if got := c.receive(); !c.says(got, want.reversed) || got.MTI != reversal.MTI.Response() {
 		t.Fatalf("reversal answered %v code %q, want %q", got.MTI, code(got), want.reversed)
 	}
 	again := c.ask(c.repeat(reversal))
-	if code(again) != cmp.Or(want.again, want.reversed, "00") {
+	if !c.says(again, cmp.Or(want.again, want.reversed, "00")) {
 		t.Errorf("repeated reversal answered %q", code(again))
 	}
 	e := only(t, b, reversal)

@@ -9,7 +9,7 @@ import (
 // The books show what a request carries, an approval of a stored card's payment
 // names it, also to a repeat, and a later one by the merchant needs that name.
 func TestCarriedInTheBooks(t *testing.T) {
-	for _, name := range iso.Builtins() {
+	for _, name := range generic87 {
 		t.Run(name, func(t *testing.T) {
 			b := start(t, Config{Dialect: dialect(t, name)})
 			c := signedOn(t, b)

@@ -14,6 +14,10 @@ import (
 
 const approveCard = "4111111111111111"
 
+// generic87 are the dialects that have every operation and the codes of the 1987
+// edition.
+var generic87 = []string{"ascii87", "binary87"}
+
 // dialect returns a built-in dialect.
 func dialect(tb testing.TB, name string) *iso.Dialect {
 	tb.Helper()
@@ -79,7 +83,7 @@ func signedOn(tb testing.TB, b *Bank) *client {
 
 func (c *client) signOn() {
 	c.tb.Helper()
-	if got := c.ask(c.network(iso.OpSignOn)); code(got) != "00" {
+	if got := c.ask(c.network(iso.OpSignOn)); !c.d.NetworkDone(code(got)) {
 		c.tb.Fatalf("sign-on answered %q", code(got))
 	}
 }
@@ -217,6 +221,12 @@ func (c *client) isCut() (left int) {
 		c.tb.Logf("cut by %T", err)
 	}
 	return len(c.buf)
+}
+
+// says reports whether an answer has the dialect's word for a code of the 1987
+// edition.
+func (c *client) says(m *iso.Message, common string) bool {
+	return code(m) == c.d.CodeLike(m.MTI, common)
 }
 
 func code(m *iso.Message) string { return string(m.Get(39)) }

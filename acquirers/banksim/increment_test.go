@@ -14,7 +14,7 @@ func raise(before, by int64) func(*iso.Values) {
 // A hold is raised, lengthened, raised in vain and undone: the increment alone
 // by its own reversal, all of it by the void.
 func TestIncrementsOfAHold(t *testing.T) {
-	for _, name := range iso.Builtins() {
+	for _, name := range generic87 {
 		t.Run(name, func(t *testing.T) {
 			b := start(t, Config{Dialect: dialect(t, name)})
 			c := signedOn(t, b)
@@ -61,7 +61,7 @@ func TestIncrementsOfAHold(t *testing.T) {
 
 // What was captured is raised no more, a purchase never.
 func TestIncrementsRefused(t *testing.T) {
-	for _, name := range iso.Builtins() {
+	for _, name := range generic87 {
 		c := signedOn(t, start(t, Config{Dialect: dialect(t, name)}))
 		hold, bought := c.build(iso.OpAuthorization, c.values("4111111111111111", 1000)), c.build(iso.OpPurchase, c.values("4111111111111111", 1000))
 		for _, m := range []*iso.Message{hold, bought, c.followUp(iso.OpCapture, hold, amountOf(400))} {
@@ -80,7 +80,7 @@ func TestIncrementsRefused(t *testing.T) {
 // A payout credits the card, its reversal takes it back; a verification moves
 // nothing.
 func TestPayoutsAndVerifications(t *testing.T) {
-	for _, name := range iso.Builtins() {
+	for _, name := range generic87 {
 		b := start(t, Config{Dialect: dialect(t, name)})
 		c := signedOn(t, b)
 		out := c.build(iso.OpPayout, c.values("4111111111111111", 700))

@@ -39,7 +39,7 @@ func TestTrafficNeedsSignOn(t *testing.T) {
 		c := dial(t, b)
 		request, reversal := c.purchase(approveCard, 100)
 		for _, m := range []*iso.Message{request, reversal} {
-			if got := c.ask(m); code(got) != "91" || got.Has(38) {
+			if got := c.ask(m); !c.says(got, "91") || got.Has(38) {
 				t.Errorf("%s before sign-on: code %q", m.MTI, code(got))
 			}
 		}
@@ -47,24 +47,24 @@ func TestTrafficNeedsSignOn(t *testing.T) {
 			t.Errorf("booked before sign-on: %+v", b.Status())
 		}
 		c.signOn()
-		if got := c.ask(c.network(iso.OpEcho)); code(got) != "00" || got.MTI != 0x0810 {
+		if got := c.ask(c.network(iso.OpEcho)); !c.says(got, "00") || got.MTI.Class() != 8 {
 			t.Errorf("echo answered %v %q", got.MTI, code(got))
 		}
-		if got := c.ask(request); code(got) != "00" {
+		if got := c.ask(request); !c.says(got, "00") {
 			t.Errorf("after sign-on: code %q", code(got))
 		}
-		if got := c.ask(c.network(iso.OpSignOff)); code(got) != "00" {
+		if got := c.ask(c.network(iso.OpSignOff)); !c.says(got, "00") {
 			t.Errorf("sign-off answered %q", code(got))
 		}
 		other, _ := c.purchase(approveCard, 100)
-		if got := c.ask(other); code(got) != "91" {
+		if got := c.ask(other); !c.says(got, "91") {
 			t.Errorf("after sign-off: code %q", code(got))
 		}
 	}
 	b := start(t, Config{AllowBeforeSignOn: true})
 	c := dial(t, b)
 	request, _ := c.purchase(approveCard, 100)
-	if got := c.ask(request); code(got) != "00" {
+	if got := c.ask(request); !c.says(got, "00") {
 		t.Errorf("sign-on not needed: code %q", code(got))
 	}
 }

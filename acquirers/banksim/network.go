@@ -15,7 +15,8 @@ func (l *link) serveNetwork() {
 		l.bank.stats.ownAnswered.Add(1)
 		return
 	}
-	if l.req.MTI.Function() != 0 {
+	op, known := l.bank.cfg.Dialect.NetworkOperation(&l.req)
+	if f := l.req.MTI.Function(); f != 0 && (f != 2 || !known) {
 		l.bank.stats.ignored.Add(1)
 		return
 	}
@@ -23,10 +24,10 @@ func (l *link) serveNetwork() {
 	*p = Plan{Code: l.bank.cfg.Codes.Approved}
 	l.script(p, nil)
 	if approves(p.Code) && p.Effect != Nothing {
-		switch op, ok := l.bank.cfg.Dialect.NetworkOperation(&l.req); {
-		case ok && op == iso.OpSignOn:
+		switch {
+		case known && op == iso.OpSignOn:
 			l.signedOn.Store(true)
-		case ok && op == iso.OpSignOff:
+		case known && op == iso.OpSignOff:
 			l.signedOn.Store(false)
 		}
 	}

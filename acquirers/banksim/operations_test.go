@@ -27,7 +27,7 @@ func amountOf(n int64) func(*iso.Values) { return func(v *iso.Values) { v.Amount
 // A hold is captured in parts, never beyond itself, and refunded, never beyond
 // what was captured; every repeat changes nothing.
 func TestCapturesAndRefundsOfAHold(t *testing.T) {
-	for _, name := range iso.Builtins() {
+	for _, name := range generic87 {
 		t.Run(name, func(t *testing.T) {
 			b := start(t, Config{Dialect: dialect(t, name)})
 			c := signedOn(t, b)

@@ -176,66 +176,49 @@ func (l *link) think() time.Duration {
 // read takes the facts that every request and reversal must have. False: one is
 // missing or not a number.
 func (l *link) read(f *facts) bool {
-	m := &l.req
-	stan, ok := number(m.Get(11))
-	if !ok || stan > 999999 {
+	m, told := &l.req, &l.facts
+	if !l.bank.cfg.Dialect.Facts(m, told) {
 		return false
 	}
-	amount, ok := number(m.Get(4))
-	if !ok {
-		return false
-	}
-	*f = facts{mti: m.MTI, amount: amount, merchant: trimSpace(m.Get(42)), at: l.now.UnixNano()}
-	f.id = identity{class: m.MTI.Class(), stan: uint32(stan), de7: cut(m.Get(7), 10),
+	*f = facts{mti: m.MTI, amount: told.Amount, merchant: trimSpace(m.Get(42)), at: l.now.UnixNano()}
+	f.id = identity{class: m.MTI.Class(), stan: told.STAN, de7: cut(told.SentAt, 10),
 		rrn: cut(trimSpace(m.Get(37)), 12), terminal: trimSpace(m.Get(41))}
+	named := told.Original.MTI != 0
 	switch {
 	case bytes.HasPrefix(m.Get(3), []byte("2")):
 		f.kind = kindRefund
-	case m.MTI.Function() == 2 && len(m.Get(90)) >= 20:
+	case m.MTI.Function() == 2 && named:
 		f.kind = kindCapture
-	case m.MTI.Class() == 1 && len(m.Get(90)) >= 20:
+	case m.MTI.Class() == 1 && named:
 		f.kind = kindIncrement
-	case m.MTI.Class() == 1 && amount == 0:
+	case m.MTI.Class() == 1 && told.Amount == 0:
 		f.kind = kindVerification
 	}
-	if o := m.Get(90); f.kind != kindCharge && len(o) >= 20 {
-		of, ok := number(o[4:10])
-		if !ok {
-			return false
-		}
-		f.original = identity{class: o[1] - '0', stan: uint32(of), de7: o[10:20]}
+	if o := &told.Original; f.kind != kindCharge && named {
+		f.original = identity{class: o.MTI.Class(), stan: o.STAN, de7: o.SentAt}
 	}
 	return true
 }
 
-// readOriginal replaces the identity by that of the original data elements
-// (DE90: MTI 4, STAN 6, DE7 10, ...) and reads DE95.
+// readOriginal replaces the identity by that of the original data elements and
+// reads what stays.
 func (l *link) readOriginal(f *facts) bool {
-	o := l.req.Get(90)
-	if len(o) < 20 {
+	o := &l.facts.Original
+	if o.MTI == 0 {
 		return false
 	}
-	stan, ok := number(o[4:10])
-	if _, isNumber := number(o[:4]); !ok || !isNumber {
-		return false
-	}
-	f.mti = iso.MTI(o[0]-'0')<<12 | iso.MTI(o[1]-'0')<<8 | iso.MTI(o[2]-'0')<<4 | iso.MTI(o[3]-'0')
-	f.id.class, f.id.stan, f.id.de7 = f.mti.Class(), uint32(stan), o[10:20]
+	f.mti, f.id.class, f.id.stan, f.id.de7 = o.MTI, o.MTI.Class(), o.STAN, o.SentAt
 	if f.kind == kindCapture {
 		f.kind = kindCharge
 	}
-	if a := l.req.Get(95); len(a) >= 12 {
-		if f.actual, ok = number(a[:12]); !ok {
-			return false
-		}
-	}
+	f.actual = max(l.facts.Replacement, 0)
 	return true
 }
 
 // readCard takes currency and card. It returns the bank's own refusal, or "".
 func (l *link) readCard(f *facts, card **TestCard) string {
 	codes := &l.bank.cfg.Codes
-	cur := l.req.Get(49)
+	cur := l.facts.Currency
 	if len(cur) != 3 {
 		return codes.FormatError
 	}

@@ -105,7 +105,7 @@ func (k *link) signOn(s *stream) error {
 		if body == nil || d.Decode(body, &ans) != nil || !d.AnswerKey(&ans, &got) || got != want {
 			continue
 		}
-		if !d.Code(string(ans.Get(39))).Approved {
+		if !d.NetworkDone(string(ans.Get(39))) {
 			return errSignOn
 		}
 		return nil

@@ -179,7 +179,10 @@ func (k *link) serve(body []byte, m *iso.Message, now time.Duration, seen []samp
 func (k *link) answer(m *iso.Message) {
 	d := k.load.o.Dialect
 	k.counts.HostRequests++
-	v := iso.Values{ResponseCode: "00", SentAt: time.Now().UTC()}
+	if !m.MTI.ExpectsAnswer() {
+		return
+	}
+	v := iso.Values{ResponseCode: d.CodeLike(m.MTI.Response(), "00"), SentAt: time.Now().UTC()}
 	var ans iso.Message
 	if d.Answer(m, &v, &ans) != nil {
 		return
