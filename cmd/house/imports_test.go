@@ -27,6 +27,7 @@ var guests = []struct {
 	{module: "github.com/cockroachdb/pebble", rooms: []string{"storage"}, files: 2},
 	{module: "github.com/miekg/pkcs11", rooms: []string{"acquirers/keystore"}, files: 2},
 	{module: "github.com/jackc/pgx", rooms: []string{"storage"}, files: 1},
+	{module: "github.com/chromedp", rooms: []string{"frontend/browser"}},
 	{module: "github.com/valyala/fasthttp", rooms: []string{"frontend", "bench"}},
 }
 
