@@ -169,37 +169,3 @@ func drawValue(t *rapid.T, f *fieldCodec) []byte {
 	}
 	return value
 }
-
-// differential holds random messages against moov's codec: same bytes, same fields.
-func differential(d *Dialect) func(*rapid.T) {
-	return func(t *rapid.T) {
-		var m, back Message
-		drawMessage(t, d, &m)
-		body, err := d.AppendBody(nil, &m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := d.Decode(body, &back); err != nil || !sameMessage(&m, &back) {
-			t.Fatalf("does not read back: %v", err)
-		}
-		if err := d.moovAgrees(body, &m); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestDifferential(t *testing.T) {
-	for _, name := range Builtins() {
-		t.Run(name, func(t *testing.T) { rapid.Check(t, differential(builtin(t, name))) })
-	}
-}
-
-func FuzzDifferential(f *testing.F) {
-	dialects := make([]*Dialect, 0, len(builtinNames))
-	for _, name := range Builtins() {
-		dialects = append(dialects, builtin(f, name))
-	}
-	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
-		differential(rapid.SampledFrom(dialects).Draw(t, "dialect"))(t)
-	}))
-}
