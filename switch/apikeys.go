@@ -155,6 +155,9 @@ func (s *Switch) IssueKey(a Account, wish Access, act Act) (IssuedKey, error) {
 	if err := reach(a, &wish); err != nil {
 		return IssuedKey{}, err
 	}
+	if a.Live && a.Merchant.TestOnly {
+		return IssuedKey{}, wrongState("The merchant is not live: it has no live keys.")
+	}
 	s.issued.mu.Lock()
 	defer s.issued.mu.Unlock()
 	dead, err := s.issued.room(a, now)

@@ -54,3 +54,17 @@ func onClock(wall time.Time, zone *time.Location) time.Time {
 	}
 	return wall.Add(-before).UTC()
 }
+
+// WorkingDays is the end of the n-th working day after a moment, on the clock of
+// a zone: Saturdays, Sundays and the holidays (dates like 2027-01-01) do not count.
+func WorkingDays(from time.Time, n int, zone *time.Location, holidays map[string]bool) time.Time {
+	day := from.In(zone)
+	for n > 0 {
+		day = day.AddDate(0, 0, 1)
+		if w := day.Weekday(); w != time.Saturday && w != time.Sunday && !holidays[day.Format(time.DateOnly)] {
+			n--
+		}
+	}
+	year, month, date := day.Date()
+	return onClock(time.Date(year, month, date+1, 0, 0, 0, 0, time.UTC), zone)
+}

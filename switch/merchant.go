@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"sync/atomic"
 	"time"
 )
@@ -36,9 +37,22 @@ type Merchant struct {
 
 	Check *ShopCheck // asked before each payment; nil: nobody is
 
+	TestUntil time.Time // from then on its test keys open nothing; zero: for ever
+	TestOnly  bool      // it has no live keys, and live payments are not taken
+
 	inFlight   *atomic.Int64
 	asking     *asking
 	test, live [8]byte // list prefixes of the two accounts
+}
+
+func (m *Merchant) restricted() bool { return m.TestOnly || !m.TestUntil.IsZero() }
+
+// opens reports whether keys of a mode are let in.
+func (m *Merchant) opens(live bool, now time.Time) bool {
+	if live {
+		return !m.TestOnly
+	}
+	return m.TestUntil.IsZero() || now.Before(m.TestUntil)
 }
 
 // MerchantBank is what one bank calls a merchant.
@@ -68,14 +82,40 @@ func newDirectory(merchants []Merchant, banks map[string]*bank) (*directory, err
 			return nil, fmt.Errorf("merchant %q: %w", m.ID, err)
 		}
 	}
+	d.share()
+	return d, nil
+}
+
+// share notes which routes have their bank to themselves.
+func (d *directory) share() {
 	sharers := map[*bank]int{}
 	for _, r := range d.routes {
 		sharers[r.bank]++
 	}
 	for _, r := range d.routes {
-		r.alone = sharers[r.bank] == 1
+		r.alone.Store(sharers[r.bank] == 1)
 	}
-	return d, nil
+}
+
+// put is a copy of the directory with one merchant added or changed; what the
+// others hold stays theirs. REQUIRES: the merchant has no keys of its own.
+func (d *directory) put(m *Merchant, banks map[string]*bank) (*directory, error) {
+	next := &directory{byKey: d.byKey, signs: d.signs, byID: maps.Clone(d.byID), routes: maps.Clone(d.routes)}
+	old := d.byID[m.ID]
+	delete(next.byID, m.ID)
+	if old != nil {
+		for _, mb := range old.Banks {
+			delete(next.routes, routeKey(m.ID, mb.Bank))
+		}
+	}
+	if err := next.add(m, banks); err != nil {
+		return nil, fmt.Errorf("merchant %q: %w", m.ID, err)
+	}
+	if old != nil {
+		m.inFlight, m.asking = old.inFlight, old.asking
+	}
+	next.share()
+	return next, nil
 }
 
 func (d *directory) add(m *Merchant, banks map[string]*bank) error {
@@ -181,6 +221,8 @@ func (s *Switch) alive(a Account) (Account, bool) {
 	k := a.Key
 	switch {
 	case k == nil:
+		return Account{}, false
+	case a.Merchant.restricted() && !a.Merchant.opens(a.Live, s.o.Now()):
 		return Account{}, false
 	case k.ID.IsZero() && k.ExpiresAt.IsZero():
 		return a, true

@@ -15,7 +15,7 @@ type route struct {
 	as        MerchantBank
 	turn      atomic.Uint32
 	held      atomic.Int64 // slots of the bank's window
-	alone     bool         // no other merchant has a way to the bank
+	alone     atomic.Bool  // no other merchant has a way to the bank
 	nameField string
 }
 
@@ -42,7 +42,7 @@ func (r *route) enter(share float64, why *refusals) bool {
 func (r *route) fair(share float64) bool {
 	held := r.held.Add(1)
 	taken, limit := r.bank.link.Taken(acquirers.ClassPayment)
-	if r.alone || taken <= limit-limit/keptForOthers || float64(held) <= share*float64(limit) {
+	if r.alone.Load() || taken <= limit-limit/keptForOthers || float64(held) <= share*float64(limit) {
 		return true
 	}
 	r.leave()

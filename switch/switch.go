@@ -158,6 +158,8 @@ type Switch struct {
 	outbox    Outbox
 	batches   batches
 	pins      pins
+	kept      keptMerchants
+	letters   Letters
 	issued    issuedKeys
 	vault     vault
 	stripes   [1024]stripe
@@ -191,6 +193,7 @@ func New(o Options) (*Switch, error) {
 	s.scheduled.changed = make(chan struct{}, 1)
 	s.batches.init()
 	s.outbox.s = s
+	s.letters.init(s)
 	s.metrics = newMetrics(o.Registerer, s)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for i := range o.Banks {
@@ -203,7 +206,10 @@ func New(o Options) (*Switch, error) {
 		}
 		s.banks[b.id], s.order = b, append(s.order, b)
 	}
-	dir, err := newDirectory(o.Merchants, s.banks)
+	if err := s.loadKept(); err != nil {
+		return nil, err
+	}
+	dir, err := s.directoryOf(o.Merchants)
 	if err != nil {
 		return nil, err
 	}
@@ -267,23 +273,31 @@ func (s *Switch) Start() error {
 	return nil
 }
 
-// SetMerchants replaces the merchants at once. Payments in flight finish as
+// SetMerchants replaces the merchants of the configuration at once; those of the
+// journal stay. Payments in flight finish as
 // they began; what MerchantBank.Payouts says counts from the next start. On error nothing changes.
 func (s *Switch) SetMerchants(merchants []Merchant) error {
 	if err := s.o.canAsk(merchants); err != nil {
 		return err
 	}
-	dir, err := newDirectory(merchants, s.banks)
+	s.kept.mu.Lock()
+	defer s.kept.mu.Unlock()
+	dir, err := s.directoryOf(merchants)
 	if err != nil {
 		return err
 	}
+	s.enact(dir)
+	return nil
+}
+
+// enact puts a directory in force. REQUIRES: s.kept.mu.
+func (s *Switch) enact(dir *directory) {
 	s.issued.mu.Lock()
-	defer s.issued.mu.Unlock()
 	s.dir.Store(dir.with(s.issued.by))
+	s.issued.mu.Unlock()
 	s.outbox.mu.Lock()
 	s.outbox.rebuild()
 	s.outbox.mu.Unlock()
-	return nil
 }
 
 // Drain refuses new payments, waits for those in flight until ctx ends, signs
