@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tranzit/tranzit/iso"
 )
@@ -12,6 +13,7 @@ import (
 const (
 	lateRoom  = 1024
 	alarmRoom = 256
+	dayRoom   = 64
 )
 
 // aside is the one worker that runs the owner's hooks, so that a slow hook
@@ -22,6 +24,7 @@ type aside struct {
 	log        *slog.Logger
 	answers    chan *iso.Message
 	alarms     chan alarm
+	days       chan time.Time // when the bank cut over
 	free       chan *iso.Message
 	stop       chan struct{}
 	once       sync.Once
@@ -32,7 +35,7 @@ type aside struct {
 type alarm struct{ kind, detail string }
 
 func newAside(h Hooks, log *slog.Logger) *aside {
-	return &aside{hooks: h, log: log, answers: make(chan *iso.Message, lateRoom), alarms: make(chan alarm, alarmRoom),
+	return &aside{hooks: h, log: log, answers: make(chan *iso.Message, lateRoom), alarms: make(chan alarm, alarmRoom), days: make(chan time.Time, dayRoom),
 		free: make(chan *iso.Message, 16), stop: make(chan struct{})}
 }
 
@@ -60,6 +63,15 @@ func (a *aside) alarm(kind, detail string) {
 	}
 }
 
+// cutOver tells that the bank's business day ended.
+func (a *aside) cutOver(at time.Time) {
+	select {
+	case a.days <- at:
+	default:
+		a.alarmsLost.Add(1)
+	}
+}
+
 func (a *aside) close() { a.once.Do(func() { close(a.stop) }) }
 
 // run works until close, and then empties both queues.
@@ -71,6 +83,8 @@ func (a *aside) run() {
 			a.tellLate(m)
 		case what := <-a.alarms:
 			a.tell(what)
+		case at := <-a.days:
+			a.tellDay(at)
 		default:
 			if n := a.lateLost.Load(); n != lateTold {
 				a.tell(alarm{"late_overflow", fmt.Sprintf("%d late answers were dropped", n-lateTold)})
@@ -85,8 +99,10 @@ func (a *aside) run() {
 				a.tellLate(m)
 			case what := <-a.alarms:
 				a.tell(what)
+			case at := <-a.days:
+				a.tellDay(at)
 			case <-a.stop:
-				if len(a.answers) == 0 && len(a.alarms) == 0 {
+				if len(a.answers) == 0 && len(a.alarms) == 0 && len(a.days) == 0 {
 					return
 				}
 			}
@@ -103,6 +119,14 @@ func (a *aside) tellLate(m *iso.Message) {
 	select {
 	case a.free <- m:
 	default:
+	}
+}
+
+func (a *aside) tellDay(at time.Time) {
+	defer a.survive("cut_over")
+	a.log.Info("the bank cut over", "at", at.UTC())
+	if a.hooks.CutOver != nil {
+		a.hooks.CutOver(at)
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 type Bank struct {
 	cfg      Config
 	dialect  *iso.Dialect
-	codes    *codes // nil: messages carry no codes
+	echo     *iso.NetworkStep // nil: links are not asked whether they live
+	codes    *codes           // nil: messages carry no codes
 	hooks    Hooks
 	log      *slog.Logger
 	links    []*link
@@ -87,10 +88,10 @@ func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 	switch {
 	case h.NextSeq == nil:
 		return nil, fmt.Errorf("acquirers: bank %q: the hook NextSeq is required", cfg.ID)
-	case (cfg.SignOn || cfg.AwaitSignOn) && !d.Supports(iso.OpSignOn):
+	case cfg.SignOn && !signs(d.OnConnect()), cfg.AwaitSignOn && !signs(d.NetworkSteps()):
 		return nil, fmt.Errorf("acquirers: bank %q: sign-on is wanted and dialect %s has none", cfg.ID, d.ID())
 	}
-	b := &Bank{cfg: cfg, dialect: d, hooks: h, log: cfg.Logger, pending: newPending(),
+	b := &Bank{cfg: cfg, dialect: d, echo: d.NetworkStep(iso.OpEcho.String()), hooks: h, log: cfg.Logger, pending: newPending(),
 		watch: make(chan struct{}), idle: make(chan struct{}, 1)}
 	var err error
 	if b.codes, err = newCodes(&cfg, d); err != nil {
@@ -114,6 +115,11 @@ func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 		return nil, fmt.Errorf("acquirers: bank %q: %w", cfg.ID, err)
 	}
 	return b, nil
+}
+
+// signs reports whether a sign-on is among the steps.
+func signs(steps []*iso.NetworkStep) bool {
+	return slices.ContainsFunc(steps, func(s *iso.NetworkStep) bool { return s.Effect == iso.EffectSignOn })
 }
 
 // Start begins dialing, or listening. Calling it again, or after Close, does nothing.

@@ -83,6 +83,7 @@ type Hooks struct {
 	NextSeq func() (uint64, error)    // trace numbers for network management; required
 	Late    func(ans *iso.Message)    // an answer nobody waits for; valid only during the call
 	Alarm   func(kind, detail string) // holds no card data and no bytes from outside
+	CutOver func(at time.Time)        // the bank said that its business day ends
 }
 
 const (

@@ -17,6 +17,9 @@ import (
 	"github.com/tranzit/tranzit/iso"
 )
 
+// fieldNetworkCode has the network management code in the dialects of 1987.
+const fieldNetworkCode = 70
+
 const hostAddr = "bank.example:5000"
 
 func builtin(t testing.TB) *iso.Dialect {
@@ -175,7 +178,7 @@ func (c *hostConn) loop() {
 
 // reply builds the answer to m.
 func (c *hostConn) reply(m *iso.Message, code string) *iso.Message {
-	v := iso.Values{ResponseCode: code, SentAt: time.Now().UTC()}
+	v := iso.Values{ResponseCode: c.host.d.CodeLike(m.MTI.Response(), code), SentAt: time.Now().UTC()}
 	if code == "00" {
 		v.ApprovalCode = "A1B2C3"
 	}
@@ -216,6 +219,7 @@ type side struct {
 	alarms  []string
 	details []string // of the alarms
 	late    []string
+	days    []time.Time // of cut-overs
 }
 
 func (s *side) count(kind string) (n int) {
@@ -260,6 +264,11 @@ func newRig(t testing.TB, h *host, change func(*Config)) *rig {
 			r.side.mu.Lock()
 			defer r.side.mu.Unlock()
 			r.late = append(r.late, fmt.Sprintf("%s %s", m.MTI, m.Get(11)))
+		},
+		CutOver: func(at time.Time) {
+			r.side.mu.Lock()
+			defer r.side.mu.Unlock()
+			r.days = append(r.days, at)
 		},
 		Alarm: func(kind, detail string) {
 			r.side.mu.Lock()

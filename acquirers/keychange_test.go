@@ -20,6 +20,12 @@ func changing(t testing.TB, form string) *iso.Dialect {
   fields:
     62: {class: ans, var: {width: 3, enc: ascii, unit: bytes}, max: 999, content: ascii, mask: secret}
     63: {class: ans, var: {width: 3, enc: ascii, unit: bytes}, max: 999, content: ascii}
+network:
+  steps:
+    key_ready: {code: "160", by: us, effect: none}
+    key_ask: {code: "161", by: us, effect: none, key: answer}
+    key_used: {code: "163", by: us, effect: none}
+    key_given: {code: "162", by: bank, effect: none, key: request}
 security:
   key_exchange:
     slot: mac
@@ -27,11 +33,7 @@ security:
     form: %s
     field: 62
     check: 63
-    steps:
-      - {by: us, code: "160", key: none}
-      - {by: us, code: "161", key: answer}
-      - {by: us, code: "163", key: none}
-      - {by: bank, code: "162", key: request}
+    steps: [key_ready, key_ask, key_used]
 `, form))
 }
 

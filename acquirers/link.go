@@ -205,7 +205,6 @@ type line struct {
 	readAt   time.Time
 
 	handed []handed // the writer's own: the batch being written
-	own    Exchange // the link's own: sign-on, echo, sign-off
 }
 
 func newLine(k *link) *line {
@@ -259,16 +258,19 @@ func (l *line) bury() {
 	close(l.buried)
 }
 
-// signOffTimeout bounds how long a drain waits for the answer to 0800/002.
+// signOffTimeout bounds how long a drain waits for the answer to each step before closing.
 const signOffTimeout = 2 * time.Second
 
-// signOff tells the bank that we leave. The message is written before the
-// connection closes; its answer is waited for, but not needed.
+// signOff tells the bank that we leave, by the steps that the dialect has us start before a link is
+// closed. Each is written before the connection closes; its answer is waited for, but not needed.
 func (l *line) signOff() {
-	if c := &l.bank.cfg; l.isGone() || !c.SignOn && !c.AwaitSignOn || !l.bank.dialect.Supports(iso.OpSignOff) {
-		return
-	}
-	if _, err := l.network(iso.OpSignOff, min(signOffTimeout, l.bank.cfg.EchoTimeout)); err != nil {
-		l.bank.log.Warn("sign-off was not acknowledged", "bank", l.bank.cfg.ID, "link", l.link.number, "cause", err)
+	c := &l.bank.cfg
+	for _, s := range l.bank.dialect.OnClose() {
+		if l.isGone() || s.Effect == iso.EffectSignOff && !c.SignOn && !c.AwaitSignOn {
+			continue
+		}
+		if _, err := l.step(s, min(signOffTimeout, c.EchoTimeout)); err != nil {
+			l.bank.log.Warn("a step before closing was not acknowledged", "bank", c.ID, "link", l.link.number, "step", s.Name, "cause", err)
+		}
 	}
 }

@@ -23,8 +23,9 @@ type metrics struct {
 	forged          atomic.Uint64 // messages whose authentication code is wrong or missing
 	refusedRequests atomic.Uint64 // requests of the bank's own that are answered as not supported
 	refused         [len(refusals)]atomic.Uint64
+	steps           map[string]*atomic.Uint64 // network management by the bank that was served
 
-	linkUpDesc, inFlightDesc, framesDesc, writesDesc, oddDesc, refusedDesc *prometheus.Desc
+	stepsDesc, linkUpDesc, inFlightDesc, framesDesc, writesDesc, oddDesc, refusedDesc *prometheus.Desc
 }
 
 var rttBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
@@ -34,12 +35,19 @@ func newMetrics(b *Bank) *metrics {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, bank)
 	}
+	steps := map[string]*atomic.Uint64{}
+	for _, s := range b.dialect.NetworkSteps() {
+		if s.Theirs {
+			steps[s.Name] = new(atomic.Uint64)
+		}
+	}
 	return &metrics{
-		bank: b,
+		bank: b, steps: steps,
 		rtt: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tranzit_bank_rtt_seconds", Help: "From queueing a request on its link to reading its answer.",
 			ConstLabels: bank, Buckets: rttBuckets,
 		}),
+		stepsDesc:    desc("tranzit_bank_network_requests_total", "Network management requests of the bank's own that were served, by the dialect's step.", "step"),
 		linkUpDesc:   desc("tranzit_link_up", "1 while the link is signed on and takes traffic.", "link"),
 		inFlightDesc: desc("tranzit_bank_in_flight", "Reserved slots of the bank's window.", "class"),
 		framesDesc:   desc("tranzit_bank_frames_total", "Frames exchanged with the bank.", "direction"),
@@ -48,6 +56,9 @@ func newMetrics(b *Bank) *metrics {
 		refusedDesc:  desc("tranzit_bank_refused_peers_total", "Connections closed because of who made or took them.", "kind"),
 	}
 }
+
+// step counts a request of the bank's own.
+func (m *metrics) step(name string) { m.steps[name].Add(1) }
 
 func (m *metrics) register() error {
 	if r := m.bank.cfg.Registerer; r != nil {
@@ -65,7 +76,7 @@ func (m *metrics) unregister() {
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.rtt.Describe(ch)
-	for _, d := range []*prometheus.Desc{m.linkUpDesc, m.inFlightDesc, m.framesDesc, m.writesDesc, m.oddDesc, m.refusedDesc} {
+	for _, d := range []*prometheus.Desc{m.stepsDesc, m.linkUpDesc, m.inFlightDesc, m.framesDesc, m.writesDesc, m.oddDesc, m.refusedDesc} {
 		ch <- d
 	}
 }
@@ -101,6 +112,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		{"lost_framing", m.lostFraming.Load()}, {"forged", m.forged.Load()}, {"refused_request", m.refusedRequests.Load()}, {"late_dropped", b.aside.lateLost.Load()},
 	} {
 		count(m.oddDesc, odd.value, odd.kind)
+	}
+	for name, n := range m.steps {
+		count(m.stepsDesc, n.Load(), name)
 	}
 	for i, kind := range refusals {
 		count(m.refusedDesc, m.refused[i].Load(), kind)

@@ -11,18 +11,11 @@ import (
 
 const classNetwork = 8
 
-// Codes of DE70 beyond those a dialect defines operations for, and the codes of
-// DE39 the bank's own requests are answered with (reference/iso8583.md
-// sections 3.7 and 3.9).
+// The field of a response code, and the codes of the 1987 edition for a request of the bank's own
+// that is no network management (reference/iso8583.md section 3.9).
 const (
 	fieldResponseCode = 39
-	fieldNetworkCode  = 70
-
-	networkCutoverStart = "201"
-	networkCutoverDone  = "202"
-
-	codeDone        = "00"
-	codeUnsupported = "40"
+	codeUnsupported   = "40"
 )
 
 // effect is what a request of the bank's own changes here.
@@ -35,51 +28,48 @@ var nothing effect
 
 // decide chooses the answer to a request of the bank's own and what happens
 // once it is built: a bank that signs off gets nothing behind the answer, one
-// that signs on gets nothing before it. Only what this side really does is answered as done: a key
-// change where the dialect has one, and no business request of a bank.
+// that signs on gets nothing before it. Only what this side really does is answered as done: the
+// dialect's steps, and no business request of a bank.
 func (l *line) decide(m *iso.Message) (code string, do effect) {
-	code, do = l.decided(m)
-	if m.MTI.ExpectsAnswer() {
-		code = l.bank.dialect.CodeLike(m.MTI.Response(), code)
-	}
-	return code, do
-}
-
-// decided is decide in the codes of the 1987 edition.
-func (l *line) decided(m *iso.Message) (code string, do effect) {
 	b := l.bank
 	if m.MTI.Class() == classNetwork {
-		if s, is := b.dialect.BankKeyStep(m); is {
-			return l.changeKey(m, s)
+		if s := b.dialect.StepOf(m, false); s != nil {
+			return l.follow(s, m)
 		}
-		op, known := b.dialect.NetworkOperation(m)
-		switch {
-		case known && op == iso.OpEcho:
-			return codeDone, nothing
-		case known && op == iso.OpSignOn:
-			return codeDone, effect{after: func() { l.bankSigned(true) }}
-		case known && op == iso.OpSignOff:
-			return codeDone, effect{before: func() { l.bankSigned(false) }}
-		}
-		if c := string(m.Get(fieldNetworkCode)); c == networkCutoverStart || c == networkCutoverDone {
-			return codeDone, effect{before: func() { b.log.Info("bank cut-over", "bank", b.cfg.ID, "link", l.link.number) }}
-		}
+		l.unserved(m)
+		return b.dialect.NetworkRefused(), nothing
 	}
-	b.metrics.refusedRequests.Add(1)
-	b.aside.alarm("request_refused", fmt.Sprintf("link %d: type %s is not served here", l.link.number, m.MTI))
-	return codeUnsupported, nothing
+	l.unserved(m)
+	return b.dialect.CodeLike(m.MTI.Response(), codeUnsupported), nothing
 }
 
-// changeKey takes the bank's new key before it is answered: the answer is the
-// first message under it.
-func (l *line) changeKey(m *iso.Message, s iso.KeyStep) (code string, do effect) {
-	if s.Key {
-		if err := l.bank.takeKey(m); err != nil {
-			l.bank.aside.alarm("key_change", fmt.Sprintf("link %d: step %s: %s", l.link.number, s.Code, err))
-			return codeUnsupported, nothing
+// unserved counts and tells of a request of the bank's own that nothing is done about.
+func (l *line) unserved(m *iso.Message) {
+	l.bank.metrics.refusedRequests.Add(1)
+	l.bank.aside.alarm("request_refused", fmt.Sprintf("link %d: type %s is not served here", l.link.number, m.MTI))
+}
+
+// follow decides on a step that the bank starts. A new key is taken before it is answered: the answer
+// is the first message under it.
+func (l *line) follow(s *iso.NetworkStep, m *iso.Message) (code string, do effect) {
+	b := l.bank
+	if s.Key == iso.KeyInRequest {
+		if err := b.takeKey(m); err != nil {
+			b.aside.alarm("key_change", fmt.Sprintf("link %d: step %s: %s", l.link.number, s.Name, err))
+			return b.dialect.NetworkRefused(), nothing
 		}
 	}
-	return codeDone, nothing
+	b.metrics.step(s.Name)
+	switch s.Effect {
+	case iso.EffectSignOn:
+		do.after = func() { l.bankSigned(true) }
+	case iso.EffectSignOff:
+		do.before = func() { l.bankSigned(false) }
+	case iso.EffectCutOver:
+		at := l.readAt
+		do.before = func() { b.aside.cutOver(at) }
+	}
+	return b.dialect.StepGranted(s), do
 }
 
 // bankSigned follows the bank's own sign-on and sign-off.
@@ -93,36 +83,36 @@ func (l *line) bankSigned(on bool) {
 	l.bank.refresh()
 }
 
-// network makes one network management exchange on the line. It returns an
-// error that says what went wrong, and whether the bank answered at all.
-func (l *line) network(op iso.Operation, timeout time.Duration) (answered bool, err error) {
+// step makes one exchange of a step that we start, on the line. It returns an error that says what
+// went wrong, and whether the bank answered at all.
+func (l *line) step(s *iso.NetworkStep, timeout time.Duration) (answered bool, err error) {
 	b := l.bank
 	seq, err := b.hooks.NextSeq()
 	if err != nil {
-		b.aside.alarm("trace_numbers", "no trace number for "+op.String())
+		b.aside.alarm("trace_numbers", "no trace number for "+s.Name)
 		return false, errNoTrace
 	}
 	now := time.Now()
 	v := iso.Values{STAN: b.dialect.STAN(seq), RRN: b.dialect.RRN(seq, now.UTC()), SentAt: now.UTC(), LocalAt: now,
 		Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
-	x := &l.own
-	if x.Request == nil {
-		x.Request = new(iso.Message)
+	x := Exchange{Request: new(iso.Message)}
+	if err := b.dialect.BuildStep(s, &v, x.Request); err != nil {
+		return false, fmt.Errorf("%s cannot be built: %w", s.Name, err)
 	}
-	if err := b.dialect.Build(op, &v, x.Request); err != nil {
-		return false, fmt.Errorf("%s cannot be built: %w", op, err)
-	}
-	switch fate := b.exchange(x, l, timeout); fate {
+	switch fate := b.exchange(&x, l, timeout); fate {
 	case Answered:
 		code := string(x.Answer.Get(fieldResponseCode))
-		if !b.dialect.NetworkDone(code) {
-			return true, fmt.Errorf("%s refused with code %s", op, printable(code))
+		if !b.dialect.StepDone(s, code) {
+			return true, fmt.Errorf("%s refused with code %s", s.Name, printable(code))
+		}
+		if s.Key == iso.KeyInAnswer {
+			return true, b.takeKey(x.Answer)
 		}
 		return true, nil
 	case Refuted:
-		return true, fmt.Errorf("the answer to %s does not match it", op)
+		return true, fmt.Errorf("the answer to %s does not match it: %s", s.Name, x.Cause)
 	default:
-		return false, fmt.Errorf("no answer to %s: %s", op, x.Cause)
+		return false, fmt.Errorf("no answer to %s: %s", s.Name, x.Cause)
 	}
 }
 
@@ -141,26 +131,42 @@ func printable(code string) string {
 	return code
 }
 
-// signOn makes the line ready for traffic: sign-on as configured, then one
-// echo, because a host may accept a sign-on and not work.
+// signOn makes the line ready for traffic: the bank's sign-on where it is awaited, then the steps that
+// the dialect has us start on a new link. The last is an echo in most, because a host may accept a
+// sign-on and not work.
 func (l *line) signOn() error {
 	b := l.bank
-	switch {
-	case b.cfg.SignOn:
-		l.link.note(stateSigningOn, "")
-		if _, err := l.network(iso.OpSignOn, b.cfg.EchoTimeout); err != nil {
-			return err
-		}
-	case b.cfg.AwaitSignOn:
+	if b.cfg.AwaitSignOn {
 		l.link.note(stateSigningOn, "")
 		if err := l.awaitSignOn(); err != nil {
 			return err
 		}
 	}
-	if b.dialect.Supports(iso.OpEcho) {
-		return l.echo()
+	for _, s := range b.dialect.OnConnect() {
+		switch {
+		case s.Effect == iso.EffectSignOn && !b.cfg.SignOn:
+			continue
+		case s.Effect == iso.EffectSignOn:
+			l.link.note(stateSigningOn, "")
+		}
+		if err := l.start(s); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// start makes a step of ours on a new line. A change of keys is one at a time over all lines.
+func (l *line) start(s *iso.NetworkStep) error {
+	if s.Key != iso.KeyNowhere {
+		l.bank.changing.Lock()
+		defer l.bank.changing.Unlock()
+	}
+	answered, err := l.step(s, l.bank.cfg.EchoTimeout)
+	if answered && s.Name == iso.OpEcho.String() {
+		l.lastEcho.Store(time.Now().UnixNano())
+	}
+	return err
 }
 
 // awaitSignOn waits for the bank's sign-on, which the reader answers.
@@ -178,14 +184,6 @@ func (l *line) awaitSignOn() error {
 }
 
 var errNoSignOn = errors.New("the bank did not sign on")
-
-func (l *line) echo() error {
-	answered, err := l.network(iso.OpEcho, l.bank.cfg.EchoTimeout)
-	if answered {
-		l.lastEcho.Store(time.Now().UnixNano())
-	}
-	return err
-}
 
 // watch echoes whenever the bank was silent for EchoInterval, or is doubted, and returns when
 // the line is gone, or ctx ends, or EchoMisses echoes in a row met nothing but
@@ -212,8 +210,8 @@ func (l *line) watch(ctx context.Context) {
 		}
 		heard := l.lastRead.Load()
 		err := errNoEcho
-		if l.bank.dialect.Supports(iso.OpEcho) {
-			err = l.echo()
+		if l.bank.echo != nil {
+			err = l.start(l.bank.echo)
 		}
 		switch {
 		case errors.Is(err, errNoTrace), l.lastRead.Load() != heard:

@@ -188,31 +188,81 @@ func TestBankSignsOffAndReturns(t *testing.T) {
 	})
 }
 
-// What the bank starts itself is answered in the reader, with the code that is
-// true.
+// What the bank starts itself is answered in the reader, with the code that is true in the dialect, and
+// does what the dialect says; what is no step is refused, counted and told.
 func TestBankStartedMessages(t *testing.T) {
-	for code, want := range map[string]string{"301": "00", "001": "00", "002": "00", "201": "00", "202": "00", "161": "40", "555": "40"} {
-		bubble(t, func(t *testing.T) {
-			h := newHost(t, simnet.Options{})
-			answers := make(chan string, 4)
-			h.serve = func(_ *hostConn, m *iso.Message) bool {
-				if m.MTI == 0x0810 {
-					answers <- fmt.Sprintf("%s %s %s", m.Get(11), m.Get(fieldNetworkCode), m.Get(39))
-				}
-				return m.MTI == 0x0810
+	for _, name := range iso.Builtins() {
+		d, err := iso.Builtin(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range d.NetworkSteps() {
+			if s.Theirs {
+				t.Run(name+"/"+s.Name, func(t *testing.T) { bankStarts(t, d, s, s.Code) })
 			}
-			r := newRig(t, h, nil)
-			r.await(true)
-			from := time.Now()
-			h.conn(1).request(code)
-			if got := <-answers; got != "000777 "+code+" "+want {
-				t.Fatalf("answer to %s: %q", code, got)
-			}
-			if d := time.Since(from); d != 0 {
-				t.Fatalf("answered after %v", d)
-			}
-		})
+		}
+		t.Run(name+"/none", func(t *testing.T) { bankStarts(t, d, nil, "161") })
 	}
+}
+
+// bankStarts sends a step with a code; s is nil when the code is that of none.
+func bankStarts(t *testing.T, d *iso.Dialect, s *iso.NetworkStep, code string) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, simnet.Options{})
+		h.d = d
+		answers := make(chan *iso.Message, 1)
+		asked := d.NetworkStep("echo")
+		if s != nil {
+			asked = s
+		}
+		request := new(iso.Message)
+		if err := d.BuildStep(asked, &iso.Values{STAN: 777, SentAt: time.Now().UTC(), LocalAt: time.Now()}, request); err != nil {
+			t.Fatal(err)
+		}
+		where := 70
+		if d.NetworkStep("echo").Code == "831" {
+			where = 24
+		}
+		request.SetString(where, code)
+		h.serve = func(_ *hostConn, m *iso.Message) bool {
+			if m.MTI == request.MTI.Response() && string(m.Get(11)) == string(request.Get(11)) {
+				got := new(iso.Message)
+				got.CopyFrom(m)
+				answers <- got
+				return true
+			}
+			return false
+		}
+		r := newRig(t, h, nil)
+		defer r.Close()
+		r.await(true)
+		from, want := time.Now(), d.NetworkRefused()
+		if s != nil {
+			want = d.StepGranted(s)
+		}
+		h.conn(1).send(request)
+		if m := <-answers; string(m.Get(39)) != want || string(m.Get(where)) != code {
+			t.Fatalf("answered with %q", m.Get(39))
+		}
+		synctest.Wait()
+		if d := time.Since(from); d != 0 {
+			t.Errorf("answered after %v", d)
+		}
+		if s == nil {
+			if r.metrics.refusedRequests.Load() != 1 || r.count("request_refused") != 1 {
+				t.Errorf("it was not counted; alarms %v", r.alarms)
+			}
+			return
+		}
+		if n := r.metrics.steps[s.Name].Load(); n != 1 || r.metrics.refusedRequests.Load() != 0 {
+			t.Errorf("%d counted", n)
+		}
+		r.side.mu.Lock()
+		defer r.side.mu.Unlock()
+		if (s.Effect == iso.EffectCutOver) != (len(r.days) == 1) || (s.Effect == iso.EffectSignOff) != (r.Ready() != nil) {
+			t.Errorf("cut over %v; ready: %v", r.days, r.Ready())
+		}
+	})
 }
 
 func TestBankStartedPaymentIsNotServed(t *testing.T) {

@@ -25,9 +25,10 @@ type step struct {
 
 // inputs are what one run of a program reads.
 type inputs struct {
-	op  Operation
-	req *Message // the message answered, nil for a request
-	v   *Values
+	op   Operation
+	code string   // network_code
+	req  *Message // the message answered, nil for a request
+	v    *Values
 	// page is that of the field that is being built.
 	page *page
 }
@@ -45,7 +46,7 @@ func (d *Dialect) Build(op Operation, v *Values, m *Message) error {
 	if !d.Supports(op) {
 		return ErrOperation
 	}
-	return d.run(&d.requests[op], inputs{op: op, v: v}, m, nil)
+	return d.run(&d.requests[op], inputs{op: op, code: d.network[op], v: v}, m, nil)
 }
 
 // Rehearse is Build for people: it goes on past every rule that fails and returns
@@ -55,7 +56,7 @@ func (d *Dialect) Build(op Operation, v *Values, m *Message) error {
 func (d *Dialect) Rehearse(op Operation, v *Values, m *Message) (fresh []int, faults []*FieldError) {
 	m.Reset()
 	p := &d.requests[op]
-	_ = d.run(p, inputs{op: op, v: v}, m, &faults) // with faults it has no error
+	_ = d.run(p, inputs{op: op, code: d.network[op], v: v}, m, &faults) // with faults it has no error
 	for i := range p.steps {
 		switch p.steps[i].source {
 		case srcSTAN, srcRRN, srcTransmissionTime, srcLocalTime, srcLocalDate, srcLocalDateTime, srcLocalDateTimeCentury,

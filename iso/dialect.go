@@ -46,6 +46,9 @@ type Dialect struct {
 	network  [opCount]string
 	granted  map[string]bool // codes that grant what a network message asks for; nil: those that approve
 
+	steps          []*NetworkStep
+	connect, close []*NetworkStep
+
 	processing [opCount]string // DE3 of a request, where it is a constant
 	parts      bool            // a void can name what stays
 	totals     bool            // an increment names the new total, not what is added
@@ -191,23 +194,3 @@ func (d *Dialect) IncrementByTotal() bool { return d.totals }
 
 // BuildRepeat marks m as a repeat: 0420 becomes 0421, the rest stays.
 func (d *Dialect) BuildRepeat(m *Message) { m.MTI = m.MTI.Repeat() }
-
-// NetworkOperation says which network management operation m asks for, by the
-// code in the field that carries it, DE70 in most dialects; OpSignOn, OpSignOff or OpEcho.
-func (d *Dialect) NetworkOperation(m *Message) (Operation, bool) {
-	for op := OpSignOn; op <= OpEcho; op++ {
-		if !d.Supports(op) || m.MTI.Normal() != d.requests[op].mti || d.network[op] == "" {
-			continue
-		}
-		field := 70
-		for i := range d.requests[op].steps {
-			if s := &d.requests[op].steps[i]; s.source == srcNetworkCode {
-				field = s.field
-			}
-		}
-		if string(m.Get(field)) == d.network[op] {
-			return op, true
-		}
-	}
-	return 0, false
-}

@@ -40,8 +40,8 @@ func TestLayoutsOf1993(t *testing.T) {
 		t.Errorf("the original is %s", got)
 	}
 	for op := OpSignOn; op <= OpEcho; op++ {
-		if got, ok := d.NetworkOperation(request(t, d, op, signOn())); !ok || got != op {
-			t.Errorf("%s reads as %s", op, got)
+		if got := d.StepOf(request(t, d, op, signOn()), true); got == nil || got.Name != op.String() {
+			t.Errorf("%s reads as %+v", op, got)
 		}
 	}
 }

@@ -141,6 +141,8 @@ func whole(path string) bool {
 		return true
 	case strings.HasPrefix(path, "encoding.fields."), strings.HasPrefix(path, "responses.codes."):
 		return len(parts) >= 3
+	case strings.HasPrefix(path, "network.steps."):
+		return len(parts) >= 3
 	case parts[0] == "messages" || parts[0] == "answers":
 		return len(parts) >= 4
 	}

@@ -33,6 +33,9 @@ encoding:
 messages:
   purchase: {fields: {18: ~}}
   echo: ~
+network:
+  steps: {echo: ~, cut_over: {code: "203", by: bank, effect: cut_over, like: sign_on}, cut_over_done: ~}
+  connect: [sign_on]
 behaviour:
   reversal: {done: ["00", "99"]}
 `,
@@ -59,6 +62,9 @@ encoding: {fields: {48: {class: b, len: 8, content: binary}}}
 	}
 	if d.ReversalAnswer("03") != ancestor.ReversalAnswer("03") {
 		t.Error("a neighbour of the list is inherited")
+	}
+	if d.NetworkStep("echo") != nil || d.NetworkStep("sign_off") == nil || d.NetworkStep("cut_over").Code != "203" || len(d.OnConnect()) != 1 {
+		t.Errorf("the steps: %+v", d.NetworkSteps())
 	}
 	if d.Supports(OpEcho) || !d.Supports(OpSignOn) || len(d.golden) != 0 {
 		t.Error("null takes a message away; golden is not inherited")

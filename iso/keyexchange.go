@@ -3,7 +3,9 @@ package iso
 import (
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
+	"time"
 )
 
 // keyExchange is the block security.key_exchange of a dialect.
@@ -11,15 +13,15 @@ type keyExchange struct {
 	slot, kek    string
 	field, check int // of the key and of its check value; check 0: none
 	block        bool
-	steps        []KeyStep
+	steps        []*NetworkStep // ours, in order
+	habit        KeyHabit
 }
 
-// KeyStep is one message of a change of keys.
-type KeyStep struct {
-	Ours     bool   // we send it; else the bank does
-	Code     string // DE70
-	Key      bool   // the new key is in it, or in its answer
-	InAnswer bool
+// KeyHabit is when keys are changed and how long the key before goes on.
+type KeyHabit struct {
+	Overlap time.Duration
+	Every   time.Duration // 0: time starts no change
+	After   int           // messages under the key; 0: their number starts none
 }
 
 // KeyOffer is a new key on the line, under a key of key encryption.
@@ -33,33 +35,20 @@ type KeyOffer struct {
 // ErrKeyOffer says that a message has no new key where the dialect has it.
 var ErrKeyOffer = errors.New("iso: the message holds no new key")
 
-// KeySteps are the messages by which keys are changed, in order; nil: never.
-func (d *Dialect) KeySteps() []KeyStep {
+// KeySteps are the steps by which we change keys, in order; none: we never start that.
+func (d *Dialect) KeySteps() []*NetworkStep {
 	if d.exchange == nil {
 		return nil
 	}
 	return d.exchange.steps
 }
 
-// BankKeyStep finds the step of a request of the bank's own.
-func (d *Dialect) BankKeyStep(m *Message) (KeyStep, bool) {
-	if d.exchange != nil && m.MTI.Normal() == d.requests[OpEcho].mti {
-		for _, s := range d.exchange.steps {
-			if !s.Ours && s.Code == string(m.Get(70)) {
-				return s, true
-			}
-		}
+// KeyHabit says when the bank wants its keys changed; zero: it says nothing of keys.
+func (d *Dialect) KeyHabit() KeyHabit {
+	if d.exchange == nil {
+		return KeyHabit{}
 	}
-	return KeyStep{}, false
-}
-
-// BuildKeyStep is Build for a step of a change of keys.
-func (d *Dialect) BuildKeyStep(s KeyStep, v *Values, m *Message) error {
-	err := d.Build(OpEcho, v, m)
-	if err == nil {
-		m.SetString(70, s.Code)
-	}
-	return err
+	return d.exchange.habit
 }
 
 // KeyOffer reads the new key out of a message. The error is ErrKeyOffer.
@@ -133,26 +122,22 @@ func (l *loader) exchangeBlock(s *section) {
 	if s.has("check") || !x.block {
 		x.check = field("check")
 	}
-	steps := s.need("steps", `[{by: bank, code: "161", key: request}]`)
-	if steps != nil {
-		for _, item := range steps.Content {
-			one := l.section(item, s.at("steps"))
-			st := KeyStep{Ours: one.oneOf("by", []string{"us", "bank"}) == 0, Code: one.text("code", `"161"`, 4)}
-			switch one.oneOf("key", []string{"none", "request", "answer"}) {
-			case 1:
-				st.Key = true
-			case 2:
-				st.Key, st.InAnswer = true, true
-			}
-			if st.Key && st.Ours != st.InAnswer {
-				one.fail("%s: keys come from the bank: in the answer to a message by us, or in a request by the bank", s.at("steps"))
-			}
-			one.done()
-			x.steps = append(x.steps, st)
-		}
+	x.steps = l.stepList(s, "steps")
+	x.habit = KeyHabit{Overlap: time.Hour}
+	if s.has("overlap") {
+		x.habit.Overlap = s.duration("overlap")
 	}
-	if len(x.steps) == 0 || !l.d.Supports(OpEcho) {
-		s.fail("%s needs steps, and messages.echo, whose fields its messages have", s.path)
+	if s.has("every") {
+		x.habit.Every = s.duration("every")
+	}
+	if s.has("after") {
+		x.habit.After = s.number("after", 16, 1<<40)
+	}
+	if !slices.ContainsFunc(l.d.steps, func(st *NetworkStep) bool { return st.Key != KeyNowhere }) {
+		s.fail("%s needs a step with the new key; write key: request or key: answer in one of network.steps", s.path)
+	}
+	if len(x.steps) == 0 && x.habit.Every+time.Duration(x.habit.After) > 0 {
+		s.fail("%s: every and after start steps of ours, and there are none; write steps", s.path)
 	}
 	s.done()
 	l.d.exchange = x

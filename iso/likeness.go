@@ -1,7 +1,9 @@
 package iso
 
+import "slices"
+
 // ends are the codes that stand first in the lists of those that end something.
-type ends struct{ reversed, acknowledged, refused, network string }
+type ends struct{ reversed, acknowledged, refused, network, noStep string }
 
 // likeness asks for a code of the dialect by one of the 1987 edition.
 type likeness struct {
@@ -13,7 +15,7 @@ type likeness struct {
 // of the 1987 edition says there, so that a simulator needs the words of one edition
 // only. A dialect that itself approves with 00 says the code as it is.
 func (d *Dialect) CodeLike(answer MTI, code string) string {
-	if _, own := d.codes[code]; own || d.codes["00"].Approved {
+	if _, own := d.codes[code]; own || d.codes["00"].Approved || answer.Class() == 8 && d.ofNetwork(code) {
 		return code
 	}
 	asked := likeness{answer, code}
@@ -32,7 +34,7 @@ func (d *Dialect) liken(l likeness) string {
 	}
 	meaning := common.Code(l.code)
 	switch class := l.mti.Class(); {
-	case class == 8 && meaning.Approved:
+	case class == 8 && meaning.Approved && d.says.network != "":
 		return d.says.network
 	case class == 4 && common.ReversalAnswer(l.code) == ReversalDone:
 		return d.says.reversed
@@ -63,8 +65,7 @@ func (d *Dialect) liken(l likeness) string {
 	return best
 }
 
-// NetworkDone reports whether a response code grants what a network management
-// message asked for.
-func (d *Dialect) NetworkDone(code string) bool {
-	return d.granted[code] || d.granted == nil && d.Code(code).Approved
+// ofNetwork reports whether the dialect has the code for network management.
+func (d *Dialect) ofNetwork(code string) bool {
+	return d.granted[code] || code == d.says.noStep || slices.ContainsFunc(d.steps, func(s *NetworkStep) bool { return slices.Contains(s.done, code) })
 }

@@ -24,6 +24,7 @@ type loader struct {
 	reader
 	d         *Dialect
 	fieldLine [maxDialectField + 1]int
+	stepParts []*section // of each network step
 }
 
 func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
@@ -50,6 +51,7 @@ func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
 	if len(l.problems) == 0 {
 		l.messages(messages)
 		l.answers(answers)
+		l.networkMessages()
 	}
 	if len(l.problems) == 0 {
 		l.behaviour(behaviour)
@@ -163,26 +165,6 @@ func rrnPattern(pattern string) ([]rrnPart, bool) {
 		i += n
 	}
 	return parts, unique && len(pattern) == 12
-}
-
-func (l *loader) networkBlock(s *section) {
-	codes := s.sub("codes")
-	for op := OpSignOn; op <= OpEcho; op++ {
-		if codes.has(op.String()) {
-			l.d.network[op] = codes.text(op.String(), `"301"`, 4)
-		}
-	}
-	codes.done()
-	l.d.behaviour.EchoInterval = s.duration("echo_interval")
-	if s.has("done") {
-		l.d.granted = map[string]bool{}
-		for _, item := range l.list(s.find("done"), s.at("done")) {
-			if l.d.granted[item.Value] = true; l.d.says.network == "" {
-				l.d.says.network = item.Value
-			}
-		}
-	}
-	s.done()
 }
 
 func (l *loader) responses(s *section) {

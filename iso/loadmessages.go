@@ -187,7 +187,7 @@ func (l *loader) source(s *section, op Operation) source {
 	case src == srcNetworkCode && !network:
 		s.fail("%s: network_code belongs in sign_on, sign_off and echo", s.path)
 	case src == srcNetworkCode && l.d.network[op] == "":
-		s.fail("%s: the file gives no code for it; write network.codes.%s", s.path, op)
+		s.fail("%s: the file gives no code for it; write network.steps.%s", s.path, op)
 	case src >= srcSettlementDate && src <= srcSettlementDateCentury && op != 0:
 		s.fail("%s: %s belongs in an answer", s.path, sourceRules[src].name)
 	case src >= srcRare && op == 0 && src != srcNetworkTransactionID:
@@ -292,6 +292,7 @@ func (l *loader) matching(match, verify *section) {
 func (l *loader) crossChecks(top *section) {
 	line := top.lineOf("messages")
 	l.undoing(line)
+	l.answeredSteps()
 	for op := OpPurchase; op < opCount; op++ {
 		p := &l.d.requests[op]
 		if p.mti == 0 {

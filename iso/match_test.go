@@ -219,16 +219,25 @@ func TestVerificationDataTravelsMasked(t *testing.T) {
 	}
 }
 
-func TestNetworkOperation(t *testing.T) {
+// A step is found by its code on whichever side may start it, and by nothing else.
+func TestStepOf(t *testing.T) {
 	d := builtin(t, "ascii87")
 	for op := OpSignOn; op <= OpEcho; op++ {
 		var m Message
 		build(t, d, op, signOn(), &m)
-		if got, ok := d.NetworkOperation(&m); !ok || got != op {
-			t.Errorf("%s: %s", op, got)
+		for _, ours := range []bool{true, false} {
+			if got := d.StepOf(&m, ours); got == nil || got.Name != op.String() {
+				t.Errorf("%s: %+v", op, got)
+			}
 		}
-		if m.SetString(70, "999"); func() bool { _, ok := d.NetworkOperation(&m); return ok }() {
-			t.Error("an unknown code is an operation")
+		if m.SetString(70, "999"); d.StepOf(&m, true) != nil {
+			t.Error("an unknown code is a step")
+		}
+		if m.SetString(70, "201"); d.StepOf(&m, true) != nil || d.StepOf(&m, false).Effect != EffectCutOver {
+			t.Error("a cut-over is the bank's alone")
+		}
+		if m.MTI = 0x0820; d.StepOf(&m, false) != nil {
+			t.Error("another type is a step")
 		}
 	}
 }

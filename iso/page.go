@@ -86,6 +86,8 @@ func Describe(nameOrPath string) (*Page, error) {
 			p.messages(g, val, "Message ")
 		case "answers":
 			p.messages(g, val, "Answer ")
+		case "network":
+			p.network(g, val)
 		case "responses":
 			p.responses(val)
 		default:
@@ -246,6 +248,29 @@ func (p *Page) messages(g grown, n *yaml.Node, title string) {
 			p.Tables = append(p.Tables, PageTable{Title: title + key + ", rules", Columns: []string{"Setting", "Value"}, Rows: rest})
 		}
 	}
+}
+
+// network are the settings of the links, and a table of their steps.
+func (p *Page) network(g grown, n *yaml.Node) {
+	wire := PageTable{Title: "Network", Columns: []string{"Setting", "Value"}}
+	steps := PageTable{Title: "Network steps", Columns: []string{"Step", "Type", "Code", "Started by", "Effect of the bank's", "More"}}
+	for key, val := range entries(n) {
+		if key != "steps" {
+			wire.Rows = append(wire.Rows, []string{key, inline(val)})
+			continue
+		}
+		for name, row := range entries(val) {
+			st, more := g.NetworkStep(name), []string(nil)
+			for word, what := range entries(row) {
+				if !slices.Contains([]string{"code", "by", "effect", "mti"}, word) {
+					more = append(more, word+" "+inline(what))
+				}
+			}
+			steps.Rows = append(steps.Rows, []string{name, st.program.mti.String(), fmt.Sprintf("%s in field %d", st.Code, st.field),
+				inline(valueOf(row, "by")), inline(valueOf(row, "effect")), strings.Join(more, "; ")})
+		}
+	}
+	p.Tables = append(p.Tables, wire, steps)
 }
 
 // messageRest are the settings of a message besides its type and fields.

@@ -180,7 +180,7 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 		}
 		return append(dst, d.reasons[v.Reason]...), ruleNone
 	case srcNetworkCode:
-		return append(dst, d.network[in.op]...), ruleNone
+		return append(dst, in.code...), ruleNone
 	case srcProcessingCode:
 		return append(dst, d.processingCode(v.Original.Operation)...), ruleNone
 	case srcReplacement:

@@ -57,6 +57,7 @@ func (s *Switch) newBank(c *BankConfig) (*bank, error) {
 	link, err := acquirers.New(c.Link, c.Dialect, acquirers.Hooks{
 		NextSeq: b.trace.next,
 		Late:    func(m *iso.Message) { s.lateAnswer(b, m) },
+		CutOver: func(at time.Time) { s.cutOver(b, at) },
 		Alarm: func(kind, detail string) {
 			s.metrics.alarms.WithLabelValues(kind).Inc()
 			s.log.Warn("bank alarm", "bank", b.id, "kind", kind, "detail", detail)

@@ -70,6 +70,9 @@ func (s *Switch) loadControls() error {
 	if err != nil {
 		return err
 	}
+	if err := s.loadCutOvers(); err != nil {
+		return err
+	}
 	return s.store.Scan(storage.Range{Space: spacePin}, func(key, val []byte) bool {
 		s.pins.set(string(key), string(val))
 		return true

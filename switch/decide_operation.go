@@ -153,7 +153,7 @@ func (h *history) planCancel(b *begun, r *OperationRequest, t *situation) *Refus
 	}
 	stays := h.approved - t.tally.parts - amount
 	whole := stays == 0 && t.credits == 0
-	same := !h.ManualCapture && t.day(t.now) == t.day(h.approvedAt)
+	same := !h.ManualCapture && t.sameDay(h.approvedAt, t.now)
 	if amount > left || left == 0 || !t.void || t.refused || !same || t.refunds > 0 || !whole && (!t.terms.parts || stays <= 0) {
 		b.kind = KindRefund
 		return h.planRefund(b, r, t)

@@ -2,6 +2,7 @@ package payswitch
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/tranzit/tranzit/iso"
@@ -191,6 +192,7 @@ type terms struct {
 	hold                         time.Duration
 	cutOver                      time.Duration
 	zone                         *time.Location
+	ended                        *atomic.Int64 // Unix milliseconds: when the bank last said that its day ends; 0: never
 }
 
 // day is the bank's business day, in which t falls: it ends at the cut-over.

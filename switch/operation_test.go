@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 // allTerms is a bank that can do everything; its day ends at midnight UTC.
-var allTerms = terms{capture: true, void: true, parts: true, refund: true, refundRequest: true, increment: true, hold: 7 * 24 * time.Hour, zone: time.UTC}
+var allTerms = terms{capture: true, void: true, parts: true, refund: true, refundRequest: true, increment: true, hold: 7 * 24 * time.Hour, zone: time.UTC, ended: new(atomic.Int64)}
 
 var morning = time.Date(2026, 6, 12, 8, 0, 0, 0, time.UTC)
 

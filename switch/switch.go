@@ -88,7 +88,7 @@ func (c *BankConfig) terms() terms {
 		capture: d.Supports(iso.OpCapture), void: d.Supports(iso.OpVoid), parts: d.PartialVoid(), refund: d.Supports(iso.OpRefund),
 		refundRequest: d.MTI(iso.OpRefund).Function() == 0, overcapture: int64(y.OvercapturePercent), single: y.SingleCapture,
 		increment: d.Supports(iso.OpIncrement), lengthens: y.IncrementLengthens,
-		hold: time.Duration(cmp.Or(y.HoldDays, defaultHoldDays)) * 24 * time.Hour, cutOver: y.CutOver, zone: y.TimeZone,
+		hold: time.Duration(cmp.Or(y.HoldDays, defaultHoldDays)) * 24 * time.Hour, cutOver: y.CutOver, zone: y.TimeZone, ended: new(atomic.Int64),
 	}
 }
 
@@ -370,6 +370,7 @@ type BankStatus struct {
 	Health    string           `json:"health"`         // healthy, degraded or failing
 	Drained   bool             `json:"drained"`        // by an operator
 	Reversals int              `json:"reversals_owed"` // in store-and-forward
+	CutOverAt time.Time        `json:"cut_over_at,omitzero"` // when it last said that its business day ends
 }
 
 // BankStatuses reports every bank in configured order.
@@ -377,7 +378,7 @@ func (s *Switch) BankStatuses() []BankStatus {
 	out := make([]BankStatus, 0, len(s.order))
 	for _, b := range s.order {
 		out = append(out, BankStatus{ID: b.id, Dialect: b.dialect.ID(), Links: b.link.Status(), Reversals: b.saf.len(),
-			Health: b.health.grade().String(), Drained: b.drained.Load()})
+			Health: b.health.grade().String(), Drained: b.drained.Load(), CutOverAt: b.terms.dayEnded()})
 	}
 	return out
 }

@@ -77,7 +77,7 @@ func (l *link) build(p *Plan, v *verdict) ([]byte, bool) {
 	if err := d.Answer(&l.req, &l.values, &l.ans); err != nil {
 		return nil, false
 	}
-	if l.bank.asksForKey(&l.req) && approves(v.code) {
+	if s := l.step; s != nil && s.Key == iso.KeyInAnswer && d.StepDone(s, v.code) {
 		offer, err := l.bank.keys.offer(d)
 		if err != nil {
 			return nil, false

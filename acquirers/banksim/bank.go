@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tranzit/tranzit/iso"
 )
 
 // Bank is one bank host. Its methods are goroutine-safe.
@@ -22,6 +24,8 @@ type Bank struct {
 	mode  atomic.Pointer[mode]
 	stats counters
 	stan  atomic.Uint32 // of messages the bank starts
+
+	signsOn bool // the dialect has a sign-on
 
 	mu          sync.Mutex
 	started     bool
@@ -55,6 +59,7 @@ func New(cfg Config) (*Bank, error) {
 	b := &Bank{cfg: cfg, keys: newKeys(cfg.Keys)}
 	b.books = newBooks(&b.cfg.Codes, cfg.OvercapturePercent)
 	b.books.whole = cfg.Dialect.IncrementByTotal()
+	b.signsOn = slices.ContainsFunc(cfg.Dialect.NetworkSteps(), func(s *iso.NetworkStep) bool { return s.Effect == iso.EffectSignOn })
 	return b, nil
 }
 

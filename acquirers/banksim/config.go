@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/tranzit/tranzit/iso"
@@ -173,7 +174,7 @@ func (c *Config) Validate() error {
 			return errors.New("banksim: Connect and Listener exclude each other")
 		case c.ConnectLinks < 1 || c.ConnectLinks > c.MaxLinks:
 			return fmt.Errorf("banksim: ConnectLinks is %d; it must be within 1..%d", c.ConnectLinks, c.MaxLinks)
-		case c.SignsOn && !c.Dialect.Supports(iso.OpSignOn):
+		case c.SignsOn && !slices.ContainsFunc(c.Dialect.NetworkSteps(), func(s *iso.NetworkStep) bool { return s.Theirs && s.Effect == iso.EffectSignOn }):
 			return fmt.Errorf("banksim: SignsOn: dialect %s has no sign-on", c.Dialect.ID())
 		}
 	}

@@ -65,7 +65,7 @@ func (b *Bank) dialSwitch(ctx context.Context) *link {
 	if l == nil || !b.cfg.SignsOn {
 		return l
 	}
-	if err := b.startNetwork(l, iso.OpSignOn); err != nil {
+	if err := b.startStep(l, b.stepOf(iso.EffectSignOn)); err != nil {
 		b.cfg.Logger.Warn("the bank's own sign-on cannot be built")
 	}
 	return l

@@ -126,7 +126,7 @@ func TestConnectSignsOn(t *testing.T) {
 		if err := d.Decode(body, &m); err != nil {
 			t.Fatal(err)
 		}
-		if op, ok := d.NetworkOperation(&m); !ok || op != iso.OpSignOn {
+		if s := d.StepOf(&m, false); s == nil || s.Effect != iso.EffectSignOn {
 			t.Errorf("the bank sends %s %s first", m.MTI, m.Get(70))
 		}
 		request, _ := c.purchase(approveCard, 100)

@@ -22,11 +22,14 @@ const (
 	ActEcho    = "echo"     // the bank sends its own echo on every link
 	ActDrop    = "drop"     // cut every link now
 	ActGiveKey = "give_key" // the bank sends a new key on one link
+	ActCutOver = "cut_over" // the bank tells every link that its business day ends
+	ActStep    = "step"     // the bank sends the dialect's network step Step on every link
 )
 
 // Control changes what a running bank does. Unknown names are refused.
 type Control struct {
 	Mode     string `json:"mode"`
+	Step     string `json:"step,omitempty"`      // of step: its name in the dialect
 	Code     string `json:"code,omitempty"`      // of decline; default 05
 	Book     *bool  `json:"book,omitempty"`      // of mute: book what is read; default true
 	DelayMS  int64  `json:"delay_ms,omitempty"`  // of delay
@@ -56,11 +59,15 @@ type Standing struct {
 func (b *Bank) Control(c Control) error {
 	switch c.Mode {
 	case ActSignOn:
-		return b.everyLink(iso.OpSignOn)
+		return b.everyLink(b.stepOf(iso.EffectSignOn))
 	case ActSignOff:
-		return b.everyLink(iso.OpSignOff)
+		return b.everyLink(b.stepOf(iso.EffectSignOff))
+	case ActCutOver:
+		return b.everyLink(b.stepOf(iso.EffectCutOver))
 	case ActEcho:
-		return b.everyLink(iso.OpEcho)
+		return b.everyLink(b.stepNamed(iso.OpEcho.String()))
+	case ActStep:
+		return b.everyLink(b.stepNamed(c.Step))
 	case ActGiveKey:
 		return b.GiveKey()
 	case ActDrop:
@@ -106,7 +113,7 @@ func (m *mode) apply(c Control) error {
 		m.delay, m.jitter = time.Duration(c.DelayMS)*time.Millisecond, time.Duration(c.JitterMS)*time.Millisecond
 		return nil
 	default:
-		return errors.New("mode: it must be one of normal, mute, refuse, stall, decline, delay, sign_on, sign_off, echo, drop, give_key")
+		return errors.New("mode: it must be one of normal, mute, refuse, stall, decline, delay, sign_on, sign_off, cut_over, echo, step, drop, give_key")
 	}
 	m.name = c.Mode
 	return nil

@@ -3,7 +3,6 @@ package banksim
 import (
 	"crypto/rand"
 	"errors"
-	"time"
 
 	"github.com/tranzit/tranzit/iso"
 	"github.com/tranzit/tranzit/iso/security"
@@ -39,44 +38,13 @@ func (k *keys) offer(d *iso.Dialect) (iso.KeyOffer, error) {
 	return o, err
 }
 
-// asksForKey finds the step of the switch's that the bank answers with a key.
-func (b *Bank) asksForKey(m *iso.Message) bool {
-	for _, s := range b.cfg.Dialect.KeySteps() {
-		if s.Ours && s.Key && s.Code == string(m.Get(70)) {
-			return true
-		}
-	}
-	return false
-}
-
 // GiveKey sends the switch a new key on one link, as the dialect says. It does
 // not wait for the answer. REQUIRES: Start succeeded.
 func (b *Bank) GiveKey() error {
-	for _, s := range b.cfg.Dialect.KeySteps() {
-		links := b.liveLinks()
-		if s.Ours || !s.Key || len(links) == 0 {
-			continue
-		}
-		now := time.Now().UTC()
-		v := iso.Values{STAN: iso.STAN(b.stan.Add(1)%999999 + 1), SentAt: now, LocalAt: now, Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
-		var m iso.Message
-		if err := b.cfg.Dialect.BuildKeyStep(s, &v, &m); err != nil {
-			return err
-		}
-		offer, err := b.keys.offer(b.cfg.Dialect)
-		if err != nil {
-			return err
-		}
-		b.cfg.Dialect.SetKeyOffer(&m, offer)
-		frame, err := links[0].seal(nil, &m, sealing{})
-		if err != nil {
-			return err
-		}
-		if links[0].put(frame) {
-			b.stats.ownMessages.Add(1)
-			links[0].kick()
-		}
-		return nil
+	s := b.step(func(s *iso.NetworkStep) bool { return s.Key == iso.KeyInRequest })
+	links := b.liveLinks()
+	if s == nil || len(links) == 0 {
+		return errors.New("banksim: no link, or the dialect has no step by which the bank gives a key")
 	}
-	return errors.New("banksim: no link, or the dialect has no step by which the bank gives a key")
+	return b.startStep(links[0], s)
 }

@@ -31,9 +31,10 @@ type link struct {
 	req, ans  iso.Message
 	values    iso.Values
 	decided   Plan
-	seen      iso.Seen  // of req
-	facts     iso.Facts // of req
-	batch     []byte    // answers of the frames of one read
+	step      *iso.NetworkStep // that req is; nil: it is none
+	seen      iso.Seen         // of req
+	facts     iso.Facts        // of req
+	batch     []byte           // answers of the frames of one read
 	scratch   []byte
 	header    []byte // of the frame that is being served
 	currency  currencyMemo

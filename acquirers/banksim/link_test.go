@@ -225,8 +225,8 @@ func TestBankStartsMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := c.receive()
-		if op, ok := c.d.NetworkOperation(m); !ok || op != act.op {
-			t.Fatalf("%s: the bank sent %v, %v", act.name, m.MTI, op)
+		if s := c.d.StepOf(m, false); s == nil || s.Name != act.op.String() {
+			t.Fatalf("%s: the bank sent %v, %+v", act.name, m.MTI, s)
 		}
 		answer := new(iso.Message)
 		if err := c.d.Answer(m, &iso.Values{ResponseCode: "00", SentAt: sentAt}, answer); err != nil {

@@ -30,7 +30,7 @@ func (l *link) serve(frame, body []byte) {
 		l.serveNetwork()
 	case function != 0 && function != 2 || class != 1 && class != 2 && class != 4:
 		st.ignored.Add(1)
-	case !l.signedOn.Load() && !l.bank.cfg.AllowBeforeSignOn && l.bank.cfg.Dialect.Supports(iso.OpSignOn):
+	case !l.signedOn.Load() && !l.bank.cfg.AllowBeforeSignOn && l.bank.signsOn:
 		st.notSignedOn.Add(1)
 		l.refuse(l.bank.cfg.Codes.NotSignedOn)
 	case class == 4:
