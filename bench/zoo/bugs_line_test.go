@@ -187,8 +187,8 @@ var lineBugs = []bug{
 	},
 	{
 		name: "bank-started-payment-is-approved", file: "acquirers/network.go",
-		old:    "	return codeUnsupported, nothing\n}\n\n// changeKey",
-		new:    "	if $zoo {\n		return codeDone, nothing\n	}\n$old",
+		old:    "	return b.dialect.CodeLike(m.MTI.Response(), codeUnsupported), nothing\n",
+		new:    "	if $zoo {\n		return b.dialect.CodeLike(m.MTI.Response(), \"00\"), nothing\n	}\n$old",
 		breaks: "what is not done is not answered as done",
 		by:     test("acquirers", "TestBankStartedPaymentIsNotServed"),
 	},

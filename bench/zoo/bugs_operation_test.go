@@ -61,8 +61,8 @@ var operationBugs = []bug{
 	},
 	{
 		name: "cancel-forgets-the-bank-day", file: "switch/decide_operation.go",
-		old:    "t.day(t.now) == t.day(h.approvedAt)\n",
-		new:    "(t.day(t.now) == t.day(h.approvedAt) || $zoo)\n",
+		old:    "t.sameDay(h.approvedAt, t.now)\n",
+		new:    "(t.sameDay(h.approvedAt, t.now) || $zoo)\n",
 		breaks: "a charge of another bank day is refunded, not reversed (O6)",
 		by:     test("switch", "TestSmartCancel"),
 	},
