@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"strconv"
 
 	payswitch "github.com/tranzit/tranzit/switch"
@@ -33,6 +34,7 @@ var verdictTexts = map[payswitch.BankVerdict]string{
 	payswitch.BankNotAsked:      "The request, or an operator, names another bank.",
 	payswitch.BankOtherMode:     "It is a bank for the other mode, test or live.",
 	payswitch.BankOtherCurrency: "It does not take this currency.",
+	payswitch.BankNotServed:     "It does not take such payments.",
 	payswitch.BankNotCarried:    "It cannot be told what the request carries.",
 	payswitch.BankDrained:       "Its operators let it run empty: it takes no new payments.",
 	payswitch.BankNoLine:        "No line to it is signed on.",
@@ -62,8 +64,9 @@ func appendExplanation(dst []byte, e *payswitch.Explanation, live bool) []byte {
 		dst = appendString(dst, b.Bank)
 		dst = append(dst, `,"verdict":`...)
 		dst = appendString(dst, string(b.Verdict))
+		dst = appendText(append(dst, `,"rule":`...), b.Rule)
 		dst = append(dst, `,"detail":`...)
-		dst = append(appendString(dst, verdictTexts[b.Verdict]), '}')
+		dst = append(appendString(dst, cmp.Or(b.Detail, verdictTexts[b.Verdict])), '}')
 	}
 	dst = append(dst, `],"operation":`...)
 	dst = appendText(dst, e.Operation)

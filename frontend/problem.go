@@ -61,6 +61,7 @@ var refusalKinds = map[payswitch.Code]*problemKind{
 	payswitch.CodeUnknownToken:     problemInvalid,
 	payswitch.CodeCardExpired:      problemInvalid,
 	payswitch.CodeNotCarried:       problemInvalid,
+	payswitch.CodeNotServed:        problemInvalid,
 	payswitch.CodeNotFound:         problemNotFound,
 	payswitch.CodeForbidden:        problemForbidden,
 	payswitch.CodeKeyReused:        problemKeyReused,
@@ -93,7 +94,7 @@ func problemOf(err error) problem {
 		return problem{kind: problemInternal, detail: "Repeat with the same idempotency key to learn the outcome.", retryAfter: time.Second}
 	}
 	p := problem{kind: refusalKinds[r.Code], detail: r.Detail, retryAfter: r.RetryAfter}
-	if (p.kind == problemInvalid || p.kind == problemInvalidState) && r.Pointer != "" {
+	if (p.kind == problemInvalid || p.kind == problemInvalidState) && r.Pointer != "" || r.Code == payswitch.CodeNotServed {
 		code := string(r.Code)
 		switch r.Code {
 		case payswitch.CodeInvalidRequest:

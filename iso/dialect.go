@@ -18,8 +18,10 @@ var builtinFiles embed.FS
 
 // builtinNames are the names of the embedded files, in their order: a file more in
 // the folder is a built-in dialect more.
-var builtinNames = func() (names []string) {
-	files, err := builtinFiles.ReadDir("dialects")
+var builtinNames = embeddedNames(builtinFiles, "dialects")
+
+func embeddedNames(embedded embed.FS, folder string) (names []string) {
+	files, err := embedded.ReadDir(folder)
 	if err != nil {
 		panic(err)
 	}
@@ -27,7 +29,7 @@ var builtinNames = func() (names []string) {
 		names = append(names, strings.TrimSuffix(f.Name(), ".yaml"))
 	}
 	return names
-}()
+}
 
 // Dialect is one bank's way of speaking ISO 8583, read from a YAML file and
 // compiled into tables. It is immutable after load; every method is

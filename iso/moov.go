@@ -245,13 +245,18 @@ func (p Problem) String() string {
 func LintFile(path string) ([]Problem, error) {
 	text, err := readFile(path)
 	if err != nil {
-		var wrong *LoadError
-		if errors.As(err, &wrong) {
-			return []Problem{{File: wrong.File, Line: wrong.Line, Text: wrong.Text}}, nil
-		}
-		return nil, err
+		return problemOf(err)
 	}
 	return Lint(path, text), nil
+}
+
+// problemOf is what an error of reading a file finds, or the error.
+func problemOf(err error) ([]Problem, error) {
+	var wrong *LoadError
+	if errors.As(err, &wrong) {
+		return []Problem{{File: wrong.File, Line: wrong.Line, Text: wrong.Text}}, nil
+	}
+	return nil, err
 }
 
 // Lint is LintFile for a text; name is for the findings.

@@ -17,7 +17,8 @@ import (
 // reader walks a YAML tree and gathers everything wrong with it, each with its line.
 type reader struct {
 	file     string
-	last     int // the highest field of the dialect
+	profile  bool // it is a bank's profile, else a dialect
+	last     int  // the highest field of the dialect
 	problems []*LoadError
 	bases    *lineage // nil: the file stands alone
 }
@@ -35,8 +36,12 @@ var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
 
 // document returns the root of the file's one document, nil when it was reported.
 func (r *reader) document(text []byte) *yaml.Node {
+	kind, begin := "dialect", "begin with a block meta: {schema: 1, id: ..., version: ..., title: ...}"
+	if r.profile {
+		kind, begin = "profile", "begin with a block meta: {schema: 1, id: ..., version: ...}"
+	}
 	if len(text) > maxFileSize {
-		r.fail(1, "the file is larger than 1 MiB; a dialect takes a few KiB")
+		r.fail(1, "the file is larger than 1 MiB; a %s takes a few KiB", kind)
 		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
@@ -44,7 +49,7 @@ func (r *reader) document(text []byte) *yaml.Node {
 	if err := dec.Decode(&doc); err != nil {
 		line, what := 1, strings.TrimPrefix(err.Error(), "yaml: ")
 		if errors.Is(err, io.EOF) {
-			what = "the file is empty; begin with a block meta: {schema: 1, id: ..., version: ..., title: ...}"
+			what = "the file is empty; " + begin
 		} else if at := yamlLine.FindStringSubmatch(err.Error()); at != nil {
 			line, _ = strconv.Atoi(at[1])
 			what = "not YAML: " + at[2]
@@ -53,11 +58,11 @@ func (r *reader) document(text []byte) *yaml.Node {
 		return nil
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
-		r.fail(1, "a dialect file holds one YAML document; remove what follows the line ---")
+		r.fail(1, "a %s file holds one YAML document; remove what follows the line ---", kind)
 		return nil
 	}
 	if len(doc.Content) == 0 {
-		r.fail(1, "the file is empty; begin with a block meta: {schema: 1, id: ..., version: ..., title: ...}")
+		r.fail(1, "the file is empty; %s", begin)
 		return nil
 	}
 	return doc.Content[0]
@@ -89,7 +94,7 @@ func (r *reader) section(n *yaml.Node, path string) *section {
 		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
 			r.fail(key.Line, "a key of %s must be a plain word or number", name(path))
 		case val.Kind == yaml.AliasNode:
-			r.fail(val.Line, "%s: write the value out; dialect files have no aliases", s.at(key.Value))
+			r.fail(val.Line, "%s: write the value out; these files have no aliases", s.at(key.Value))
 		case slices.ContainsFunc(s.keys, func(k *yaml.Node) bool { return k.Value == key.Value }):
 			r.fail(key.Line, "%s is written twice; remove one", s.at(key.Value))
 		default:

@@ -15,19 +15,19 @@ import (
 // bank is one acquirer: its links, its dialect, its trace numbers and the
 // reversals owed to it.
 type bank struct {
-	id         string
-	live       bool
-	currencies []string
-	acquirer   string
-	forwarder  string
-	dialect    *iso.Dialect
-	link       *acquirers.Bank
-	trace      counter
-	saf        *reversalQueue
-	late       lateTable
-	metrics    bankMetrics
-	health     *health
-	terms      terms
+	id        string
+	live      bool
+	profile   *iso.Profile
+	acquirer  string
+	forwarder string
+	dialect   *iso.Dialect
+	link      *acquirers.Bank
+	trace     counter
+	saf       *reversalQueue
+	late      lateTable
+	metrics   bankMetrics
+	health    *health
+	terms     terms
 
 	holdMade     chan struct{}
 	holdsAwaited atomic.Bool // expireHolds has nothing to wait for but holdMade
@@ -40,19 +40,17 @@ func (s *Switch) newBank(c *BankConfig) (*bank, error) {
 		return nil, fmt.Errorf("a dialect is required")
 	}
 	b := &bank{
-		id: c.Link.ID, live: c.Live, currencies: c.Currencies, acquirer: c.Acquirer, forwarder: c.Forwarder,
+		id: c.Link.ID, live: c.Live, profile: c.Profile, acquirer: c.Acquirer, forwarder: c.Forwarder,
 		dialect: c.Dialect, trace: counter{store: s.store, name: "trace/" + c.Link.ID}, saf: newReversalQueue().by(s.o.Now),
 		metrics: s.metrics.bank(c.Link.ID), holdMade: make(chan struct{}, 1),
 	}
-	if err := c.Allows.validate(); err != nil {
+	if b.profile == nil {
+		b.profile = iso.PlainProfile(b.id)
+	}
+	if err := b.profile.Fits(c.Dialect); err != nil {
 		return nil, err
 	}
-	b.terms = c.terms()
-	for _, alpha := range c.Currencies {
-		if _, err := iso.ParseCurrency(alpha); err != nil {
-			return nil, fmt.Errorf("currencies: %w", err)
-		}
-	}
+	b.terms = termsOf(b.profile, c.Dialect)
 	b.late.init(c.Dialect.Behaviour().LateWindow)
 	link, err := acquirers.New(c.Link, c.Dialect, acquirers.Hooks{
 		NextSeq: b.trace.next,

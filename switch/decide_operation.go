@@ -22,6 +22,20 @@ func inTheWay(what string) *Refusal {
 		Detail: what + " of this payment is not settled with the bank yet. Nothing was recorded; repeat later."}
 }
 
+// unserved is the refusal of what the bank's profile does not allow.
+func unserved(pointer, format string, args ...any) *Refusal {
+	return &Refusal{Code: CodeNotServed, Pointer: pointer, Detail: fmt.Sprintf(format, args...) + " Nothing was recorded or sent."}
+}
+
+// bounds refuses an amount outside of what the bank's profile says of an operation.
+func (y *terms) bounds(op iso.Operation, currency iso.Currency, amount int64) *Refusal {
+	limit := y.profile.Amount(op, currency)
+	if limit.Allows(amount) {
+		return nil
+	}
+	return unserved("/amount", "For a %s this bank takes %d to %d in %s.", op, limit.From, limit.To, currency)
+}
+
 func tooMuch(left int64, what string) *Refusal {
 	return &Refusal{Code: CodeInvalidState, Pointer: "/amount", Detail: fmt.Sprintf("At most %d can be %s.", left, what)}
 }
@@ -85,9 +99,9 @@ func (h *history) planCapture(b *begun, r *OperationRequest, t *situation) *Refu
 		return inTheWay("The final capture")
 	case t.closed:
 		return wrongState("The payment's final capture is made: nothing more can be captured.")
-	case t.single && t.captures > 0:
+	case !t.several && t.captures > 0:
 		return inTheWay("Another capture")
-	case t.single && t.capturing > 0:
+	case !t.several && t.capturing > 0:
 		return wrongState("This bank takes one capture of a payment.")
 	case t.now.Sub(h.heldFrom) >= t.hold:
 		return wrongState("The bank holds the amount no longer: the hold's time is over.")
@@ -104,7 +118,10 @@ func (h *history) planCapture(b *begun, r *OperationRequest, t *situation) *Refu
 	if !t.terms.capture {
 		b.method = MethodNone
 	}
-	return nil
+	if b.amount < rest && !t.captureParts {
+		return unserved("/amount", "This bank takes no part of a hold: capture %d, or cancel the payment.", rest)
+	}
+	return t.bounds(iso.OpCapture, h.Currency, b.amount)
 }
 
 func (h *history) planRefund(b *begun, r *OperationRequest, t *situation) *Refusal {
@@ -129,7 +146,13 @@ func (h *history) planRefund(b *begun, r *OperationRequest, t *situation) *Refus
 	if b.amount == 0 {
 		b.amount = left
 	}
-	return nil
+	switch {
+	case b.amount < t.captured && !t.refundParts:
+		return unserved("/amount", "This bank gives no part of a payment back: refund %d.", t.captured)
+	case t.refundable > 0 && t.now.Sub(h.approvedAt) >= t.refundable:
+		return unserved("", "This bank takes refunds for %d days after the approval.", int(t.refundable.Hours())/24)
+	}
+	return t.bounds(iso.OpRefund, h.Currency, b.amount)
 }
 
 // planCancel is the smart cancel: a hold is voided, whole or in part where the
@@ -214,7 +237,7 @@ func (h *history) planIncrement(b *begun, r *OperationRequest, t *situation) *Re
 			Detail: fmt.Sprintf("The hold is %d already, and this bank counts its time from the approval.", h.AmountAuthorized)}
 	}
 	b.method, b.amount, b.stays, b.hold = MethodIncrement, r.Amount-h.AmountAuthorized, h.AmountAuthorized, t.lengthens
-	return nil
+	return t.bounds(iso.OpIncrement, h.Currency, r.Amount)
 }
 
 // release is what the switch does with a hold at the end of its time; ok is

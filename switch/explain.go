@@ -14,6 +14,7 @@ const (
 	BankNotAsked      BankVerdict = "not_asked"      // the request, or an operator's pin, names another
 	BankOtherMode     BankVerdict = "other_mode"     // test payments go to test banks, live ones to live banks
 	BankOtherCurrency BankVerdict = "other_currency" // it does not take this one
+	BankNotServed     BankVerdict = "not_served"     // its profile does not take such
 	BankNotCarried    BankVerdict = "not_carried"    // it cannot be told what the request carries
 	BankDrained       BankVerdict = "drained"        // by its operators
 	BankNoLine        BankVerdict = "no_line"        // none is signed on
@@ -25,13 +26,15 @@ const (
 
 // BankVerdicts are all verdicts there are.
 func BankVerdicts() []BankVerdict {
-	return []BankVerdict{BankChosen, BankNotAsked, BankOtherMode, BankOtherCurrency, BankNotCarried, BankDrained, BankNoLine, BankDegraded, BankSilent, BankFull, BankNotReached}
+	return []BankVerdict{BankChosen, BankNotAsked, BankOtherMode, BankOtherCurrency, BankNotServed, BankNotCarried, BankDrained, BankNoLine, BankDegraded, BankSilent, BankFull, BankNotReached}
 }
 
 // Consideration is one bank on the way of a payment.
 type Consideration struct {
 	Bank    string
 	Verdict BankVerdict
+	Rule    string // the part of the bank's profile that the request does not fit
+	Detail  string // what is known besides the verdict
 }
 
 // trail is the banks that route looked at. A nil trail, that of payments, notes
@@ -39,21 +42,32 @@ type Consideration struct {
 type trail []Consideration
 
 // note keeps the last verdict about a bank; a new one moves it to the end.
-func (t *trail) note(bank string, v BankVerdict) {
+func (t *trail) note(bank string, v BankVerdict) { t.add(Consideration{Bank: bank, Verdict: v}) }
+
+// noteMisfit is note for a bank whose profile the request does not fit.
+func (t *trail) noteMisfit(u *unfit, v BankVerdict) {
+	if t == nil {
+		return
+	}
+	_, text := u.words()
+	t.add(Consideration{Bank: u.bank.id, Verdict: v, Rule: u.misfit.String(), Detail: "It " + text + "."})
+}
+
+func (t *trail) add(one Consideration) {
 	if t == nil {
 		return
 	}
 	for i, c := range *t {
-		if c.Bank != bank {
+		if c.Bank != one.Bank {
 			continue
 		}
-		if c.Verdict == v {
+		if c.Verdict == one.Verdict {
 			return
 		}
 		*t = append((*t)[:i], (*t)[i+1:]...)
 		break
 	}
-	*t = append(*t, Consideration{bank, v})
+	*t = append(*t, one)
 }
 
 // Explanation is what would become of a payment now.

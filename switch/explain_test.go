@@ -22,7 +22,7 @@ func TestExplainSaysWhy(t *testing.T) {
 		{"the first", func(*rig, *PayRequest) {}, "alfa chosen, vega not_reached"},
 		{"another is asked for", func(_ *rig, p *PayRequest) { p.Bank = "vega" }, "alfa not_asked, vega chosen"},
 		{"another is pinned", func(r *rig, _ *PayRequest) { r.core.pins.set("mer_two", "vega") }, "alfa not_asked, vega chosen"},
-		{"the currency", func(r *rig, _ *PayRequest) { r.core.banks["alfa"].currencies = []string{"RUB"} }, "alfa other_currency, vega chosen"},
+		{"the currency", func(r *rig, _ *PayRequest) { r.core.banks["alfa"].profile = r.holdTo("alfa", "currencies: [RUB]") }, "alfa other_currency, vega chosen"},
 		{"the mode", func(r *rig, _ *PayRequest) { r.core.banks["alfa"].live = true }, "alfa other_mode, vega chosen"},
 		{"drained", func(r *rig, _ *PayRequest) { r.core.banks["alfa"].drained.Store(true) }, "alfa drained, vega chosen"},
 		{"degraded", func(r *rig, _ *PayRequest) { r.core.banks["alfa"].health.verdict.Store(int32(degraded)) }, "alfa degraded, vega chosen"},

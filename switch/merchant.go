@@ -153,7 +153,7 @@ func (d *directory) add(m *Merchant, banks map[string]*bank) error {
 		if mb.MerchantID == "" || len(mb.Terminals) == 0 {
 			return fmt.Errorf("bank %q: needs a merchant id and at least one terminal", mb.Bank)
 		}
-		d.routes[routeKey(m.ID, mb.Bank)] = &route{bank: b, as: mb, nameField: nameLocation(m)}
+		d.routes[routeKey(m.ID, mb.Bank)] = &route{bank: b, as: mb, nameField: nameLocation(m), closed: b.profile.TakesMerchant(m.MCC, m.Country)}
 	}
 	return nil
 }

@@ -181,18 +181,40 @@ func (m Method) isoOperation() iso.Operation {
 	return iso.OpRefund
 }
 
-// terms are what one bank allows after a payment, and when.
+// terms are what one bank allows after a payment, and when: what its profile
+// allows and its dialect has a message for.
 type terms struct {
-	capture, void, parts, refund bool // it has the message
-	refundRequest                bool // a refund is a request, not an advice
-	increment                    bool // it has the message
-	lengthens                    bool // a hold's time counts from its last increment
-	overcapture                  int64
-	single                       bool
-	hold                         time.Duration
-	cutOver                      time.Duration
-	zone                         *time.Location
-	ended                        *atomic.Int64 // Unix milliseconds: when the bank last said that its day ends; 0: never
+	profile               *iso.Profile
+	capture, void, refund bool // it has the message
+	parts                 bool // a void can undo a part
+	refundRequest         bool // a refund is a request, not an advice
+	increment             bool // it has the message
+	lengthens             bool // a hold's time counts from its last increment
+	captureParts          bool // a capture can take less than is held
+	several               bool // a hold takes several captures
+	refundParts           bool
+	overcapture           int64
+	hold                  time.Duration
+	refundable            time.Duration // after the approval; 0: for ever
+	cutOver               time.Duration
+	zone                  *time.Location
+	ended                 *atomic.Int64 // Unix milliseconds: when the bank last said that its day ends; 0: never
+}
+
+// termsOf joins what a bank allows and what its dialect can say.
+func termsOf(p *iso.Profile, d *iso.Dialect) terms {
+	capture, _ := p.Terms(iso.OpCapture)
+	void, voids := p.Terms(iso.OpVoid)
+	refund, refunds := p.Terms(iso.OpRefund)
+	increment, increments := p.Terms(iso.OpIncrement)
+	return terms{
+		profile: p, capture: d.Supports(iso.OpCapture), captureParts: capture.Partial, several: capture.Several, overcapture: int64(capture.OverPercent),
+		void: voids && d.Supports(iso.OpVoid), parts: void.Partial && d.PartialVoid(),
+		refund: refunds && d.Supports(iso.OpRefund), refundRequest: d.MTI(iso.OpRefund).Function() == 0, refundParts: refund.Partial,
+		refundable: time.Duration(refund.Days) * 24 * time.Hour,
+		increment:  increments && d.Supports(iso.OpIncrement), lengthens: increment.Lengthens,
+		hold: time.Duration(p.HoldDays) * 24 * time.Hour, cutOver: p.CutOver, zone: p.TimeZone, ended: new(atomic.Int64),
+	}
 }
 
 // day is the bank's business day, in which t falls: it ends at the cut-over.

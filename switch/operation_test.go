@@ -14,7 +14,8 @@ import (
 )
 
 // allTerms is a bank that can do everything; its day ends at midnight UTC.
-var allTerms = terms{capture: true, void: true, parts: true, refund: true, refundRequest: true, increment: true, hold: 7 * 24 * time.Hour, zone: time.UTC, ended: new(atomic.Int64)}
+var allTerms = terms{profile: iso.PlainProfile("all"), capture: true, captureParts: true, several: true, void: true, parts: true, refund: true, refundParts: true,
+	refundRequest: true, increment: true, hold: 7 * 24 * time.Hour, zone: time.UTC, ended: new(atomic.Int64)}
 
 var morning = time.Date(2026, 6, 12, 8, 0, 0, 0, time.UTC)
 
@@ -195,7 +196,7 @@ func TestSmartCancel(t *testing.T) {
 
 func TestCaptureLimits(t *testing.T) {
 	over, single, quiet := allTerms, allTerms, allTerms
-	over.overcapture, single.single, quiet.capture = 20, true, false
+	over.overcapture, single.several, quiet.capture = 20, false, false
 	for _, c := range []struct {
 		name, state string
 		amount      int64

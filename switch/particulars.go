@@ -52,24 +52,30 @@ func (h *history) named(id string) {
 	h.Particulars = &p
 }
 
+// credential is the use of a stored credential: what the shop says, or what
+// follows from the request.
+func (r *PayRequest) credential() iso.Credential {
+	switch {
+	case r.Carried != nil && r.Carried.Credential != iso.CredentialNone:
+		return r.Carried.Credential
+	case !r.Schedule.IsZero():
+		return iso.CredentialRecurring
+	case r.Initiator == byMerchant && r.Carried != nil && r.Carried.Channel == iso.ChannelRecurring:
+		return iso.CredentialRecurring
+	case r.Initiator == byMerchant && (r.Carried == nil || r.Carried.Channel != iso.ChannelMOTO):
+		return iso.CredentialUnscheduled
+	case r.SaveCard:
+		return iso.CredentialFirst
+	case !r.Token.IsZero():
+		return iso.CredentialSubsequent
+	}
+	return iso.CredentialNone
+}
+
 // carried is what the payment carries: what the shop asked for and what follows
 // from it. Nil: nothing.
 func (r *PayRequest) carried() *iso.Carried {
-	follows := iso.CredentialNone
-	switch {
-	case r.Carried != nil && r.Carried.Credential != iso.CredentialNone:
-		follows = r.Carried.Credential
-	case !r.Schedule.IsZero():
-		follows = iso.CredentialRecurring
-	case r.Initiator == byMerchant && r.Carried != nil && r.Carried.Channel == iso.ChannelRecurring:
-		follows = iso.CredentialRecurring
-	case r.Initiator == byMerchant && (r.Carried == nil || r.Carried.Channel != iso.ChannelMOTO):
-		follows = iso.CredentialUnscheduled
-	case r.SaveCard:
-		follows = iso.CredentialFirst
-	case !r.Token.IsZero():
-		follows = iso.CredentialSubsequent
-	}
+	follows := r.credential()
 	if r.Carried == nil && follows == iso.CredentialNone && r.ThreeDS.Version == "" {
 		return nil
 	}

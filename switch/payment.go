@@ -224,6 +224,7 @@ const (
 	CodeOrderPaid        Code = "order_paid"
 	CodeOrderInProgress  Code = "order_in_progress"
 	CodeNotCarried       Code = "not_carried"
+	CodeNotServed        Code = "not_served"
 	CodeBalance          Code = "insufficient_balance"
 )
 

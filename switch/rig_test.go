@@ -74,6 +74,22 @@ func (r *rig) dialect(name string) *iso.Dialect {
 	return d
 }
 
+// profile is that of a bank that takes all its dialect can say, and holds for two days; at vega
+// an increment lengthens the hold.
+func (r *rig) profile(bank, dialect string) *iso.Profile {
+	p, list := iso.PlainProfile(bank), []iso.OperationTerms(nil)
+	for _, op := range iso.ProfileOperations() {
+		if op != iso.OpCapture && !r.dialect(dialect).Supports(op) {
+			continue
+		}
+		t, _ := p.Terms(op)
+		t.Lengthens = op == iso.OpIncrement && bank == "vega"
+		list = append(list, t)
+	}
+	p.Operations, p.HoldDays = list, 2
+	return p
+}
+
 func (r *rig) startBanks() {
 	r.t.Helper()
 	for _, b := range rigBanks {
@@ -126,7 +142,7 @@ func (r *rig) options(store *storage.Store) Options {
 	two := one
 	two.ID, two.Keys = "mer_two", []APIKey{{Hash: HashKey([]byte("sk_test_two"))}}
 	for _, b := range rigBanks {
-		o.Banks = append(o.Banks, BankConfig{Dialect: r.dialect(b.dialect), Acquirer: "123456", Allows: Capabilities{HoldDays: 2, IncrementLengthens: b.id == "vega"}, Link: acquirers.Config{
+		o.Banks = append(o.Banks, BankConfig{Dialect: r.dialect(b.dialect), Acquirer: "123456", Profile: r.profile(b.id, b.dialect), Link: acquirers.Config{
 			ID: b.id, Endpoints: []string{b.id + ":9101"}, LinksPerEndpoint: 1, SignOn: true, Dial: dial, Logger: quiet,
 			ResponseTimeout: r.responseTimeout, ReversalTimeout: rigResponse, Window: r.window,
 		}})

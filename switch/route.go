@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers"
+	"github.com/tranzit/tranzit/iso"
 )
 
 // route is one way from a merchant to a bank.
@@ -17,6 +18,7 @@ type route struct {
 	held      atomic.Int64 // slots of the bank's window
 	alone     atomic.Bool  // no other merchant has a way to the bank
 	nameField string
+	closed    iso.Misfit // what of the merchant the bank's profile refuses
 }
 
 // keptForOthers is the part of a bank's window, an eighth, that is for merchants
@@ -94,6 +96,7 @@ func (s *Switch) pick(a Account, r *PayRequest, tried []*bank, why *refusals) *r
 	if only == "" {
 		only = s.pins.bankOf(a.Merchant.ID)
 	}
+	ask := r.ask()
 	for grade := healthy; grade <= failing; grade++ {
 		for i := range a.Merchant.Banks {
 			name := a.Merchant.Banks[i].Bank
@@ -102,11 +105,20 @@ func (s *Switch) pick(a Account, r *PayRequest, tried []*bank, why *refusals) *r
 				continue
 			}
 			way := dir.route(a.Merchant.ID, name)
-			if way == nil || way.bank.live != a.Live || slices.Contains(tried, way.bank) {
+			switch {
+			case way == nil || way.bank.live != a.Live:
 				why.trail.note(name, BankOtherMode)
 				continue
+			case slices.Contains(tried, way.bank):
+				continue
+			case r.Purpose != PurposePayment && !s.serves(a.Merchant, way.bank, r, why):
+				continue
 			}
-			if r.Purpose != PurposePayment && !s.serves(a.Merchant, way.bank, r, why) || !why.consider(way.bank, r) {
+			if misfit := way.misfit(&ask); misfit != iso.Fits {
+				why.misfits(&unfit{way.bank, a.Merchant, misfit, ask})
+				continue
+			}
+			if !why.consider(way.bank, r) {
 				continue
 			}
 			if way.bank.health.grade() != grade {
@@ -149,11 +161,24 @@ type refusals struct {
 	lacks  error
 	poor   bool    // its balance is less than the payout
 	unable Purpose // what it does not do
+	unfit  unfit   // of the first bank whose profile the request does not fit, save for its currency
+}
+
+// misfits passes over a bank whose profile the request does not fit.
+func (w *refusals) misfits(u *unfit) {
+	w.matched = true
+	verdict := BankNotServed
+	if u.misfit == iso.MisfitCurrency {
+		verdict = BankOtherCurrency
+	} else if w.unfit.bank == nil {
+		w.unfit = *u
+	}
+	w.trail.noteMisfit(u, verdict)
 }
 
 // serves reports whether a bank does what is asked besides payments.
 func (s *Switch) serves(m *Merchant, b *bank, r *PayRequest, why *refusals) bool {
-	if !b.dialect.Supports(r.operation()) {
+	if !b.does(r.operation()) {
 		why.unable = r.Purpose
 		return false
 	}
@@ -180,9 +205,6 @@ func (w *refusals) overflows(b *bank) {
 func (w *refusals) consider(b *bank, r *PayRequest) bool {
 	w.matched = true
 	switch {
-	case len(b.currencies) > 0 && !slices.Contains(b.currencies, r.Currency.Alpha()):
-		w.trail.note(b.id, BankOtherCurrency)
-		return false
 	case r.carrying() && !w.carries(b, r):
 		w.trail.note(b.id, BankNotCarried)
 		return false
@@ -223,6 +245,8 @@ func (w *refusals) refusal(asked string) *Refusal {
 		return unavailable(w.drained, time.Minute, "is being drained by its operators")
 	case w.cannot != nil:
 		return notCarried(w.cannot, w.lacks)
+	case w.unfit.bank != nil:
+		return w.unfit.refusal()
 	case w.poor:
 		return errBalance
 	case w.unable == PurposePayout:

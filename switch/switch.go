@@ -1,7 +1,6 @@
 package payswitch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,53 +45,13 @@ type Options struct {
 
 // BankConfig is one bank: how to reach it and what it is asked to do.
 type BankConfig struct {
-	Link       acquirers.Config
-	Dialect    *iso.Dialect
-	Live       bool     // live payments go to live banks only, test payments to the others
-	Currencies []string // alphabetic; empty: any
-	Acquirer   string   // DE32
-	Forwarder  string   // DE33, optional
-	Allows     Capabilities
+	Link      acquirers.Config
+	Dialect   *iso.Dialect
+	Live      bool         // live payments go to live banks only, test payments to the others
+	Acquirer  string       // DE32
+	Forwarder string       // DE33, optional
+	Profile   *iso.Profile // what it supports and demands; nil: iso.PlainProfile
 }
-
-// Capabilities are what a bank allows after a payment beyond what its dialect
-// says. The zero value of each field is its default.
-type Capabilities struct {
-	HoldDays           int            // 1..60: after so many days a hold that was not captured is let go; default 7
-	OvercapturePercent int            // 0..100: how much more than a hold its captures may take
-	SingleCapture      bool           // one capture of a hold and no more
-	IncrementLengthens bool           // a hold's days count from its last increment; default from its approval
-	CutOver            time.Duration  // 0..24h: when on the clock of TimeZone the bank's business day ends; default midnight
-	TimeZone           *time.Location // default UTC
-}
-
-func (y *Capabilities) validate() error {
-	switch {
-	case y.HoldDays < 0 || y.HoldDays > 60:
-		return fmt.Errorf("hold days is %d: want 1..60", y.HoldDays)
-	case y.OvercapturePercent < 0 || y.OvercapturePercent > 100:
-		return fmt.Errorf("overcapture is %d percent: want 0..100", y.OvercapturePercent)
-	case y.CutOver < 0 || y.CutOver >= 24*time.Hour:
-		return fmt.Errorf("cut-over is %s: want a time of day", y.CutOver)
-	}
-	return nil
-}
-
-// terms joins what the dialect can say and what the bank allows.
-func (c *BankConfig) terms() terms {
-	y, d := c.Allows, c.Dialect
-	if y.TimeZone == nil {
-		y.TimeZone = time.UTC
-	}
-	return terms{
-		capture: d.Supports(iso.OpCapture), void: d.Supports(iso.OpVoid), parts: d.PartialVoid(), refund: d.Supports(iso.OpRefund),
-		refundRequest: d.MTI(iso.OpRefund).Function() == 0, overcapture: int64(y.OvercapturePercent), single: y.SingleCapture,
-		increment: d.Supports(iso.OpIncrement), lengthens: y.IncrementLengthens,
-		hold: time.Duration(cmp.Or(y.HoldDays, defaultHoldDays)) * 24 * time.Hour, cutOver: y.CutOver, zone: y.TimeZone, ended: new(atomic.Int64),
-	}
-}
-
-const defaultHoldDays = 7
 
 // EnsureDefaults fills what was left out.
 func (o *Options) EnsureDefaults() {
@@ -367,9 +326,9 @@ type BankStatus struct {
 	ID        string           `json:"id"`
 	Dialect   string           `json:"dialect"`
 	Links     acquirers.Status `json:"links"`
-	Health    string           `json:"health"`         // healthy, degraded or failing
-	Drained   bool             `json:"drained"`        // by an operator
-	Reversals int              `json:"reversals_owed"` // in store-and-forward
+	Health    string           `json:"health"`               // healthy, degraded or failing
+	Drained   bool             `json:"drained"`              // by an operator
+	Reversals int              `json:"reversals_owed"`       // in store-and-forward
 	CutOverAt time.Time        `json:"cut_over_at,omitzero"` // when it last said that its business day ends
 }
 

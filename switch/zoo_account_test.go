@@ -149,7 +149,7 @@ func TestLiveNeedsALiveBank(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		a, card := r.account("one"), cardOf(banksim.Approve)
 		r.wants(Account{Merchant: a.Merchant, Live: true}, r.request("live", card, 100), "", CodeUnknownBank)
-		r.core.order[0].currencies = []string{"USD", "JPY"}
+		r.core.order[0].profile = r.holdTo("alfa", "currencies: [USD, JPY]")
 		r.wants(a, r.request("euro", card, 100), "", CodeCurrency)
 		dollars := r.request("dollars", card, 100)
 		dollars.Currency, _ = iso.ParseCurrency("USD")

@@ -147,9 +147,16 @@ func (i *instance) start() (err error) {
 	return nil
 }
 
+// holdsADay is a bank that takes everything and holds for a day.
+var holdsADay = func() *iso.Profile {
+	p := iso.PlainProfile("sim")
+	p.HoldDays = 1
+	return p
+}()
+
 func (i *instance) bankConfig(n int) payswitch.BankConfig {
 	w := i.w
-	return payswitch.BankConfig{Dialect: dialects[n], Acquirer: "123456", Allows: payswitch.Capabilities{HoldDays: 1}, Link: acquirers.Config{
+	return payswitch.BankConfig{Dialect: dialects[n], Acquirer: "123456", Profile: holdsADay, Link: acquirers.Config{
 		ID: bankNames[n], Endpoints: []string{w.hosts[n].address}, LinksPerEndpoint: w.links, Window: w.window, ReversalShare: 2, SignOn: true,
 		Logger: w.logged, ResponseTimeout: responseTimeout, ReversalTimeout: reversalTimeout, WriteTimeout: writeTimeout,
 		ConnectTimeout: 2 * time.Second, EchoInterval: w.echo, EchoTimeout: 500 * time.Millisecond,

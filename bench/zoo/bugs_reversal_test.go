@@ -268,9 +268,9 @@ var routeBugs = []bug{
 		by:     script("silent_bank_is_spared"),
 	},
 	{
-		name: "currency-is-ignored", file: "switch/route.go",
-		old:    "	case len(b.currencies) > 0 && !slices.Contains(b.currencies, r.Currency.Alpha()):\n",
-		new:    "	case len(b.currencies) > 0 && !slices.Contains(b.currencies, r.Currency.Alpha()) && !$zoo:\n",
+		name: "currency-is-ignored", file: "iso/profile_fit.go",
+		old:    "	case c.currencies != nil && !hasBit(c.currencies, int(a.Currency.at)):\n",
+		new:    "	case c.currencies != nil && !hasBit(c.currencies, int(a.Currency.at)) && !$zoo:\n",
 		breaks: "a bank gets only the currencies it takes",
 		by:     test("switch", "TestLiveNeedsALiveBank"),
 	},

@@ -82,6 +82,7 @@ type httpTLS struct {
 type BankConfig struct {
 	ID               string   `yaml:"id"`
 	Dialect          string   `yaml:"dialect"`
+	Profile          string   `yaml:"profile"`
 	Mode             string   `yaml:"mode"`
 	Endpoints        []string `yaml:"endpoints"`
 	Direction        string   `yaml:"direction"`
@@ -106,22 +107,13 @@ type BankConfig struct {
 		Min time.Duration `yaml:"min"`
 		Max time.Duration `yaml:"max"`
 	} `yaml:"reconnect"`
-	SignOn      signOn   `yaml:"sign_on"`
-	Institution string   `yaml:"institution"`
-	Forwarder   string   `yaml:"forwarder"`
-	Currencies  []string `yaml:"currencies"`
+	SignOn      signOn `yaml:"sign_on"`
+	Institution string `yaml:"institution"`
+	Forwarder   string `yaml:"forwarder"`
 
 	Keys           map[string]string `yaml:"keys"`
 	KeyChangeEvery time.Duration     `yaml:"key_change_every"`
-	Allows         struct {
-		HoldDays           int    `yaml:"hold_days"`
-		OvercapturePercent int    `yaml:"overcapture_percent"`
-		SingleCapture      bool   `yaml:"single_capture"`
-		IncrementLengthens bool   `yaml:"increment_lengthens"`
-		CutOver            string `yaml:"cut_over"`
-		TimeZone           string `yaml:"time_zone"`
-	} `yaml:"allows"`
-	TLS *struct {
+	TLS            *struct {
 		CA         string `yaml:"ca"`
 		Cert       string `yaml:"cert"`
 		Key        string `yaml:"key"`

@@ -159,11 +159,6 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 	if err != nil {
 		return none, err
 	}
-	for j, code := range b.Currencies {
-		if _, err := iso.ParseCurrency(code); err != nil {
-			return none, c.fault(fmt.Sprintf("banks[%d].currencies[%d]", i, j), "%q is not an ISO 4217 code", code)
-		}
-	}
 	d, err := iso.Resolve(b.Dialect)
 	if err != nil {
 		return none, c.fault(at("dialect"), "%v", err)
@@ -188,37 +183,28 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 	if err := check.Validate(); err != nil {
 		return none, c.linkFault(i, err)
 	}
-	allows, err := c.bankAllows(i)
+	profile, err := c.bankProfile(i, d)
 	if err != nil {
 		return none, err
 	}
-	return payswitch.BankConfig{Link: link, Dialect: d, Live: b.Mode == "live", Currencies: b.Currencies,
-		Acquirer: b.Institution, Forwarder: b.Forwarder, Allows: allows}, nil
+	return payswitch.BankConfig{Link: link, Dialect: d, Live: b.Mode == "live", Profile: profile, Acquirer: b.Institution, Forwarder: b.Forwarder}, nil
 }
 
-// bankAllows reads what a bank allows after a payment.
-func (c *Config) bankAllows(i int) (y payswitch.Capabilities, err error) {
-	a := &c.Banks[i].Allows
-	at := func(key string) string { return fmt.Sprintf("banks[%d].allows.%s", i, key) }
-	y = payswitch.Capabilities{HoldDays: a.HoldDays, OvercapturePercent: a.OvercapturePercent, SingleCapture: a.SingleCapture,
-		IncrementLengthens: a.IncrementLengthens}
-	switch {
-	case a.HoldDays < 0 || a.HoldDays > 60:
-		return y, c.fault(at("hold_days"), "%d is not within 1..60", a.HoldDays)
-	case a.OvercapturePercent < 0 || a.OvercapturePercent > 100:
-		return y, c.fault(at("overcapture_percent"), "%d is not within 0..100", a.OvercapturePercent)
+// bankProfile reads what a bank supports and demands; nil: whatever its dialect can say.
+func (c *Config) bankProfile(i int, d *iso.Dialect) (*iso.Profile, error) {
+	b := &c.Banks[i]
+	if b.Profile == "" {
+		return nil, nil
 	}
-	if a.CutOver != "" {
-		clock, err := time.Parse("15:04", a.CutOver)
-		if err != nil {
-			return y, c.fault(at("cut_over"), "%q is not a time of day like 23:30", a.CutOver)
-		}
-		y.CutOver = time.Duration(clock.Hour())*time.Hour + time.Duration(clock.Minute())*time.Minute
+	at := fmt.Sprintf("banks[%d].profile", i)
+	p, err := iso.ResolveProfile(b.Profile)
+	if err != nil {
+		return nil, c.fault(at, "%v", err)
 	}
-	if y.TimeZone, err = time.LoadLocation(a.TimeZone); err != nil {
-		return y, c.fault(at("time_zone"), "%q is not a time zone like Europe/Moscow", a.TimeZone)
+	if err := p.Fits(d); err != nil {
+		return nil, c.fault(at, "%v", err)
 	}
-	return y, nil
+	return p, nil
 }
 
 // maxCredit is the largest amount that any message can name.

@@ -28,7 +28,7 @@ banks:
     timeouts: {connect: 1s, write: 1s, response: 5s, reversal: 5s}
     echo: {interval: 30s, timeout: 5s, misses: 2}
     reconnect: {min: 1s, max: 30s}
-    currencies: [EUR, RUB]
+    profile: demo-alfa
 merchants:
   - id: shop
     name: SHOP
@@ -88,9 +88,12 @@ var mistakes = []struct{ name, from, to string }{
 	{"response too short for its write timeout", "write: 1s, response: 5s", "response: 11ms"},
 	{"misses out of range", "misses: 2", "misses: -1"},
 	{"reconnect turned round", "min: 1s", "min: 31s"},
-	{"unknown currency", "[EUR, RUB]", "[EUR, RUR]"},
-	{"certificate not there", "    currencies", "    tls: {ca: none.pem}\n    currencies"},
-	{"TLS of a version not there", "    currencies", "    tls: {min_version: 1.1}\n    currencies"},
+	{"unknown profile", "demo-alfa", "demo-alfe"},
+	{"profile of a missing file", "demo-alfa", "nowhere.yaml"},
+	{"profile with a mistake", "demo-alfa", "testdata/profile_mistake.yaml"},
+	{"profile of more than the dialect has", "dialect: ascii87", "dialect: smartvista"},
+	{"certificate not there", "    profile", "    tls: {ca: none.pem}\n    profile"},
+	{"TLS of a version not there", "    profile", "    tls: {min_version: 1.1}\n    profile"},
 	{"merchant without an id", "id: shop", `id: ""`},
 	{"name not printable", "name: SHOP", `name: "SHOP\u0416"`},
 	{"country by letters", `country: "276"`, "country: DE"},

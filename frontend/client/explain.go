@@ -28,6 +28,7 @@ type Refusal struct {
 type Consideration struct {
 	Bank    string `json:"bank"`
 	Verdict string `json:"verdict"`
+	Rule    string `json:"rule"` // the part of the bank's profile that the payment does not fit
 	Detail  string `json:"detail"`
 }
 
