@@ -241,8 +241,8 @@ var routeBugs = []bug{
 	},
 	{
 		name: "live-goes-to-a-test-bank", file: "switch/route.go",
-		old:    "way == nil || way.bank.live != a.Live ||",
-		new:    "way == nil || way.bank.live != a.Live && !$zoo ||",
+		old:    "way == nil || way.bank.live != a.Live:",
+		new:    "way == nil || way.bank.live != a.Live && !$zoo:",
 		breaks: "live payments go to live banks only",
 		by:     test("switch", "TestLiveNeedsALiveBank"),
 	},
