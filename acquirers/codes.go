@@ -74,8 +74,9 @@ func (b *Bank) reply(dst []byte, m *iso.Message, to []byte) ([]byte, error) {
 
 // forged handles a message whose code does not verify: it is counted and told,
 // and finalises nothing. An answer refutes its request, unless the dialect counts
-// it as never come; a request of the bank's own is not answered.
-func (l *line) forged(m *iso.Message, why error) {
+// it as never come; a request of the bank's own is answered with the code that the
+// dialect has for that, or not at all.
+func (l *line) forged(m *iso.Message, why error) error {
 	b := l.bank
 	b.metrics.forged.Add(1)
 	what := "its code is wrong or missing"
@@ -83,12 +84,16 @@ func (l *line) forged(m *iso.Message, why error) {
 		what = "its code cannot be checked: " + why.Error()
 	}
 	b.aside.alarm("forged", fmt.Sprintf("link %d: type %s: %s", l.link.number, m.MTI, what))
+	if code := b.dialect.ForgedAnswer(); code != "" && m.MTI.ExpectsAnswer() {
+		return l.respond(m, code, nothing)
+	}
 	if b.dialect.DropsForged() || !b.dialect.AnswerKey(m, &l.key) {
-		return
+		return nil
 	}
 	if f, verdict := b.pending.claim(&l.key, l); verdict == claimWon {
 		l.incoming, f.answer = f.answer, m
 		f.answeredAt, f.fate, f.cause = l.readAt, Refuted, CauseMAC
 		f.done <- struct{}{}
 	}
+	return nil
 }

@@ -162,6 +162,43 @@ func TestForgedAnswer(t *testing.T) {
 	}
 }
 
+// TestForgedRequest: a request of the bank's own whose code is missing changes nothing; it is answered with the dialect's
+// code for that, or not at all.
+func TestForgedRequest(t *testing.T) {
+	for _, answer := range []string{"", "63"} {
+		synctest.Test(t, func(t *testing.T) {
+			policy := "failure: refute"
+			if answer != "" {
+				policy += "\n    answer: \"" + answer + "\""
+			}
+			h := newHost(t, simnet.Options{})
+			h.d = coded(t, "ascii87", `send: ["0100", "0200", "0220", "0420", "0800", "0810"]`, `send: ["0100"]`,
+				`receive: ["0110", "0210", "0230", "0430", "0800", "0810"]`, `receive: ["0800"]`, "failure: refute", policy)
+			answers := make(chan string, 1)
+			h.serve = func(_ *hostConn, m *iso.Message) bool {
+				if m.MTI == 0x0810 {
+					answers <- string(m.Get(39))
+				}
+				return m.MTI == 0x0810
+			}
+			r := newRig(t, h, func(c *Config) { c.Keys, c.Slots = newKeys(t), map[string]string{"mac": "alfa-mac"} })
+			defer r.Close()
+			r.await(true)
+			h.conn(1).request("002")
+			synctest.Wait()
+			time.Sleep(time.Second)
+			got := ""
+			select {
+			case got = <-answers:
+			default:
+			}
+			if got != answer || r.Ready() != nil || r.metrics.forged.Load() != 1 {
+				t.Errorf("answered %q, want %q; ready: %v", got, answer, r.Ready())
+			}
+		})
+	}
+}
+
 // TestOtherKey: a bank with another key refuses what we send and cannot sign on.
 func TestOtherKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -157,8 +157,7 @@ func (l *line) receive(frame, body []byte) error {
 	l.link.in.read(m, l.readAt, len(body))
 	if b.codes != nil {
 		if err := b.dialect.CheckMAC(frame, m, iso.FromBank, b.codes); err != nil {
-			l.forged(m, err)
-			return nil
+			return l.forged(m, err)
 		}
 	}
 	if !b.dialect.AnswerKey(m, &l.key) {
@@ -195,6 +194,12 @@ func (l *line) serve(m *iso.Message) error {
 		return nil
 	}
 	code, do := l.decide(m)
+	return l.respond(m, code, do)
+}
+
+// respond answers a request of the bank's own with a code, and does what that means.
+func (l *line) respond(m *iso.Message, code string, do effect) error {
+	b := l.bank
 	l.values = iso.Values{ResponseCode: code, SentAt: l.readAt.UTC(), LocalAt: l.readAt, Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
 	err := b.dialect.Answer(m, &l.values, &l.reply)
 	if err == nil {

@@ -2,6 +2,7 @@ package iso
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tranzit/tranzit/iso/security"
@@ -37,7 +38,11 @@ func (l *loader) macBlock(s *section) {
 	case s.has("padding") && r.mac.Algorithm != 0:
 		l.fail(s.lineOf("padding"), "%s: %s pads by its own rule; remove padding", s.path, r.mac.Algorithm)
 	}
-	r.field = []int{0, 0, 64, 128}[s.oneOf("field", []string{"last", "64", "128"})+1]
+	r.field = []int{0, 0, 64, 128, 192}[s.oneOf("field", []string{"last", "64", "128", "192"})+1]
+	if r.field > l.last {
+		l.fail(s.lineOf("field"), "%s: the dialect has no field %d; write field: last, or more encoding.bitmaps", s.at("field"), r.field)
+		r.field = 0
+	}
 	size := macSizes[r.mac.Algorithm]
 	r.kept = s.number("bytes", 4, max(size, 4))
 	covers := s.sub("covers")
@@ -56,6 +61,9 @@ func (l *loader) macBlock(s *section) {
 	}
 	keys.done()
 	r.drop = s.oneOf("failure", []string{"refute", "drop"}) == 1
+	if s.has("answer") {
+		r.answer = s.text("answer", `"63"`, 4)
+	}
 	s.done()
 	l.macFields(s, r)
 	l.d.mac = r
@@ -73,26 +81,28 @@ func (s *section) slot(key string) string {
 // macFields holds the fields of the code to what it needs: bytes of a fixed
 // length that have room for it, and nothing else in them.
 func (l *loader) macFields(s *section, r *macRules) {
-	for _, f := range []int{64, 128} {
-		row := &l.d.codec.fields[f]
-		if r.field != 0 && r.field != f {
+	var own []int // that the code may be in
+	for _, f := range macFields {
+		if f > l.last || r.field != 0 && r.field != f {
 			continue
 		}
+		own = append(own, f)
+		row := &l.d.codec.fields[f]
 		if row.class != classB || row.prefix != prefixNone || int(row.max) < r.kept {
 			l.fail(max(l.fieldLine[f], s.line), "encoding.fields.%d carries the authentication code; write {class: b, len: 8, content: binary} or content hex, with a len of %d at least", f, r.kept)
 		}
 	}
-	if l.d.frame.kind == frameTerminated && (l.d.codec.fields[64].form == formBinary || l.d.codec.fields[128].form == formBinary) {
-		s.fail("%s: a code may hold the byte that ends a frame; write content: hex for fields 64 and 128", s.path)
+	if l.d.frame.kind == frameTerminated && slices.ContainsFunc(own, func(f int) bool { return l.d.codec.fields[f].form == formBinary }) {
+		s.fail("%s: a code may hold the byte that ends a frame; write content: hex for its fields, %v", s.path, own)
 	}
 	check := func(where string, steps []step, flow Flow, mti MTI) {
 		for _, st := range steps {
 			switch {
 			case !r.covers(mti, flow):
-			case st.field == r.field || r.field == 0 && (st.field == 64 || st.field == 128):
+			case slices.Contains(own, st.field):
 				s.fail("%s sets field %d, which security.mac fills; remove the field there", where, st.field)
-			case r.field == 64 && st.field > 64:
-				s.fail("%s has field %d behind the code in field 64; write field: last or field: 128", where, st.field)
+			case r.field != 0 && st.field > r.field:
+				s.fail("%s has field %d behind the code in field %d; write field: last or another field", where, st.field, r.field)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package iso
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/tranzit/tranzit/iso/security"
@@ -29,26 +30,39 @@ type MACKeys interface {
 // Errors of codes. ErrMAC is all that is told of a message that does not verify.
 var (
 	ErrMAC      = errors.New("iso: the message authentication code is wrong or missing")
-	errMACField = &FieldError{64, "a field behind it would not be covered by the code"}
+	errMACField = errors.New("iso: a field stands behind that of the code and would not be covered by it")
 )
 
 // macRules are the block security.mac of a dialect.
 type macRules struct {
 	mac                 security.MAC
-	field               int // 64 or 128; 0: whichever is last
+	field               int // 64, 128 or 192; 0: whichever is last
 	kept                int // bytes of the code
 	length, header, mti bool
 	types               [2][]MTI // covered messages of each flow, as no repeats
 	slots               [2]string
-	drop                bool // a message that does not verify counts as never come; else it refutes
+	drop                bool   // a message that does not verify counts as never come; else it refutes
+	answer              string // the code of the answer to a request that does not verify; empty: it has none
 }
 
 // HasMAC reports whether the dialect's messages carry authentication codes.
 func (d *Dialect) HasMAC() bool { return d.mac != nil }
 
+// Sealed reports whether a message that goes this way carries a code.
+func (d *Dialect) Sealed(m *Message, f Flow) bool { return d.mac != nil && d.mac.covers(m.MTI, f) }
+
 // DropsForged reports whether an answer that does not verify counts as never
 // come; else it refutes its request at once. It never approves.
 func (d *Dialect) DropsForged() bool { return d.mac != nil && d.mac.drop }
+
+// ForgedAnswer is the code of the answer to a request whose authentication code is
+// wrong or missing; empty: the dialect has such a request go unanswered.
+func (d *Dialect) ForgedAnswer() string {
+	if d.mac == nil {
+		return ""
+	}
+	return d.mac.answer
+}
 
 // KeySlots are the names of the keys that the dialect needs.
 func (d *Dialect) KeySlots() []string {
@@ -65,18 +79,29 @@ func (d *Dialect) KeySlots() []string {
 
 func (r *macRules) covers(m MTI, f Flow) bool { return slices.Contains(r.types[f], m.Normal()) }
 
+// macFields are the fields that a code may be in: the last of each bitmap.
+var macFields = []int{64, 128, 192}
+
 // place is the field of the code of a message whose other fields are set.
 func (r *macRules) place(m *Message) (int, error) {
-	second := m.set[1] &^ 1 // without field 128 itself
-	switch {
-	case r.field == 64 && second != 0, m.set[2] != 0:
-		return 0, errMACField
-	case r.field == 0 && second == 0:
-		return 64, nil
-	case r.field == 64:
-		return 64, nil
+	least := 64
+	for i, word := range m.set[1:] {
+		if word&^1 != 0 { // without the field of the code itself
+			least = macFields[i+1]
+		}
 	}
-	return 128, nil
+	switch {
+	case r.field == 0:
+		return least, nil
+	case r.field < least:
+		return 0, errMACField
+	}
+	return r.field, nil
+}
+
+// behind reports whether a bitmap after that of the field is used.
+func (m *Message) behind(field int) bool {
+	return field == 64 && m.set[1] != 0 || field <= 128 && m.set[2] != 0
 }
 
 // Seal is how a frame is made that may carry a code.
@@ -130,7 +155,7 @@ func (d *Dialect) CheckMAC(frame []byte, m *Message, f Flow, keys MACKeys) error
 		return nil
 	}
 	field, err := r.place(m)
-	if err != nil || !m.Has(field) || field == 64 && m.set[1] != 0 {
+	if err != nil || !m.Has(field) || m.behind(field) {
 		return ErrMAC
 	}
 	data, _, err := d.covered(frame, &d.codec.fields[field])
@@ -188,4 +213,30 @@ func (d *Dialect) covered(frame []byte, row *fieldCodec) (data, tail []byte, err
 		at += p.n
 	}
 	return data, tail, nil
+}
+
+// ClearKeys are keys in clear by the slots that a dialect names: of test hosts and of tools.
+type ClearKeys map[string][]byte
+
+// Sum implements MACKeys.
+func (k ClearKeys) Sum(slot string, m security.MAC, data []byte) ([]byte, error) {
+	return m.Sum(k[slot], data)
+}
+
+// Verify implements MACKeys.
+func (k ClearKeys) Verify(slot string, m security.MAC, data, code []byte) (bool, error) {
+	return m.Verify(k[slot], data, code)
+}
+
+// Validate reports the first slot of the dialect's codes that has no key.
+func (k ClearKeys) Validate(d *Dialect) error {
+	if d.mac == nil {
+		return nil
+	}
+	for _, slot := range d.mac.slots {
+		if len(k[slot]) == 0 {
+			return fmt.Errorf("dialect %s needs a key %q", d.ID(), slot)
+		}
+	}
+	return nil
 }

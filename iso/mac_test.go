@@ -11,19 +11,6 @@ import (
 	"github.com/tranzit/tranzit/iso/security"
 )
 
-// macKeys are keys in clear, for tests.
-type macKeys map[string][]byte
-
-// Sum implements MACKeys.
-func (k macKeys) Sum(slot string, m security.MAC, data []byte) ([]byte, error) {
-	return m.Sum(k[slot], data)
-}
-
-// Verify implements MACKeys.
-func (k macKeys) Verify(slot string, m security.MAC, data, code []byte) (bool, error) {
-	return m.Verify(k[slot], data, code)
-}
-
 var vectorKey = []byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10}
 
 // secured is a built-in dialect with a block of codes; change edits its text.
@@ -61,7 +48,7 @@ security:
 // TestMACOfTheExample: the echo whose code is published, made and checked, as hex
 // and as bytes.
 func TestMACOfTheExample(t *testing.T) {
-	keys := macKeys{"out": vectorKey, "in": vectorKey}
+	keys := ClearKeys{"out": vectorKey, "in": vectorKey}
 	want := map[string]string{"hex": "35BD7A1DFA52232C", "binary": "\x35\xBD\x7A\x1D\xFA\x52\x23\x2C"}
 	for content, code := range want {
 		d := secured(t, "ascii87", content)
@@ -112,7 +99,7 @@ func check(d *Dialect, frame []byte, f Flow, keys MACKeys) error {
 // TestMACRules: what banks vary, each held to a code that is computed here from
 // the bytes of the frame.
 func TestMACRules(t *testing.T) {
-	long := macKeys{"out": []byte(strings.Repeat("k", 16)), "in": []byte(strings.Repeat("q", 16))}
+	long := ClearKeys{"out": []byte(strings.Repeat("k", 16)), "in": []byte(strings.Repeat("q", 16))}
 	for name, c := range map[string]struct {
 		base   string
 		change []string
@@ -198,6 +185,7 @@ func TestWrongSecurityBlocks(t *testing.T) {
 		"key_exchange.check is missing":        {"security:\n", "security:\n  key_exchange: {slot: mac, kek: kek, form: cryptogram, field: 48, steps: []}\n"},
 		"write refute or drop":                 {"failure: refute", "failure: approve"},
 		"encoding.fields.64 carries":           {"64: {class: b, len: 8", "64: {class: b, len: 4"},
+		"the dialect has no field 192":         {"field: last", "field: 192"},
 		"behind the code in field 64":          {"field: last", "field: 64"},
 		`security.mac has no key "bits"`:       {"bytes: 8", "bytes: 8\n    bits: 64"},
 		`security has no key "mak"`:            {"security:\n", "security:\n  mak: 1\n"},
@@ -215,7 +203,7 @@ func TestWrongSecurityBlocks(t *testing.T) {
 // sealed.
 func FuzzCheckMAC(f *testing.F) {
 	d := secured(f, "ascii87", "hex")
-	keys := macKeys{"out": vectorKey, "in": vectorKey}
+	keys := ClearKeys{"out": vectorKey, "in": vectorKey}
 	f.Add([]byte("0071080082200000000000000400000000000001061208153000000230135BD7A1DFA52232C"))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		var m, again Message
@@ -237,4 +225,46 @@ func FuzzCheckMAC(f *testing.F) {
 			t.Errorf("%q verifies and seals as %q, %v", frame[:n], sealed, err)
 		}
 	})
+}
+
+// A layout of three bitmaps has its code in the last field of the last that the message uses.
+func TestMACBehindThreeBitmaps(t *testing.T) {
+	for _, third := range []string{"leading", "field-65"} {
+		d := secured(t, "ascii87", "hex", "encoding:\n  fields:\n", "encoding:\n  bitmaps: 3\n  third: "+third+`
+  fields:
+    192: {class: b, len: 8, content: hex}
+    130: {class: ans, len: 4, content: ascii}
+`, "security:\n", "messages: {purchase: {fields: {130: {const: LAST}}}}\nsecurity:\n")
+		keys := ClearKeys{"mac": vectorKey, "in": vectorKey, "out": vectorKey}
+		for op, field := range map[Operation]int{OpPurchase: 192, OpEcho: 128, OpAuthorization: 64} {
+			values := purchase()
+			if op == OpEcho {
+				values = signOn()
+			}
+			m := request(t, d, op, values)
+			frame, err := d.AppendSealed(nil, m, Seal{Flow: ToBank, Keys: keys})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got Message
+			body, _, err := d.NextFrame(frame)
+			if err == nil {
+				err = d.Decode(body, &got)
+			}
+			if err != nil || !got.Has(field) || d.CheckMAC(frame, &got, ToBank, keys) != nil {
+				t.Errorf("%s, %s: the code is not in field %d and right: %v, %v", third, op, field, err, d.CheckMAC(frame, &got, ToBank, keys))
+			}
+			for at := range frame {
+				spoilt := append([]byte(nil), frame...)
+				spoilt[at] ^= 1
+				body, n, err := d.NextFrame(spoilt)
+				if err != nil || n != len(frame) || d.Decode(body, &got) != nil || got.MTI != m.MTI {
+					continue
+				}
+				if d.CheckMAC(spoilt, &got, ToBank, keys) == nil && at >= 4 {
+					t.Errorf("%s, %s: byte %d may be changed", third, op, at)
+				}
+			}
+		}
+	}
 }

@@ -35,10 +35,11 @@ type rig struct {
 	window          int
 	dialer          func(ctx context.Context, network, addr string) (net.Conn, error)
 	onFatal         func(error)
-	diskCheck       time.Duration  // 0: the store's own
-	count           atomic.Int64   // of keys given by tries
-	adjust          func(*Options) // nil: the options as they are
-	spoken          *iso.Dialect   // by every bank; nil: rigBanks say
+	diskCheck       time.Duration     // 0: the store's own
+	count           atomic.Int64      // of keys given by tries
+	adjust          func(*Options)    // nil: the options as they are
+	spoken          *iso.Dialect      // by every bank; nil: rigBanks say
+	lineKeys        map[string][]byte // the banks' keys in clear, where the dialect has codes
 }
 
 const rigResponse = 10 * time.Second
@@ -97,7 +98,7 @@ func (r *rig) startBanks() {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		sim, err := banksim.New(banksim.Config{Dialect: r.dialect(b.dialect), Listener: l, LateBy: 13 * time.Second})
+		sim, err := banksim.New(banksim.Config{Dialect: r.dialect(b.dialect), Keys: r.lineKeys, Listener: l, LateBy: 13 * time.Second})
 		if err != nil {
 			r.t.Fatal(err)
 		}

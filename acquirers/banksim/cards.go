@@ -47,6 +47,7 @@ const (
 	IncrementLate        Behaviour = "increment_late"
 	RepeatRefused        Behaviour = "repeat_refused"
 	PartialStays         Behaviour = "partial_reversal_refused"
+	WrongCode            Behaviour = "wrong_mac"
 )
 
 // TestCard is one documented card number and what the bank does with it.
@@ -115,6 +116,7 @@ var cards = []TestCard{
 	{Number: "4000000001330002", Behaviour: IncrementLate, Does: "Approved; an increment raises the hold and is answered after the deadline of the switch (LateBy).", Charge: true, raise: &Plan{Fault: FaultLate}},
 	{Number: "4000000001340001", Behaviour: RepeatRefused, Does: "Approved; the first copy of a capture, void or refund is booked and not answered, its repeat is refused with code 25.", Charge: true, lostOnce: true, refuseAgain: true},
 	{Number: "4000000001350000", Behaviour: PartialStays, Does: "Approved for half of the amount, code 10; every reversal is refused with code 12.", Charge: true, half: true, reversal: Plan{Code: "12"}},
+	{Number: "4000000001400003", Behaviour: WrongCode, Does: "Charged; in a dialect with authentication codes the approval's is wrong.", Charge: true, plan: Plan{Fault: FaultMAC}},
 }
 
 func demandAuthentication(_ bool, s *iso.Seen) string {

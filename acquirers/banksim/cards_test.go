@@ -78,6 +78,7 @@ var expectations = map[Behaviour]expectation{
 	IncrementLate:        {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 	RepeatRefused:        {code: "00", state: StateCharged, booked: 10001, again: "25"},
 	PartialStays:         {code: "10", state: StateCharged, booked: 5000, reversed: "12"},
+	WrongCode:            {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 }
 
 // TestCards sends one purchase per card and dialect, then reverses it.

@@ -26,7 +26,7 @@ type Codes struct {
 	LateOriginal string // a request whose reversal came first, or that was reversed; a capture or void of what is not open to it; default "12"
 	NoOriginal   string // a capture of something the bank does not hold; default "25"
 	NotSignedOn  string // traffic before sign-on; default "91"
-	WrongMAC     string // a message whose authentication code is wrong or missing; default "63"
+	WrongMAC     string // a message whose authentication code is wrong or missing; default "63"; the dialect's security.mac.answer goes before it
 }
 
 // Config describes one bank. The zero value of every field but Dialect is

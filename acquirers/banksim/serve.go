@@ -2,6 +2,7 @@ package banksim
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"github.com/tranzit/tranzit/iso"
@@ -21,7 +22,7 @@ func (l *link) serve(frame, body []byte) {
 	}
 	if err := l.bank.cfg.Dialect.CheckMAC(frame, &l.req, iso.ToBank, l.bank.keys); err != nil {
 		st.forged.Add(1)
-		l.refuse(l.bank.cfg.Codes.WrongMAC)
+		l.refuse(cmp.Or(l.bank.cfg.Dialect.ForgedAnswer(), l.bank.cfg.Codes.WrongMAC))
 		return
 	}
 	class, function := l.req.MTI.Class(), l.req.MTI.Function()

@@ -13,6 +13,8 @@ import (
 type HostOptions struct {
 	// Dialect is the language of every link. Required.
 	Dialect *iso.Dialect
+	// Keys are those that the dialect names, in clear.
+	Keys iso.ClearKeys
 	// Listen is host:port; port 0 picks a free one. Default 127.0.0.1:0.
 	Listen string
 	// Delay before every answer.
@@ -29,7 +31,7 @@ type HostOptions struct {
 // held against what the load saw; they cost a small part of an answer. Start it,
 // close it.
 func NewHost(o HostOptions) (*banksim.Bank, error) {
-	c := banksim.Config{Dialect: o.Dialect, Listen: o.Listen, Delay: o.Delay, BooksListen: o.Books, AllowBeforeSignOn: true}
+	c := banksim.Config{Dialect: o.Dialect, Keys: o.Keys, Listen: o.Listen, Delay: o.Delay, BooksListen: o.Books, AllowBeforeSignOn: true}
 	if o.Codes != "" {
 		codes, err := parseCodes(o.Codes)
 		if err != nil {

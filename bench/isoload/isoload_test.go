@@ -90,6 +90,38 @@ func clean(t *testing.T, r *Result) {
 	}
 }
 
+// TestCodes: client and host make and check authentication codes; a client with another key signs nobody on, and
+// codes of another key are counted.
+func TestCodes(t *testing.T) {
+	d, err := iso.ParseDialect("coded.yaml", []byte(`inherits: binary87
+meta: {schema: 1, id: coded, version: 1, title: With codes}
+security:
+  mac: {algorithm: x9.19, padding: zeros, field: last, bytes: 8, covers: {length: false, header: false, mti: true},
+    send: ["0100", "0200", "0420", "0800"], receive: ["0110", "0210", "0430", "0810"], keys: {send: out, receive: in}, failure: refute}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := iso.ClearKeys{"out": []byte("0123456789abcdef"), "in": []byte("fedcba9876543210")}
+	b, err := NewHost(HostOptions{Dialect: d, Keys: keys})
+	running(t, b, err)
+	o := Options{Dialect: d, Keys: keys, Connect: []string{b.Addr()}, Mix: Mix{Purchase: 6, Authorization: 2, Reversal: 1, Echo: 1}}
+	r := loaded(t, o)
+	clean(t, r)
+	if r.Forged != 0 || b.Status().Forged != 0 || r.Codes["00"] != r.Answered {
+		t.Errorf("%+v", r)
+	}
+	o.Keys, o.SkipSignOn, o.Timeout, o.Warmup, o.Duration = iso.ClearKeys{"out": keys["out"], "in": keys["out"]}, true, time.Second, time.Millisecond, 100*time.Millisecond
+	o.Dialect = d
+	if r, err := Run(t.Context(), o); err != nil || r.Forged == 0 || r.Answered != 0 {
+		t.Errorf("answers under another key: %+v, %v", r, err)
+	}
+	o.Keys = nil
+	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), `needs a key "out"`) {
+		t.Errorf("without keys: %v", err)
+	}
+}
+
 // TestBothSides: client and host against each other, every kind of message; the
 // host's books hold what the client saw.
 func TestBothSides(t *testing.T) {
@@ -247,7 +279,7 @@ func TestNoise(t *testing.T) {
 
 func noisy(d *iso.Dialect, conn net.Conn) {
 	defer conn.Close()
-	s := newStream(d, conn)
+	s := newStream(&Options{Dialect: d}, conn)
 	var req, ans iso.Message
 	for {
 		body, err := s.next()

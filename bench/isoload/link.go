@@ -61,7 +61,7 @@ func (k *link) open(ctx context.Context) (*stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.addr, err)
 	}
-	s := newStream(k.load.o.Dialect, conn)
+	s := newStream(k.load.o, conn)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	err = k.signOn(s)
 	if !stop() || err != nil {
@@ -87,7 +87,7 @@ func (k *link) signOn(s *stream) error {
 		return err
 	}
 	d.RequestKey(&req, &want)
-	frame, err := d.AppendFrame(nil, &req)
+	frame, err := k.seal(nil, &req)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (k *link) signOn(s *stream) error {
 		if err != nil {
 			return fmt.Errorf("no answer to the sign-on: %w", err)
 		}
-		if body == nil || d.Decode(body, &ans) != nil || !d.AnswerKey(&ans, &got) || got != want {
+		if body == nil || s.read(body, &ans) != nil || !d.AnswerKey(&ans, &got) || got != want {
 			continue
 		}
 		if !d.NetworkDone(string(ans.Get(39))) {
@@ -110,6 +110,15 @@ func (k *link) signOn(s *stream) error {
 		}
 		return nil
 	}
+}
+
+// seal appends a message's frame, with its code where the dialect has one.
+func (k *link) seal(dst []byte, m *iso.Message) ([]byte, error) {
+	d := k.load.o.Dialect
+	if !d.HasMAC() {
+		return d.AppendFrame(dst, m)
+	}
+	return d.AppendSealed(dst, m, iso.Seal{Flow: iso.ToBank, Keys: k.load.o.Keys})
 }
 
 // run serves the link until its work is done. s is signed on.

@@ -16,6 +16,8 @@ import (
 type Options struct {
 	// Dialect is the language of the host. Required.
 	Dialect *iso.Dialect
+	// Keys are those that the dialect names, in clear; a dialect without codes needs none.
+	Keys iso.ClearKeys
 	// Connect are the host's addresses, host:port. At least one.
 	Connect []string
 	// Links to each address. Default 1; 256 links in all.
@@ -127,6 +129,9 @@ func (o *Options) Validate() error {
 		return errors.New("dialect: is required")
 	}
 	var errs []error
+	if err := o.Keys.Validate(o.Dialect); err != nil {
+		errs = append(errs, fmt.Errorf("keys: %w", err))
+	}
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))

@@ -20,6 +20,7 @@ type Counts struct {
 	Lost         uint64 `json:"lost"`          // in flight when their link ended
 	Wrong        uint64 `json:"wrong"`         // matched, but a field that comes back differs
 	Unmatched    uint64 `json:"unmatched"`     // answers of nothing that waits: late, twice, or strange
+	Forged       uint64 `json:"forged"`        // messages whose authentication code is wrong or missing
 	Unreadable   uint64 `json:"unreadable"`    // frames that are no message, and streams without frames
 	Cuts         uint64 `json:"cuts"`          // links that ended
 	Repairs      uint64 `json:"repairs"`       // reversals sent for what was not answered
@@ -103,6 +104,7 @@ func (l *load) sum() (c counts) {
 		c.Lost += o.Lost
 		c.Wrong += o.Wrong
 		c.Unmatched += o.Unmatched
+		c.Forged += o.Forged
 		c.Unreadable += o.Unreadable
 		c.Cuts += o.Cuts
 		c.Repairs += o.Repairs
@@ -181,7 +183,7 @@ func (r *Result) WriteText(w io.Writer) error {
 		p("Code %-9q %d", code, r.Codes[code])
 	}
 	p("No answer    %d in time, %d when their link ended, %d never sent", r.Timeouts, r.Lost, r.Unsent)
-	p("Bad answers  %d match nothing, %d differ from their request, %d cannot be read", r.Unmatched, r.Wrong, r.Unreadable)
+	p("Bad answers  %d match nothing, %d differ from their request, %d cannot be read, %d have a wrong code", r.Unmatched, r.Wrong, r.Unreadable, r.Forged)
 	p("Links        %d ended; the host asked %d times", r.Cuts, r.HostRequests)
 	if r.Repairs+r.Owed > 0 {
 		p("Reversals    %d sent for what was not answered, %d still owed", r.Repairs, r.Owed)

@@ -16,10 +16,14 @@ type stream struct {
 	conn net.Conn
 	buf  []byte
 	r, w int
+
+	keys  iso.MACKeys
+	frame []byte // of the body that next gave
 }
 
-func newStream(d *iso.Dialect, conn net.Conn) *stream {
-	return &stream{d: d, conn: conn, buf: make([]byte, max(readBuffer, d.MaxFrame()+16))}
+func newStream(o *Options, conn net.Conn) *stream {
+	d := o.Dialect
+	return &stream{d: d, keys: o.Keys, conn: conn, buf: make([]byte, max(readBuffer, d.MaxFrame()+16))}
 }
 
 // errFraming ends a link: the stream has no frames any more.
@@ -33,10 +37,19 @@ func (s *stream) next() ([]byte, error) {
 		if err != nil {
 			return nil, errFraming
 		}
+		s.frame = s.buf[s.r : s.r+n]
 		if s.r += n; n == 0 || body != nil {
 			return body, nil
 		}
 	}
+}
+
+// read decodes the body that next gave and checks its code, where the dialect has one.
+func (s *stream) read(body []byte, m *iso.Message) error {
+	if err := s.d.Decode(body, m); err != nil || !s.d.HasMAC() {
+		return err
+	}
+	return s.d.CheckMAC(s.frame, m, iso.FromBank, s.keys)
 }
 
 // more reads once.

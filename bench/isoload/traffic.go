@@ -82,7 +82,7 @@ func (k *link) send(op iso.Operation, due time.Duration, repair *original) {
 			return
 		}
 	}
-	frames, err := d.AppendFrame(k.out, &s.request)
+	frames, err := k.seal(k.out, &s.request)
 	if err != nil {
 		k.load.fail(err)
 		return
@@ -120,7 +120,14 @@ func (k *link) read(s *stream) error {
 			if body, err = s.next(); body == nil {
 				break
 			}
-			seen = k.serve(body, &m, now, seen)
+			switch fault := s.read(body, &m); {
+			case fault == nil:
+				seen = k.serve(&m, now, seen)
+			case errors.Is(fault, iso.ErrMAC):
+				k.counts.Forged++
+			default:
+				k.counts.Unreadable++
+			}
 		}
 		k.launch(now)
 		k.mu.Unlock()
@@ -135,13 +142,9 @@ func (k *link) read(s *stream) error {
 	}
 }
 
-// serve takes one frame of the host. REQUIRES: k.mu.
-func (k *link) serve(body []byte, m *iso.Message, now time.Duration, seen []sample) []sample {
+// serve takes one message of the host. REQUIRES: k.mu.
+func (k *link) serve(m *iso.Message, now time.Duration, seen []sample) []sample {
 	d := k.load.o.Dialect
-	if d.Decode(body, m) != nil {
-		k.counts.Unreadable++
-		return seen
-	}
 	if m.MTI.ExpectsAnswer() {
 		k.answer(m)
 		return seen
@@ -187,7 +190,7 @@ func (k *link) answer(m *iso.Message) {
 	if d.Answer(m, &v, &ans) != nil {
 		return
 	}
-	if frames, err := d.AppendFrame(k.out, &ans); err == nil {
+	if frames, err := k.seal(k.out, &ans); err == nil {
 		k.out = frames
 		k.changed.Signal()
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"os"
 	"strings"
@@ -35,11 +34,9 @@ Test cards:
 			if err != nil {
 				return err
 			}
-			cfg.Dialect, cfg.Keys = d, map[string][]byte{}
-			for slot, text := range keys {
-				if cfg.Keys[slot], err = hex.DecodeString(text); err != nil {
-					return usageError{fmt.Errorf("--key %s must be hex digits", slot)}
-				}
+			cfg.Dialect = d
+			if cfg.Keys, err = testKeys(d, keys); err != nil {
+				return err
 			}
 			sim, err := banksim.New(cfg)
 			if err != nil {
@@ -68,7 +65,7 @@ Test cards:
 	c.Flags().BoolVar(&cfg.SignsOn, "sign-on", false, "with --connect: the bank sends the sign-on")
 	c.MarkFlagsMutuallyExclusive("connect", "listen")
 	c.Flags().StringVar(&cfg.BooksListen, "books", "", "address for the books and the control port; empty: none")
-	c.Flags().StringToStringVar(&keys, "key", nil, "SLOT=HEX: a test key in clear that the dialect names")
+	testKeyFlag(c, &keys)
 	c.Flags().DurationVar(&cfg.Delay, "delay", 0, "think time before every answer")
 	c.Flags().DurationVar(&cfg.LateBy, "late-by", 20*time.Second, "how late the late-answer cards answer")
 	c.Flags().BoolVar(&cfg.AmountTriggers, "amount-triggers", false, "let the last two digits of an amount choose a fault")

@@ -20,6 +20,7 @@ func benchISOCommand() *cobra.Command {
 func isoClientCommand() *cobra.Command {
 	var o isoload.Options
 	var dialect, mix string
+	keys := map[string]string{}
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "client --connect ADDR[,ADDR...]",
@@ -41,6 +42,9 @@ is counted so. A link that ends is opened and signed on again.
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.Dialect, err = iso.Resolve(dialect); err != nil {
+				return err
+			}
+			if o.Keys, err = testKeys(o.Dialect, keys); err != nil {
 				return err
 			}
 			if mix != "" {
@@ -69,6 +73,7 @@ is counted so. A link that ends is opened and signed on again.
 		},
 	}
 	c.Flags().StringVar(&dialect, "dialect", "ascii87", "built-in dialect or dialect file")
+	testKeyFlag(c, &keys)
 	c.Flags().StringVar(&mix, "mix", "", "weights of the messages: purchase=, authorization=, reversal=, echo= (default purchase=1)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	isoLoadFlags(c, &o)
@@ -102,6 +107,7 @@ func isoLoadFlags(c *cobra.Command, o *isoload.Options) {
 func isoServerCommand() *cobra.Command {
 	var o isoload.HostOptions
 	var dialect string
+	keys := map[string]string{}
 	c := &cobra.Command{
 		Use:   "server --listen ADDR",
 		Short: "Answer as a host, with a mix of response codes",
@@ -114,6 +120,9 @@ about 150 bytes a message; tranzit bank has every other fault.
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.Dialect, err = iso.Resolve(dialect); err != nil {
+				return err
+			}
+			if o.Keys, err = testKeys(o.Dialect, keys); err != nil {
 				return err
 			}
 			host, err := isoload.NewHost(o)
@@ -129,6 +138,7 @@ about 150 bytes a message; tranzit bank has every other fault.
 		},
 	}
 	c.Flags().StringVar(&dialect, "dialect", "ascii87", "built-in dialect or dialect file")
+	testKeyFlag(c, &keys)
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:9101", "address to listen on")
 	c.Flags().DurationVar(&o.Delay, "delay", 0, "think time before every answer")
 	c.Flags().StringVar(&o.Codes, "codes", "", "response codes and their weights, like 00=95,51=5")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -38,6 +39,7 @@ type certStep struct {
 	Name     string      `yaml:"name"`
 	Send     messageText `yaml:"send"`
 	Original string      `yaml:"original"` // the step whose message this one refers to
+	MAC      string      `yaml:"mac"`      // of what is sent: right (the default), wrong or missing
 	Receive  string      `yaml:"receive"`  // type of a message that the bank starts
 	Expect   certExpect  `yaml:"expect"`
 }
@@ -46,6 +48,7 @@ type certExpect struct {
 	MTI    string         `yaml:"mti"`
 	Fields map[int]string `yaml:"fields"`
 	With   []int          `yaml:"with"`
+	MAC    bool           `yaml:"mac"`    // the message must have an authentication code, which is checked in any case
 	None   bool           `yaml:"none"`   // no answer may come
 	Within time.Duration  `yaml:"within"` // default 10s
 }
@@ -100,9 +103,13 @@ func (c *certCase) check(d *iso.Dialect) error {
 		switch {
 		case sends == (s.Receive != ""):
 			return fmt.Errorf("step %d needs either send or receive", i+1)
+		case !slices.Contains([]string{"", "right", "wrong", "missing"}, s.MAC):
+			return fmt.Errorf("step %d: mac is right, wrong or missing", i+1)
+		case (s.MAC != "" || s.Expect.MAC) && !d.HasMAC():
+			return fmt.Errorf("step %d: dialect %s has no authentication codes", i+1, d.ID())
 		case s.Original != "" && !names[s.Original]:
 			return fmt.Errorf("step %d: no step before it is named %q", i+1, s.Original)
-		case s.Expect.None && (s.Expect.MTI != "" || len(s.Expect.Fields)+len(s.Expect.With) > 0):
+		case s.Expect.None && (s.Expect.MTI != "" || len(s.Expect.Fields)+len(s.Expect.With) > 0 || s.Expect.MAC):
 			return fmt.Errorf("step %d expects no answer and something of it", i+1)
 		case s.Expect.Within < 0 || s.Expect.Within > 10*time.Minute:
 			return fmt.Errorf("step %d: within must be up to 10m", i+1)

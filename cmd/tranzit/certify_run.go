@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/iso/security"
 )
 
 // certReport is what is handed to the bank. No card data stands in it.
@@ -39,9 +40,17 @@ type certLine struct {
 	Fields    []iso.FieldView `json:"fields"`
 }
 
+// certHost is the bank's host that is tested, and what is spoken with it.
+type certHost struct {
+	dialect *iso.Dialect
+	keys    iso.ClearKeys
+	address string
+}
+
 // certRun is one connection to a bank's host.
 type certRun struct {
 	d      *iso.Dialect
+	keys   iso.ClearKeys
 	pack   *certPack
 	conn   net.Conn
 	seq    uint64
@@ -56,6 +65,7 @@ type certRun struct {
 type certFrame struct {
 	m      iso.Message
 	header []byte
+	mac    error // what is wrong with its code
 }
 
 type certSent struct {
@@ -66,21 +76,22 @@ type certSent struct {
 
 // certify runs a pack against a host. The error is that of the connection before
 // the first case; what goes wrong later is a fault of its case.
-func certify(ctx context.Context, p *certPack, d *iso.Dialect, host string) (*certReport, error) {
-	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", host)
+func certify(ctx context.Context, p *certPack, host certHost) (*certReport, error) {
+	d := host.dialect
+	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", host.address)
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	r := &certRun{d: d, pack: p, conn: conn, seq: uint64(time.Now().Unix() % 900_000), frames: make(chan certFrame, 64), ended: make(chan error, 1)}
+	r := &certRun{d: d, keys: host.keys, pack: p, conn: conn, seq: uint64(time.Now().Unix() % 900_000), frames: make(chan certFrame, 64), ended: make(chan error, 1)}
 	done := make(chan struct{})
 	go func() { defer close(done); r.read() }()
 	defer func() { _ = conn.Close(); <-done }()
-	report := &certReport{Pack: p.Title, Dialect: d.ID(), Version: d.Version(), Host: host, At: time.Now().UTC().Truncate(time.Millisecond)}
+	report := &certReport{Pack: p.Title, Dialect: d.ID(), Version: d.Version(), Host: host.address, At: time.Now().UTC().Truncate(time.Millisecond)}
 	if p.SignOn && d.Supports(iso.OpSignOn) {
 		c := certCase{ID: "sign-on", Title: "Sign-on", Steps: []certStep{{Send: messageText{Operation: "sign_on"},
-			Expect: certExpect{Fields: map[int]string{39: "00"}, Within: 10 * time.Second}}}}
+			Expect: certExpect{Fields: map[int]string{39: granted(d)}, Within: 10 * time.Second}}}}
 		report.add(r.run(&c))
 	}
 	for i := range p.Cases {
@@ -126,6 +137,7 @@ func (r *certRun) read() {
 					r.ended <- err
 					return
 				}
+				frame.mac = r.d.CheckMAC(buf[:n], &frame.m, iso.FromBank, r.keys)
 				select {
 				case r.frames <- frame:
 				default:
@@ -159,7 +171,7 @@ func (r *certRun) step(s *certStep) error {
 	if err != nil {
 		return err
 	}
-	frame, err := r.d.AppendFrame(nil, m)
+	frame, err := r.seal(m, s.MAC)
 	if err != nil {
 		return err
 	}
@@ -176,7 +188,41 @@ func (r *certRun) step(s *certStep) error {
 	case err != nil:
 		return err
 	}
-	return s.Expect.check(r.d, m, &answer.m)
+	return s.Expect.check(r.d, m, answer)
+}
+
+// granted is the code of the answer that grants a sign-on.
+func granted(d *iso.Dialect) string {
+	for _, s := range d.NetworkSteps() {
+		if s.Effect == iso.EffectSignOn {
+			return d.StepGranted(s)
+		}
+	}
+	return "00"
+}
+
+// seal is a message's frame, with its code as the step wants it.
+func (r *certRun) seal(m *iso.Message, mac string) ([]byte, error) {
+	var keys iso.MACKeys = r.keys
+	switch mac {
+	case "missing":
+		return r.d.AppendFrame(nil, m)
+	case "wrong":
+		keys = wrongKeys{r.keys}
+	}
+	return r.d.AppendSealed(nil, m, iso.Seal{Flow: iso.ToBank, Keys: keys})
+}
+
+// wrongKeys make codes that are wrong.
+type wrongKeys struct{ iso.ClearKeys }
+
+// Sum implements iso.MACKeys.
+func (k wrongKeys) Sum(slot string, m security.MAC, data []byte) ([]byte, error) {
+	sum, err := k.ClearKeys.Sum(slot, m, data)
+	if err == nil {
+		sum[0] ^= 0xFF
+	}
+	return sum, err
 }
 
 func (r *certRun) write(frame []byte) error {
@@ -227,10 +273,10 @@ func (r *certRun) await(within time.Duration, wanted func(*certFrame) bool) (*ce
 
 func (r *certRun) reply(f *certFrame) error {
 	var m iso.Message
-	if err := r.d.Answer(&f.m, &iso.Values{ResponseCode: "00", SentAt: time.Now()}, &m); err != nil {
+	if err := r.d.Answer(&f.m, &iso.Values{ResponseCode: r.d.CodeLike(f.m.MTI.Response(), "00"), SentAt: time.Now()}, &m); err != nil {
 		return fmt.Errorf("the bank's %s: %w", f.m.MTI, err)
 	}
-	frame, err := r.d.AppendReply(nil, &m, f.header)
+	frame, err := r.d.AppendSealed(nil, &m, iso.Seal{Flow: iso.ToBank, Keys: r.keys, To: f.header})
 	if err != nil {
 		return err
 	}
@@ -243,7 +289,7 @@ func (r *certRun) receive(s *certStep) error {
 	if err != nil {
 		return fmt.Errorf("%w: a %s of the bank is expected", err, s.Receive)
 	}
-	if err := s.Expect.checkFields(r.d, &f.m); err != nil {
+	if err := s.Expect.checkFields(r.d, f); err != nil {
 		return err
 	}
 	if f.m.MTI.ExpectsAnswer() {
@@ -302,17 +348,24 @@ func complete(v *messageValues, from messageValues) {
 	}
 }
 
-func (e *certExpect) check(d *iso.Dialect, request, answer *iso.Message) error {
-	if e.MTI != "" && answer.MTI.String() != e.MTI {
-		return fmt.Errorf("the answer has type %s, not %s", answer.MTI, e.MTI)
+func (e *certExpect) check(d *iso.Dialect, request *iso.Message, answer *certFrame) error {
+	if e.MTI != "" && answer.m.MTI.String() != e.MTI {
+		return fmt.Errorf("the answer has type %s, not %s", answer.m.MTI, e.MTI)
 	}
-	if err := d.Verify(request, answer); err != nil {
+	if err := d.Verify(request, &answer.m); err != nil {
 		return err
 	}
 	return e.checkFields(d, answer)
 }
 
-func (e *certExpect) checkFields(d *iso.Dialect, m *iso.Message) error {
+func (e *certExpect) checkFields(d *iso.Dialect, f *certFrame) error {
+	m := &f.m
+	switch {
+	case f.mac != nil:
+		return fmt.Errorf("the message from the host: %w", f.mac)
+	case e.MAC && !d.Sealed(m, iso.FromBank):
+		return fmt.Errorf("the dialect has no authentication code in a %s from the host", m.MTI)
+	}
 	for f := 2; f <= iso.MaxField; f++ {
 		want, given := e.Fields[f]
 		if given && string(m.Get(f)) != want {
