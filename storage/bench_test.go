@@ -31,12 +31,10 @@ func (p *payment) fill(n uint64) {
 	p.intent.Reset()
 	p.intent.Claim('k', p.key[:32], id[:])
 	p.intent.Append(id, 1, p.body[:])
-	p.intent.Set('o', id[:], nil)
 	p.intent.Set('m', p.key[16:], nil)
 	p.intent.Set('q', p.key[:], nil)
 	p.outcome.Reset()
 	p.outcome.Append(id, 2, p.body[:150])
-	p.outcome.DeleteOnce('o', id[:])
 }
 
 func cpu() time.Duration {
@@ -128,11 +126,7 @@ func BenchmarkPlainCommit(b *testing.B) {
 				plain := engineBatch{b: batch}
 				for i := range c.steps {
 					st := &c.steps[i]
-					if st.kind == stepDeleteOnce {
-						plain.removeOnce(c.keyOf(st))
-					} else {
-						plain.set(c.keyOf(st), c.valueOf(st))
-					}
+					plain.set(c.keyOf(st), c.valueOf(st))
 				}
 				if err := batch.Commit(pebble.Sync); err != nil {
 					b.Error(err)

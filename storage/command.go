@@ -20,7 +20,6 @@ const (
 	stepClaim
 	stepAppend
 	stepDelete
-	stepDeleteOnce
 	stepAdd
 )
 
@@ -113,14 +112,6 @@ func (c *Command) Set(sp Space, key, val []byte) {
 // Delete removes key, present or not.
 func (c *Command) Delete(sp Space, key []byte) {
 	if c.open(stepDelete, sp, len(key), 0) {
-		c.shut(sp, key, nil)
-	}
-}
-
-// DeleteOnce removes key with a tombstone that vanishes together with it.
-// REQUIRES: key was Set or Claimed exactly once since it was last removed.
-func (c *Command) DeleteOnce(sp Space, key []byte) {
-	if c.open(stepDeleteOnce, sp, len(key), 0) {
 		c.shut(sp, key, nil)
 	}
 }

@@ -350,8 +350,6 @@ func (s *Store) add(g *group, c *Command, st *step) {
 		g.batch.set(key, val)
 	case stepDelete:
 		g.batch.remove(key)
-	case stepDeleteOnce:
-		g.batch.removeOnce(key)
 	}
 }
 

@@ -44,7 +44,7 @@ func content(s *Store) (sum [32]byte, err error) {
 			return sum, err
 		}
 	}
-	if err := s.AllRecords(func(id ID, version uint32, body []byte) bool {
+	if err := s.RecordsFrom(ID{}, func(id ID, version uint32, body []byte) bool {
 		put(id[:], binary.BigEndian.AppendUint32(nil, version), body)
 		return true
 	}); err != nil {
@@ -79,7 +79,7 @@ func grow(t testing.TB, s *Store, from, to int) {
 		})
 		must(t, s, func(c *Command) {
 			c.Append(id(i), 2, bytes.Repeat([]byte{byte(i)}, 100))
-			c.DeleteOnce('o', fmt.Appendf(nil, "%d", i))
+			c.Delete('o', fmt.Appendf(nil, "%d", i))
 			c.Set('q', fmt.Appendf(nil, "%d", i%97), fmt.Appendf(nil, "%d", i))
 		})
 		if i%50 == 0 {

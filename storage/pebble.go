@@ -298,12 +298,6 @@ func (b *engineBatch) remove(key []byte) {
 	_ = op.Finish()
 }
 
-func (b *engineBatch) removeOnce(key []byte) {
-	op := b.b.SingleDeleteDeferred(len(key))
-	copy(op.Key, key)
-	_ = op.Finish()
-}
-
 // apply makes the batch visible and asks for a sync without waiting for it.
 func (b *engineBatch) apply() error { return b.db.ApplyNoSyncWait(b.b, pebble.Sync) }
 

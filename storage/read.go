@@ -126,9 +126,12 @@ func (s *Store) RecordsOf(ids []ID, yield func(id ID, version uint32, body []byt
 	return nil
 }
 
-// AllRecords yields every record in the order of ids, then versions.
-func (s *Store) AllRecords(yield func(id ID, version uint32, body []byte) bool) error {
-	return s.walk(recordBounds, func(key, val []byte) (bool, error) {
+// RecordsFrom yields every record of from and of the ids above it, in the order
+// of ids, then versions.
+func (s *Store) RecordsFrom(from ID, yield func(id ID, version uint32, body []byte) bool) error {
+	b := recordBounds
+	b.lower = appendRecordKey(nil, from, 0)
+	return s.walk(b, func(key, val []byte) (bool, error) {
 		id, version, ok := splitRecordKey(key)
 		if !ok {
 			return false, fmt.Errorf("%w: a record key of %d bytes", ErrCorrupt, len(key))

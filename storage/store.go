@@ -71,7 +71,7 @@ type Options struct {
 	Disk          *Disk                 // a disk in memory for tests; default: the file system of the machine
 	Logger        *slog.Logger          // default: slog.Default()
 	Registerer    prometheus.Registerer // where metrics go; default: nowhere
-	OnFatal       func(error)           // called once when the store fails; default: log one line, exit with status 3
+	OnFatal       func(error)           // called once when the store fails, to end the process: what the engine has in hand may never be answered; default: log one line, exit with status 3
 	ReserveBytes  int64                 // free space under which Accepting refuses; default 256 MiB, negative: no reserve
 	CacheBytes    int64                 // block cache; default 32 MiB, on a Disk 1 MiB
 	MemtableBytes int64                 // one memtable; default 16 MiB, on a Disk 256 KiB

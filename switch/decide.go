@@ -70,7 +70,7 @@ func backoff(saf iso.SAFSchedule, attempt uint32) time.Duration {
 // standing is where a payment stands in the journal's small indexes: those that
 // recovery, store-and-forward, the desk and the lists read.
 type standing struct {
-	open, owed, desk, hold, doubt, declined bool
+	owed, desk, hold, doubt, declined bool
 
 	heldFrom time.Time // of a hold
 	funds    int64     // in a balance
@@ -79,7 +79,7 @@ type standing struct {
 }
 
 func (h *history) standing() standing {
-	return standing{open: h.in != nil && h.Status == StatusInFlight, owed: h.reversal.queued, desk: h.reversal.desk != "",
+	return standing{owed: h.reversal.queued, desk: h.reversal.desk != "",
 		hold: h.uncaptured, heldFrom: h.heldFrom, funds: h.funds(), doubt: h.Status == StatusUnknown,
 		declined: h.Status == StatusDeclined && h.Decline.Source == "bank", operations: len(h.operations)}
 }
@@ -88,12 +88,6 @@ func (h *history) standing() standing {
 // in the indexes, and the events it makes. It is the one place that does.
 func (h *history) reindex(c *storage.Command, before standing) {
 	id, after := h.ID, h.standing()
-	switch {
-	case after.open && !before.open:
-		c.Set(spaceOpen, id[:], nil)
-	case before.open && !after.open:
-		c.DeleteOnce(spaceOpen, id[:])
-	}
 	move := func(space storage.Space, was, is bool) {
 		switch {
 		case is && !was:

@@ -27,7 +27,7 @@ func eventsMissing(store *storage.Store, endpoints ...ID) (events int, missing [
 			missing = append(missing, fmt.Sprintf("%c %s %d %s: %v %v", space, h.ID.Text(PaymentPrefix), want.number, want.kind, ref, err))
 		}
 	}
-	err := store.AllRecords(func(id storage.ID, version uint32, body []byte) bool {
+	err := store.RecordsFrom(storage.ID{}, func(id storage.ID, version uint32, body []byte) bool {
 		r, err := decodeRecord(body)
 		if version == 1 {
 			h = history{}

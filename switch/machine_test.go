@@ -140,7 +140,7 @@ func (l *life) write(r record) {
 
 // crash loses what was in memory; the journal is folded anew and recovery runs.
 func (l *life) crash() {
-	if s := l.h.standing(); s.open {
+	if s := l.h.standing(); l.h.Status == StatusInFlight {
 		l.reach("crash with intent open")
 	} else if s.owed {
 		l.reach("crash with reversal owed")
@@ -162,7 +162,7 @@ func (l *life) crash() {
 	if l.h.Status != before {
 		l.fail("the fold changed from %s to %s", before, l.h.Status)
 	}
-	if l.h.standing().open {
+	if l.h.Status == StatusInFlight {
 		l.write(record{kind: recordUnknown, reason: "restart", nextAt: l.now.Add(l.saf.First)})
 	}
 }
@@ -323,7 +323,7 @@ func (l *life) settle() {
 	s, net := l.h.standing(), l.bank.charged && !l.bank.reversed
 	switch {
 	case l.broken != "":
-	case s.open:
+	case l.h.Status == StatusInFlight:
 		l.fail("the payment has no outcome and no owner")
 	case l.h.Status == StatusUnknown && !s.owed && !s.desk:
 		l.fail("the payment is unknown and nobody owns it")

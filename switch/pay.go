@@ -11,7 +11,7 @@ import (
 // The journal's spaces. The bytes are stored: never reuse one.
 const (
 	spaceKey      storage.Space = 'k' // idempotency digest -> payment id; claimed
-	spaceOpen     storage.Space = 'o' // payment id of an intent without an outcome
+	spaceFloor    storage.Space = 'o' // a payment id: no intent below it is without an outcome
 	spaceReversal storage.Space = 'r' // payment id whose reversal is owed -> bank id
 	spaceMerchant storage.Space = 'm' // account digest + payment id: newest-first lists
 	spaceOrder    storage.Space = 'q' // order digest + payment id
@@ -145,7 +145,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 	w := s.pool.Get().(*work)
 	defer func() { w.reset(); s.pool.Put(w) }()
 	now := s.now()
-	id := s.ids.next(now)
+	id := s.flights.name(key, s.ids, now)
 	in := &w.intent
 	if err := s.fillIntent(in, a, r, to); err != nil {
 		return s.refuse(r, key, err, into)
@@ -168,6 +168,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		s.attend(h)
 	}
 	w.intentCommand(h, a)
+	s.raiseFloor(&w.cmd, now)
 	result, err := s.store.Do(&w.cmd)
 	switch {
 	case err != nil:
@@ -296,6 +297,7 @@ func (s *Switch) abandoned(id ID) {
 	mu.Lock()
 	defer mu.Unlock()
 	if err := s.recoverIntent(id, "interrupted"); err != nil {
+		s.floor.hold(id)
 		s.log.Error("a payment stays open until the next start", "payment", id.Text(PaymentPrefix), "error", err)
 		return
 	}
@@ -438,8 +440,8 @@ func (in *intent) fillValues(v *iso.Values) {
 	}
 }
 
-// intentCommand is commit 1: the intent, its idempotency key, its open entry
-// and the entries of the two lists, all in one step.
+// intentCommand is commit 1: the intent, its idempotency key and the entries of
+// the two lists, all in one step.
 func (w *work) intentCommand(h *history, a Account) {
 	c, id, in := &w.cmd, h.ID, h.in
 	c.Reset()
@@ -459,8 +461,8 @@ func (w *work) intentCommand(h *history, a Account) {
 	}
 }
 
-// outcomeCommand is commit 2: the outcome, the open entry removed and, when a
-// reversal is owed, its entry, all in one step.
+// outcomeCommand is commit 2: the outcome and, when a reversal is owed, its
+// entry, all in one step.
 func (w *work) outcomeCommand(h *history, before standing) {
 	w.cmd.Reset()
 	w.cmd.Append(storage.ID(h.ID), h.Version, w.body)

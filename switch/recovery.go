@@ -32,7 +32,7 @@ func (s *Switch) recover() error {
 	if err := s.loadBatches(); err != nil {
 		return err
 	}
-	open, err := s.idsIn(spaceOpen)
+	open, err := s.openIntents()
 	if err != nil {
 		return err
 	}
@@ -54,6 +54,9 @@ func (s *Switch) recover() error {
 		return err
 	}
 	if err := each(operations, s.recoverOpen); err != nil {
+		return err
+	}
+	if err := s.settleFloor(); err != nil {
 		return err
 	}
 	if len(open)+len(owed)+len(operations) > 0 {

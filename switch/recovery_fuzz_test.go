@@ -54,8 +54,11 @@ func FuzzRecovery(f *testing.F) {
 			c.Append(storage.ID(id), version, rest[1:1+n])
 			rest = rest[1+n:]
 		}
-		for bit, space := range []storage.Space{spaceOpen, spaceReversal, spaceDesk} {
-			if input[0]>>bit&1 == 1 {
+		if input[0]&1 == 1 {
+			c.Set(spaceFloor, floorKey, id[:len(id)-int(input[0]>>7)])
+		}
+		for bit, space := range []storage.Space{spaceReversal, spaceDesk} {
+			if input[0]>>(bit+1)&1 == 1 {
 				c.Set(space, id[:], []byte("alfa"))
 			}
 		}

@@ -113,6 +113,7 @@ type Switch struct {
 	purses    purses
 	ids       *idSource
 	flights   flights
+	floor     floor
 	watch     watchers
 	outbox    Outbox
 	batches   batches

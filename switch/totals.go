@@ -69,7 +69,7 @@ func Total(store *storage.Store) (Totals, error) {
 
 func eachRecord(store *storage.Store, do func(ID, uint32, *record) error) error {
 	var bad error
-	err := store.AllRecords(func(id storage.ID, version uint32, body []byte) bool {
+	err := store.RecordsFrom(storage.ID{}, func(id storage.ID, version uint32, body []byte) bool {
 		var r record
 		if r, bad = decodeRecord(body); bad != nil {
 			bad = fmt.Errorf("payment %s, record %d: %w", ID(id).Text(PaymentPrefix), version, bad)

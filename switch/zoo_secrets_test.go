@@ -61,7 +61,7 @@ func TestNoSecretsAtRest(t *testing.T) {
 		}
 		r.pass(3 * rigResponse)
 		var records bytes.Buffer
-		if err := r.store.AllRecords(func(_ storage.ID, _ uint32, body []byte) bool {
+		if err := r.store.RecordsFrom(storage.ID{}, func(_ storage.ID, _ uint32, body []byte) bool {
 			records.Write(body)
 			records.WriteByte(0xff)
 			return true

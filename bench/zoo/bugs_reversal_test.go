@@ -158,9 +158,9 @@ var recoveryBugs = []bug{
 		by:     lives(100),
 	},
 	{
-		name: "open-entry-is-not-written", file: "switch/decide.go",
-		old:    "	case after.open && !before.open:\n		c.Set(spaceOpen, id[:], nil)\n",
-		new:    "	case after.open && !before.open:\n		if !$zoo {\n			c.Set(spaceOpen, id[:], nil)\n		}\n",
+		name: "floor-passes-payments-in-flight", file: "switch/floor.go",
+		old:    "	low := s.flights.lowest(s.ids.next(now))\n",
+		new:    "	low := s.ids.next(now)\n	if !$zoo {\n		low = s.flights.lowest(low)\n	}\n",
 		breaks: "every intent gets an outcome (I19)",
 		by:     lives(100),
 	},
