@@ -295,7 +295,10 @@ const (
 func (dm *damage) outcome(o Options) (f fate) {
 	var fatal atomic.Pointer[error]
 	o.Disk, o.Logger, o.MemtableBytes = dm.disk, quiet, 64<<10
-	o.OnFatal = func(err error) { fatal.CompareAndSwap(nil, &err) }
+	o.OnFatal = func(err error) {
+		deadEngines.Store(true)
+		fatal.CompareAndSwap(nil, &err)
+	}
 	done := make(chan struct{})
 	go func() { // the engine may end the goroutine that meets the damage
 		defer close(done)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,8 +20,19 @@ func TestMain(m *testing.M) {
 	if childMain() || faultChild() {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	code := m.Run()
+	if code == 0 && !deadEngines.Load() {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
+
+// deadEngines is set when an engine met a fatal error. It cannot be closed, and
+// its goroutines stay.
+var deadEngines atomic.Bool
 
 var quiet = slog.New(slog.DiscardHandler)
 
