@@ -12,7 +12,7 @@ import (
 )
 
 // spaceLetter holds what is still to be sent to people, and what could not be.
-const spaceLetter storage.Space = 'u'
+const spaceLetter storage.Space = 'L'
 
 // The first byte of a key in spaceLetter. It is stored: never reuse one.
 const (

@@ -54,20 +54,7 @@ func FuzzRecovery(f *testing.F) {
 			c.Append(storage.ID(id), version, rest[1:1+n])
 			rest = rest[1+n:]
 		}
-		if input[0]&1 == 1 {
-			c.Set(spaceFloor, floorKey, id[:len(id)-int(input[0]>>7)])
-		}
-		for bit, space := range []storage.Space{spaceReversal, spaceDesk} {
-			if input[0]>>(bit+1)&1 == 1 {
-				c.Set(space, id[:], []byte("alfa"))
-			}
-		}
-		ref := (&history{Payment: Payment{ID: id}}).operationRef(1)
-		for bit, space := range []storage.Space{spaceOperation, spaceOperationDesk} {
-			if input[0]>>(bit+3)&1 == 1 {
-				c.Set(space, []byte{9, 15: 0}, ref[:len(ref)-int(input[0]>>7)])
-			}
-		}
+		index(&c, id, input[0])
 		if _, err := store.Do(&c); err != nil {
 			t.Fatal(err)
 		}
@@ -82,4 +69,24 @@ func FuzzRecovery(f *testing.F) {
 		}
 		s.Close()
 	})
+}
+
+// index puts a payment where recovery looks, bit by bit; the highest makes what
+// stands there too short.
+func index(c *storage.Command, id ID, bits byte) {
+	short := int(bits >> 7)
+	if bits&1 == 1 {
+		c.Set(spaceFloor, floorKey, id[:len(id)-short])
+	}
+	for bit, space := range []storage.Space{spaceReversal, spaceDesk} {
+		if bits>>(bit+1)&1 == 1 {
+			c.Set(space, id[:], []byte("alfa"))
+		}
+	}
+	ref := (&history{Payment: Payment{ID: id}}).operationRef(1)
+	for bit, space := range []storage.Space{spaceOperation, spaceOperationDesk} {
+		if bits>>(bit+3)&1 == 1 {
+			c.Set(space, []byte{9, 15: 0}, ref[:len(ref)-short])
+		}
+	}
 }
