@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -245,15 +244,3 @@ func (f fact) knows(word string) bool {
 	}
 	return word != ""
 }
-
-// effective reads the first day a version is used.
-func (l *loader) effective(s *section) {
-	day, err := time.Parse(time.DateOnly, s.text("effective", "2026-12-01", 10))
-	if err != nil {
-		l.fail(s.lineOf("effective"), "meta.effective must be a day, written like 2026-12-01")
-	}
-	l.d.from = day
-}
-
-// Effective is the first day (midnight UTC) this version is used; zero: any.
-func (d *Dialect) Effective() time.Time { return d.from }

@@ -37,7 +37,8 @@ func embeddedNames(embedded embed.FS, folder string) (names []string) {
 type Dialect struct {
 	id, title string
 	version   int
-	from      time.Time // the first day it is used; zero: any
+	mark      uint32    // of the revision, in every Key
+	from, end time.Time // from the first day it is used to the end of the last; zero: any
 	frame     frameRules
 	codec     codec
 	names     [maxDialectField + 1]string

@@ -104,9 +104,8 @@ func (l *loader) meta(s *section) {
 	}
 	l.d.title = s.text("title", "one line for people", 120)
 	l.d.version = s.number("version", 1, 1<<20)
-	if s.has("effective") {
-		l.effective(s)
-	}
+	l.days(s)
+	l.d.mark = l.d.Revision().mark()
 	s.done()
 }
 

@@ -6,9 +6,12 @@ import "bytes"
 const keySize = 64
 
 // Key joins a request and its answer: the answer's type without the repeat flag
-// and the fields the dialect says the bank echoes. It is comparable, and holds
-// no card data.
-type Key struct{ b [keySize]byte }
+// and the fields the dialect says the bank echoes. Keys of different versions of
+// a dialect are never equal. It is comparable, and holds no card data.
+type Key struct {
+	mark uint32
+	b    [keySize]byte
+}
 
 // answerClass is what the dialect says of one answer type.
 type answerClass struct {
@@ -36,13 +39,18 @@ func (d *Dialect) RequestKey(req *Message, k *Key) {
 		return
 	}
 	c.fill(req, k)
+	k.mark = d.mark
 }
 
 // AnswerKey sets k to the key of an answer. False: the message is no answer the
 // dialect knows, or lacks a field of the key.
 func (d *Dialect) AnswerKey(ans *Message, k *Key) bool {
 	c := d.class(ans.MTI.Normal())
-	return c != nil && c.fill(ans, k)
+	if c == nil || !c.fill(ans, k) {
+		return false
+	}
+	k.mark = d.mark
+	return true
 }
 
 // fill writes every field with its length before it, so that no two different

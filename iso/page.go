@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -16,6 +17,7 @@ type Page struct {
 	Title     string      `json:"title"`
 	Version   int         `json:"version"`
 	Effective string      `json:"effective,omitempty"` // YYYY-MM-DD
+	Until     string      `json:"until,omitempty"`     // YYYY-MM-DD, the last day
 	Tables    []PageTable `json:"tables"`
 }
 
@@ -75,7 +77,10 @@ func Describe(nameOrPath string) (*Page, error) {
 	}
 	p := &Page{ID: g.id, Title: g.title, Version: g.version}
 	if !g.from.IsZero() {
-		p.Effective = g.from.Format("2006-01-02")
+		p.Effective = g.from.Format(time.DateOnly)
+	}
+	if !g.end.IsZero() {
+		p.Until = g.end.AddDate(0, 0, -1).Format(time.DateOnly)
 	}
 	for key, val := range entries(g.root) {
 		switch key {

@@ -14,6 +14,9 @@ func (p *Page) WriteText(out io.Writer) error {
 	if p.Effective != "" {
 		fmt.Fprintf(out, "effective from %s\n", p.Effective)
 	}
+	if p.Until != "" {
+		fmt.Fprintf(out, "effective until %s\n", p.Until)
+	}
 	for _, t := range p.Tables {
 		fmt.Fprintf(out, "\n%s\n", strings.ToUpper(t.Title))
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -33,6 +36,9 @@ func (p *Page) WriteMarkdown(out io.Writer) error {
 	fmt.Fprintf(&b, "# Dialect %s, version %d\n\n%s.\n", p.ID, p.Version, strings.TrimSuffix(p.Title, "."))
 	if p.Effective != "" {
 		fmt.Fprintf(&b, "\nEffective from %s.\n", p.Effective)
+	}
+	if p.Until != "" {
+		fmt.Fprintf(&b, "\nEffective until %s.\n", p.Until)
 	}
 	b.WriteString("\nWritten by `tranzit dialect describe --markdown` from the dialect's file; [dialects.md](../dialects.md) explains the words.\n")
 	escape := strings.NewReplacer("|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_")
