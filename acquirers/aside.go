@@ -22,7 +22,7 @@ const (
 type aside struct {
 	hooks      Hooks
 	log        *slog.Logger
-	answers    chan *iso.Message
+	answers    chan late
 	alarms     chan alarm
 	days       chan time.Time // when the bank cut over
 	free       chan *iso.Message
@@ -34,15 +34,21 @@ type aside struct {
 
 type alarm struct{ kind, detail string }
 
+// late is an answer nobody waits for, and how to read it.
+type late struct {
+	dialect *iso.Dialect
+	answer  *iso.Message
+}
+
 func newAside(h Hooks, log *slog.Logger) *aside {
-	return &aside{hooks: h, log: log, answers: make(chan *iso.Message, lateRoom), alarms: make(chan alarm, alarmRoom), days: make(chan time.Time, dayRoom),
+	return &aside{hooks: h, log: log, answers: make(chan late, lateRoom), alarms: make(chan alarm, alarmRoom), days: make(chan time.Time, dayRoom),
 		free: make(chan *iso.Message, 16), stop: make(chan struct{})}
 }
 
 // late queues an answer nobody waits for and returns a message to go on with.
-func (a *aside) late(m *iso.Message) *iso.Message {
+func (a *aside) late(d *iso.Dialect, m *iso.Message) *iso.Message {
 	select {
-	case a.answers <- m:
+	case a.answers <- late{d, m}:
 	default:
 		a.lateLost.Add(1)
 		return m
@@ -79,8 +85,8 @@ func (a *aside) run() {
 	var lateTold, alarmsTold uint64
 	for {
 		select {
-		case m := <-a.answers:
-			a.tellLate(m)
+		case l := <-a.answers:
+			a.tellLate(l)
 		case what := <-a.alarms:
 			a.tell(what)
 		case at := <-a.days:
@@ -95,8 +101,8 @@ func (a *aside) run() {
 				alarmsTold = n
 			}
 			select {
-			case m := <-a.answers:
-				a.tellLate(m)
+			case l := <-a.answers:
+				a.tellLate(l)
 			case what := <-a.alarms:
 				a.tell(what)
 			case at := <-a.days:
@@ -110,14 +116,14 @@ func (a *aside) run() {
 	}
 }
 
-func (a *aside) tellLate(m *iso.Message) {
+func (a *aside) tellLate(l late) {
 	defer a.survive("late")
 	if a.hooks.Late != nil {
-		a.hooks.Late(m)
+		a.hooks.Late(l.dialect, l.answer)
 	}
-	m.Reset()
+	l.answer.Reset()
 	select {
-	case a.free <- m:
+	case a.free <- l.answer:
 	default:
 	}
 }

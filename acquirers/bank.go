@@ -15,10 +15,8 @@ import (
 
 // Bank is one acquirer's processing center. All methods are goroutine-safe.
 type Bank struct {
-	cfg      Config
-	dialect  *iso.Dialect
-	echo     *iso.NetworkStep // nil: links are not asked whether they live
-	codes    *codes           // nil: messages carry no codes
+	given    Config // as New got it
+	cfg      Config // with the times of the dialect that New got
 	hooks    Hooks
 	log      *slog.Logger
 	links    []*link
@@ -29,18 +27,25 @@ type Bank struct {
 	warnings warnings
 	flights  sync.Pool // *flight; per bank, as its channels must stay inside one test bubble
 
-	ready   atomic.Pointer[[]*line]
+	ready   atomic.Pointer[[]*line] // take what was built in their versions
+	offered atomic.Pointer[[]*line] // those of ready that stay as they are
 	unready atomic.Pointer[NotReadyError]
 	turn    atomic.Uint32
+	speech  atomic.Uint32 // whose turn it is to say the version
+	current atomic.Pointer[Version]
 	taken   [classCount]counted
 
-	changing sync.Mutex // one change of keys at a time; before all others
-	mu       sync.Mutex // guards watch, started and changes of ready
-	watch    chan struct{}
-	started  bool
-	idle     chan struct{} // told when nothing is reserved any more
-	draining atomic.Bool
-	closed   atomic.Bool
+	changing  sync.Mutex // one change of keys at a time; before all others
+	mu        sync.Mutex // guards watch, started, known, planned and changes of ready
+	watch     chan struct{}
+	started   bool
+	known     []*Version
+	planned   *Version // what becomes current
+	plans     atomic.Uint64
+	replanned chan struct{} // capacity 1: there is a new plan
+	idle      chan struct{} // told when nothing is reserved any more
+	draining  atomic.Bool
+	closed    atomic.Bool
 
 	ctx      context.Context // ends when the links shall end
 	stop     context.CancelFunc
@@ -78,34 +83,32 @@ func (e *NotReadyError) Error() string { return "bank is not ready: " + e.Reason
 
 // New makes a bank. It dials nothing and listens nowhere before Start. Errors name the field at fault.
 func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
-	if d == nil {
-		return nil, errors.New("acquirers: a dialect is required")
-	}
-	cfg.EnsureDefaults(d)
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("acquirers: bank %q: %w", cfg.ID, err)
-	}
-	switch {
-	case h.NextSeq == nil:
+	if h.NextSeq == nil {
 		return nil, fmt.Errorf("acquirers: bank %q: the hook NextSeq is required", cfg.ID)
-	case cfg.SignOn && !signs(d.OnConnect()), cfg.AwaitSignOn && !signs(d.NetworkSteps()):
-		return nil, fmt.Errorf("acquirers: bank %q: sign-on is wanted and dialect %s has none", cfg.ID, d.ID())
 	}
-	b := &Bank{cfg: cfg, dialect: d, echo: d.NetworkStep(iso.OpEcho.String()), hooks: h, log: cfg.Logger, pending: newPending(),
-		watch: make(chan struct{}), idle: make(chan struct{}, 1)}
-	var err error
-	if b.codes, err = newCodes(&cfg, d); err != nil {
-		return nil, fmt.Errorf("acquirers: bank %q: %w", cfg.ID, err)
+	b := &Bank{given: cfg, hooks: h, pending: newPending(),
+		watch: make(chan struct{}), idle: make(chan struct{}, 1), replanned: make(chan struct{}, 1)}
+	v, err := b.version(d)
+	if err != nil {
+		return nil, err
 	}
+	cfg = v.cfg
+	b.cfg, b.log = cfg, cfg.Logger
+	b.planned = v
+	b.current.Store(v)
 	b.aside = newAside(h, cfg.Logger.With("bank", cfg.ID))
 	b.flights.New = func() any { return &flight{done: make(chan struct{}, 1)} }
 	b.ready.Store(&[]*line{})
+	b.offered.Store(&[]*line{})
 	b.unready.Store(&NotReadyError{"not started"})
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.base, b.stopBase = context.WithCancel(context.Background())
 	for i := range cfg.linkCount() {
-		b.links = append(b.links, &link{bank: b, number: i + 1, endpoint: cfg.endpoint(i), state: stateStopped,
-			out: recorder{ring: make([]recorded, cfg.Recorded)}, in: recorder{ring: make([]recorded, cfg.Recorded)}})
+		k := &link{bank: b, number: i + 1, endpoint: cfg.endpoint(i), state: stateStopped,
+			out: recorder{ring: make([]recorded, cfg.Recorded)}, in: recorder{ring: make([]recorded, cfg.Recorded)}}
+		k.wanted.Store(v)
+		k.target.Store(v)
+		b.links = append(b.links, k)
 	}
 	if cfg.Direction == DirectionListen {
 		b.door = newDoor(b)
@@ -135,6 +138,7 @@ func (b *Bank) Start() {
 	for _, k := range b.links {
 		b.running.Go(func() { k.run(b.ctx) })
 	}
+	b.running.Go(b.followPlans)
 	if b.cfg.KeyChangeEvery > 0 {
 		b.running.Go(b.changeKeysInTime)
 	}
@@ -201,7 +205,7 @@ func (b *Bank) lossCause() Cause {
 
 // Ready is nil when at least one link takes traffic, else a *NotReadyError.
 func (b *Bank) Ready() error {
-	if len(*b.ready.Load()) > 0 && !b.draining.Load() {
+	if len(*b.offered.Load()) > 0 && !b.draining.Load() {
 		return nil
 	}
 	return b.unready.Load()
@@ -221,17 +225,21 @@ func (b *Bank) refresh() {
 	defer b.mu.Unlock()
 	reason := b.reason()
 	lines := make([]*line, 0, len(b.links))
+	offered := make([]*line, 0, len(b.links))
 	for _, k := range b.links {
 		if l := k.line.Load(); l != nil && l.isReady() {
-			lines = append(lines, l)
+			if lines = append(lines, l); !l.leaving.Load() {
+				offered = append(offered, l)
+			}
 		}
 	}
 	was := b.unready.Swap(&NotReadyError{reason})
 	drained := b.draining.Load() && was.Reason != reason
-	if slices.Equal(lines, *b.ready.Load()) && !drained {
+	if slices.Equal(lines, *b.ready.Load()) && slices.Equal(offered, *b.offered.Load()) && !drained {
 		return
 	}
 	b.ready.Store(&lines)
+	b.offered.Store(&offered)
 	close(b.watch)
 	b.watch = make(chan struct{})
 }
@@ -287,30 +295,43 @@ func (b *Bank) Release(c Class) {
 
 func (b *Bank) reserved() int64 { return b.taken[ClassPayment].Load() + b.taken[ClassReversal].Load() }
 
-// pick chooses the ready line with the fewest in flight and counts the caller
-// in. Nil: none is ready, or all are full.
-func (b *Bank) pick() (*line, Cause) {
+// pick chooses the ready line of a version with the fewest in flight, one that
+// stays before one that is about to leave, and counts the caller in. Nil: none is
+// ready, or all are full.
+func (b *Bank) pick(v *Version) (*line, Cause) {
+	cause := CauseNoLink
 	for range maxTries {
 		lines := *b.ready.Load()
-		if len(lines) == 0 {
-			if b.stopping() {
-				return nil, CauseClosed
-			}
-			return nil, CauseNoLink
-		}
 		first := int(b.turn.Add(1))
 		var best *line
 		least := int64(0)
 		for i := range lines {
 			l := lines[(first+i)%len(lines)]
-			if n := l.inFlight.Load(); best == nil || n < least {
+			if l.version != v {
+				continue
+			}
+			n := l.inFlight.Load()
+			if l.leaving.Load() {
+				n += maxWindow + 1
+			}
+			if best == nil || n < least {
 				best, least = l, n
 			}
 		}
-		if best.inFlight.Add(1) <= int64(b.cfg.Window) {
+		switch {
+		case best != nil:
+		case b.stopping():
+			return nil, CauseClosed
+		default:
+			return nil, CauseNoLink
+		}
+		n := best.inFlight.Add(1)
+		if n <= int64(b.cfg.Window) && !best.retired.Load() {
 			return best, CauseNone
 		}
-		best.inFlight.Add(-1)
+		if best.inFlight.Add(-1); n > int64(b.cfg.Window) {
+			cause = CauseWindow
+		}
 	}
-	return nil, CauseWindow
+	return nil, cause
 }

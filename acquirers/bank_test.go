@@ -259,7 +259,7 @@ func TestSlowLateHook(t *testing.T) {
 		var seq uint64
 		b, err := New(Config{ID: "test", Endpoints: []string{hostAddr}, Dial: h.net.Dial}, h.d, Hooks{
 			NextSeq: func() (uint64, error) { seq++; return seq, nil },
-			Late:    func(*iso.Message) { <-release; late++ },
+			Late:    func(_ *iso.Dialect, _ *iso.Message) { <-release; late++ },
 			Alarm: func(kind, _ string) {
 				if kind == "late_overflow" {
 					overflow++

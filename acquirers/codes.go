@@ -57,19 +57,19 @@ func (k *codes) Verify(slot string, m security.MAC, data, code []byte) (bool, er
 }
 
 // frame appends a message's frame, with its code when the dialect wants one.
-func (b *Bank) frame(dst []byte, m *iso.Message) ([]byte, error) {
-	if b.codes == nil {
-		return b.dialect.AppendFrame(dst, m)
+func (v *Version) frame(dst []byte, m *iso.Message) ([]byte, error) {
+	if v.codes == nil {
+		return v.dialect.AppendFrame(dst, m)
 	}
-	return b.dialect.AppendSealed(dst, m, iso.Seal{Flow: iso.ToBank, Keys: b.codes})
+	return v.dialect.AppendSealed(dst, m, iso.Seal{Flow: iso.ToBank, Keys: v.codes})
 }
 
 // reply is frame for an answer to a message that came with the header to.
-func (b *Bank) reply(dst []byte, m *iso.Message, to []byte) ([]byte, error) {
-	if b.codes == nil {
-		return b.dialect.AppendReply(dst, m, to)
+func (v *Version) reply(dst []byte, m *iso.Message, to []byte) ([]byte, error) {
+	if v.codes == nil {
+		return v.dialect.AppendReply(dst, m, to)
 	}
-	return b.dialect.AppendSealed(dst, m, iso.Seal{Flow: iso.ToBank, Keys: b.codes, To: to})
+	return v.dialect.AppendSealed(dst, m, iso.Seal{Flow: iso.ToBank, Keys: v.codes, To: to})
 }
 
 // forged handles a message whose code does not verify: it is counted and told,
@@ -77,17 +77,17 @@ func (b *Bank) reply(dst []byte, m *iso.Message, to []byte) ([]byte, error) {
 // it as never come; a request of the bank's own is answered with the code that the
 // dialect has for that, or not at all.
 func (l *line) forged(m *iso.Message, why error) error {
-	b := l.bank
+	b, d := l.bank, l.version.dialect
 	b.metrics.forged.Add(1)
 	what := "its code is wrong or missing"
 	if !errors.Is(why, iso.ErrMAC) {
 		what = "its code cannot be checked: " + why.Error()
 	}
 	b.aside.alarm("forged", fmt.Sprintf("link %d: type %s: %s", l.link.number, m.MTI, what))
-	if code := b.dialect.ForgedAnswer(); code != "" && m.MTI.ExpectsAnswer() {
+	if code := d.ForgedAnswer(); code != "" && m.MTI.ExpectsAnswer() {
 		return l.respond(m, code, nothing)
 	}
-	if b.dialect.DropsForged() || !b.dialect.AnswerKey(m, &l.key) {
+	if d.DropsForged() || !d.AnswerKey(m, &l.key) {
 		return nil
 	}
 	if f, verdict := b.pending.claim(&l.key, l); verdict == claimWon {

@@ -81,9 +81,12 @@ type Config struct {
 // goroutine, never while a link waits.
 type Hooks struct {
 	NextSeq func() (uint64, error)    // trace numbers for network management; required
-	Late    func(ans *iso.Message)    // an answer nobody waits for; valid only during the call
 	Alarm   func(kind, detail string) // holds no card data and no bytes from outside
 	CutOver func(at time.Time)        // the bank said that its business day ends
+
+	// Late tells of an answer nobody waits for, which is valid only during the call,
+	// and of the dialect of the link it came by.
+	Late func(d *iso.Dialect, ans *iso.Message)
 }
 
 const (

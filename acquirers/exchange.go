@@ -62,6 +62,7 @@ func (c Cause) String() string {
 // again as soon as Bank.Exchange returned. Not goroutine-safe.
 type Exchange struct {
 	Request *iso.Message  // in; not changed
+	Version *Version      // in: what Request is built in; nil: the bank's current one
 	Answer  *iso.Message  // in: scratch, nil makes one; out: the answer. The bank swaps it with a message of its own
 	Timeout time.Duration // in; 0: the bank's default for the request's class
 
@@ -146,14 +147,18 @@ func (f *flight) fail(from uint64, cause Cause) {
 // blocks until the answer, the deadline or the loss of the link. REQUIRES: a
 // slot taken by Reserve. Goroutine-safe; allocates nothing once warm.
 func (b *Bank) Exchange(x *Exchange) Fate {
+	v := x.Version
+	if v == nil {
+		v = b.current.Load()
+	}
 	timeout := x.Timeout
 	if timeout <= 0 {
-		timeout = b.cfg.ResponseTimeout
+		timeout = v.cfg.ResponseTimeout
 		if x.Request.MTI.Class() == classReversalMTI {
-			timeout = b.cfg.ReversalTimeout
+			timeout = v.cfg.ReversalTimeout
 		}
 	}
-	fate := b.exchange(x, nil, timeout)
+	fate := b.exchange(x, way{version: v}, timeout)
 	if fate == Answered || fate == Refuted {
 		b.metrics.rtt.Observe(x.AnsweredAt.Sub(x.SentAt).Seconds())
 	}
@@ -166,20 +171,29 @@ const classReversalMTI = 4
 // it chose was lost before it was queued there.
 const maxTries = 4
 
-// exchange is Exchange on one given line, or on the best ready one when via is
-// nil.
-func (b *Bank) exchange(x *Exchange, via *line, timeout time.Duration) Fate {
+// way is how a request goes: on a line, or on the best one of a version.
+type way struct {
+	version *Version
+	line    *line
+}
+
+// exchange is Exchange on a given way.
+func (b *Bank) exchange(x *Exchange, by way, timeout time.Duration) Fate {
+	via, v := by.line, by.version
+	if via != nil {
+		v = via.version
+	}
 	x.SentAt, x.AnsweredAt, x.Link, x.Cause = time.Time{}, time.Time{}, 0, CauseNone
 	f := b.flights.Get().(*flight)
 	defer b.flights.Put(f)
 	var err error
-	if f.frame, err = b.frame(f.frame[:0], x.Request); err != nil {
+	if f.frame, err = v.frame(f.frame[:0], x.Request); err != nil {
 		clear(f.frame[:cap(f.frame)])
 		x.Cause = CauseEncode
 		return NotSent
 	}
 	defer clear(f.frame)
-	if b.dialect.RequestKey(x.Request, &f.key); f.key == (iso.Key{}) {
+	if v.dialect.RequestKey(x.Request, &f.key); f.key == (iso.Key{}) {
 		x.Cause = CauseEncode
 		return NotSent
 	}
@@ -191,7 +205,7 @@ func (b *Bank) exchange(x *Exchange, via *line, timeout time.Duration) Fate {
 	for try := 0; try < maxTries; try++ {
 		l := via
 		if l == nil {
-			if l, x.Cause = b.pick(); l == nil {
+			if l, x.Cause = b.pick(v); l == nil {
 				return NotSent
 			}
 		}
@@ -247,7 +261,7 @@ func (b *Bank) land(x *Exchange, f *flight, l *line) Fate {
 		x.SentAt, x.Link = time.Time{}, 0
 	case Answered:
 		l.rtt.Store(int64(x.AnsweredAt.Sub(x.SentAt)))
-		if err := b.verify(x); err != nil {
+		if err := l.version.verify(x); err != nil {
 			x.Cause = CauseEcho
 			b.metrics.mismatch.Add(1)
 			b.aside.alarm("answer_refuted", fmt.Sprintf("link %d: %s", x.Link, err))
@@ -259,11 +273,11 @@ func (b *Bank) land(x *Exchange, f *flight, l *line) Fate {
 
 // verify compares the answer with the request. The answer's bytes are hostile,
 // so a panic counts as a refusal.
-func (b *Bank) verify(x *Exchange) (err error) {
+func (v *Version) verify(x *Exchange) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = errVerifyPanic
 		}
 	}()
-	return b.dialect.Verify(x.Request, x.Answer)
+	return v.dialect.Verify(x.Request, x.Answer)
 }

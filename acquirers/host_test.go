@@ -260,7 +260,7 @@ func newRig(t testing.TB, h *host, change func(*Config)) *rig {
 	}
 	b, err := New(cfg, h.d, Hooks{
 		NextSeq: func() (uint64, error) { return 500_000 + r.seq.Add(1), nil },
-		Late: func(m *iso.Message) {
+		Late: func(_ *iso.Dialect, m *iso.Message) {
 			r.side.mu.Lock()
 			defer r.side.mu.Unlock()
 			r.late = append(r.late, fmt.Sprintf("%s %s", m.MTI, m.Get(11)))

@@ -20,7 +20,7 @@ var ErrNoKeyChange = errors.New("the bank's dialect has no change of keys that t
 func (b *Bank) ChangeKeys(ctx context.Context) error {
 	b.changing.Lock()
 	defer b.changing.Unlock()
-	steps := b.dialect.KeySteps()
+	steps := b.Current().dialect.KeySteps()
 	if len(steps) == 0 {
 		return ErrNoKeyChange
 	}
@@ -29,8 +29,8 @@ func (b *Bank) ChangeKeys(ctx context.Context) error {
 			return err
 		}
 		err := errNoLink
-		if lines := *b.ready.Load(); len(lines) > 0 {
-			_, err = lines[0].step(s, b.cfg.EchoTimeout)
+		if l := b.speaker(); l != nil {
+			_, err = l.step(s, l.version.cfg.EchoTimeout)
 		}
 		if err != nil {
 			b.aside.alarm("key_change", "step "+s.Name+": "+err.Error())
@@ -42,15 +42,26 @@ func (b *Bank) ChangeKeys(ctx context.Context) error {
 
 var errNoLink = errors.New("no link is ready")
 
+// speaker is a line of the current version that takes traffic; nil: there is none.
+func (b *Bank) speaker() *line {
+	for _, l := range *b.offered.Load() {
+		if l.version == b.current.Load() {
+			return l
+		}
+	}
+	return nil
+}
+
 // takeKey puts the new key of a message into the key store.
-func (b *Bank) takeKey(m *iso.Message) error {
-	offer, err := b.dialect.KeyOffer(m)
+func (l *line) takeKey(m *iso.Message) error {
+	b, d := l.bank, l.version.dialect
+	offer, err := d.KeyOffer(m)
 	if err != nil {
 		return err
 	}
 	slot := b.cfg.Slots[offer.Slot]
 	i := keystore.Import{Slot: slot, KEK: b.cfg.Slots[offer.KEK], Block: offer.Block, Sealed: offer.Sealed, Check: offer.Check,
-		Until: time.Now().Add(b.dialect.KeyHabit().Overlap)}
+		Until: time.Now().Add(d.KeyHabit().Overlap)}
 	all, err := b.cfg.Keys.Slots()
 	if err != nil {
 		return err

@@ -17,10 +17,12 @@ import (
 // one line after another.
 type link struct {
 	bank     *Bank
-	number   int                  // from 1
-	endpoint string               // where we dial or listen
-	line     atomic.Pointer[line] // the newest, which may be gone
-	epoch    uint32               // of the newest line; only run touches it
+	number   int                     // from 1
+	endpoint string                  // where we dial or listen
+	line     atomic.Pointer[line]    // the newest, which may be gone
+	epoch    uint32                  // of the newest line; only run touches it
+	target   atomic.Pointer[Version] // by the plan
+	wanted   atomic.Pointer[Version] // of the next line
 	out, in  recorder
 
 	mu        sync.Mutex
@@ -69,6 +71,9 @@ func (k *link) run(ctx context.Context) {
 		up := k.dial(ctx)
 		if ctx.Err() != nil {
 			return
+		}
+		if l := k.line.Load(); l != nil && l.retired.Load() && l.version != k.wanted.Load() {
+			continue
 		}
 		if up >= c.ReconnectMax {
 			tries = 0
@@ -142,7 +147,7 @@ func (k *link) live(ctx context.Context, w *wire, conn net.Conn) (up time.Durati
 	l.up.Store(true)
 	k.note(stateReady, "")
 	l.watch(ctx)
-	if ctx.Err() != nil && !b.closed.Load() {
+	if (ctx.Err() != nil || l.retired.Load()) && !b.closed.Load() {
 		l.signOff()
 	}
 	return time.Since(since)
@@ -174,6 +179,7 @@ func (k *link) lost(why string) {
 type line struct {
 	bank      *Bank
 	link      *link
+	version   *Version // from the first byte to the last
 	epoch     uint32
 	wire      *wire
 	transport *transport
@@ -181,6 +187,8 @@ type line struct {
 
 	up        atomic.Bool // sign-on and first echo done
 	signedOff atomic.Bool // by the bank
+	leaving   atomic.Bool // takes only what was built before: the link changes its version
+	retired   atomic.Bool // takes nothing any more: the same, a moment later
 	inFlight  atomic.Int64
 	rtt       atomic.Int64 // of the latest answer, nanoseconds
 	lastRead  atomic.Int64 // Unix nanoseconds
@@ -194,6 +202,7 @@ type line struct {
 	buried     chan struct{} // every flight has its fate
 	welcomed   chan struct{} // capacity 1: the bank signed on
 	doubted    chan struct{} // capacity 1: an echo is wanted now
+	dismissed  chan struct{} // closed when the line shall sign off and end
 
 	// The reader's own.
 	incoming *iso.Message
@@ -208,10 +217,10 @@ type line struct {
 }
 
 func newLine(k *link) *line {
-	l := &line{bank: k.bank, link: k, epoch: k.epoch, incoming: new(iso.Message),
+	l := &line{bank: k.bank, link: k, version: k.wanted.Load(), epoch: k.epoch, incoming: new(iso.Message),
 		opened: make(chan struct{}), gone: make(chan struct{}), writerGone: make(chan struct{}),
 		readerGone: make(chan struct{}), buried: make(chan struct{}),
-		welcomed: make(chan struct{}, 1), doubted: make(chan struct{}, 1)}
+		welcomed: make(chan struct{}, 1), doubted: make(chan struct{}, 1), dismissed: make(chan struct{})}
 	l.lastRead.Store(time.Now().UnixNano())
 	l.queue.init(2*k.bank.cfg.Window + maxReplies)
 	k.mu.Lock()
@@ -234,7 +243,9 @@ func (l *line) isGone() bool {
 	}
 }
 
-func (l *line) isReady() bool { return l.up.Load() && !l.signedOff.Load() && !l.isGone() }
+func (l *line) isReady() bool {
+	return l.up.Load() && !l.signedOff.Load() && !l.retired.Load() && !l.isGone()
+}
 
 // fail ends the line, once. It does not wait; buried is closed when every
 // flight of the line has its fate. Goroutine-safe.
@@ -265,11 +276,11 @@ const signOffTimeout = 2 * time.Second
 // closed. Each is written before the connection closes; its answer is waited for, but not needed.
 func (l *line) signOff() {
 	c := &l.bank.cfg
-	for _, s := range l.bank.dialect.OnClose() {
+	for _, s := range l.version.dialect.OnClose() {
 		if l.isGone() || s.Effect == iso.EffectSignOff && !c.SignOn && !c.AwaitSignOn {
 			continue
 		}
-		if _, err := l.step(s, min(signOffTimeout, c.EchoTimeout)); err != nil {
+		if _, err := l.step(s, min(signOffTimeout, l.version.cfg.EchoTimeout)); err != nil {
 			l.bank.log.Warn("a step before closing was not acknowledged", "bank", c.ID, "link", l.link.number, "step", s.Name, "cause", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package acquirers
 
 import (
+	"strconv"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,9 +24,8 @@ type metrics struct {
 	forged          atomic.Uint64 // messages whose authentication code is wrong or missing
 	refusedRequests atomic.Uint64 // requests of the bank's own that are answered as not supported
 	refused         [len(refusals)]atomic.Uint64
-	steps           map[string]*atomic.Uint64 // network management by the bank that was served
 
-	stepsDesc, linkUpDesc, inFlightDesc, framesDesc, writesDesc, oddDesc, refusedDesc *prometheus.Desc
+	stepsDesc, linkUpDesc, inFlightDesc, framesDesc, writesDesc, oddDesc, refusedDesc, versionDesc, versionLinksDesc *prometheus.Desc
 }
 
 var rttBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
@@ -35,30 +35,23 @@ func newMetrics(b *Bank) *metrics {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, bank)
 	}
-	steps := map[string]*atomic.Uint64{}
-	for _, s := range b.dialect.NetworkSteps() {
-		if s.Theirs {
-			steps[s.Name] = new(atomic.Uint64)
-		}
-	}
 	return &metrics{
-		bank: b, steps: steps,
+		bank: b,
 		rtt: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tranzit_bank_rtt_seconds", Help: "From queueing a request on its link to reading its answer.",
 			ConstLabels: bank, Buckets: rttBuckets,
 		}),
-		stepsDesc:    desc("tranzit_bank_network_requests_total", "Network management requests of the bank's own that were served, by the dialect's step.", "step"),
-		linkUpDesc:   desc("tranzit_link_up", "1 while the link is signed on and takes traffic.", "link"),
-		inFlightDesc: desc("tranzit_bank_in_flight", "Reserved slots of the bank's window.", "class"),
-		framesDesc:   desc("tranzit_bank_frames_total", "Frames exchanged with the bank.", "direction"),
-		writesDesc:   desc("tranzit_bank_writes_total", "Write calls; frames out divided by it is the batch size."),
-		oddDesc:      desc("tranzit_bank_odd_frames_total", "Frames that did not end an exchange as they should.", "kind"),
-		refusedDesc:  desc("tranzit_bank_refused_peers_total", "Connections closed because of who made or took them.", "kind"),
+		stepsDesc:        desc("tranzit_bank_network_requests_total", "Network management requests of the bank's own that were served, by the dialect's step.", "step"),
+		linkUpDesc:       desc("tranzit_link_up", "1 while the link is signed on and takes traffic.", "link"),
+		inFlightDesc:     desc("tranzit_bank_in_flight", "Reserved slots of the bank's window.", "class"),
+		framesDesc:       desc("tranzit_bank_frames_total", "Frames exchanged with the bank.", "direction"),
+		writesDesc:       desc("tranzit_bank_writes_total", "Write calls; frames out divided by it is the batch size."),
+		oddDesc:          desc("tranzit_bank_odd_frames_total", "Frames that did not end an exchange as they should.", "kind"),
+		refusedDesc:      desc("tranzit_bank_refused_peers_total", "Connections closed because of who made or took them.", "kind"),
+		versionDesc:      desc("tranzit_bank_version_payments_total", "Payments' requests by the version of the dialect they were built in, and what came of them.", "dialect", "version", "result"),
+		versionLinksDesc: desc("tranzit_bank_version_links", "Links that speak a version of the dialect, or shall.", "dialect", "version"),
 	}
 }
-
-// step counts a request of the bank's own.
-func (m *metrics) step(name string) { m.steps[name].Add(1) }
 
 func (m *metrics) register() error {
 	if r := m.bank.cfg.Registerer; r != nil {
@@ -76,7 +69,7 @@ func (m *metrics) unregister() {
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.rtt.Describe(ch)
-	for _, d := range []*prometheus.Desc{m.stepsDesc, m.linkUpDesc, m.inFlightDesc, m.framesDesc, m.writesDesc, m.oddDesc, m.refusedDesc} {
+	for _, d := range []*prometheus.Desc{m.stepsDesc, m.linkUpDesc, m.inFlightDesc, m.framesDesc, m.writesDesc, m.oddDesc, m.refusedDesc, m.versionDesc, m.versionLinksDesc} {
 		ch <- d
 	}
 }
@@ -113,10 +106,17 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	} {
 		count(m.oddDesc, odd.value, odd.kind)
 	}
-	for name, n := range m.steps {
-		count(m.stepsDesc, n.Load(), name)
+	for name, n := range b.served() {
+		count(m.stepsDesc, n, name)
 	}
 	for i, kind := range refusals {
 		count(m.refusedDesc, m.refused[i].Load(), kind)
+	}
+	for _, v := range b.Versions() {
+		dialect, version := v.Dialect, strconv.Itoa(v.Version)
+		gauge(m.versionLinksDesc, float64(len(v.Links)), dialect, version)
+		for r, n := range [resultCount]uint64{v.Approved, v.Declined, v.Refuted, v.Unknown} {
+			count(m.versionDesc, n, dialect, version, Result(r).String())
+		}
 	}
 }

@@ -31,16 +31,15 @@ var nothing effect
 // that signs on gets nothing before it. Only what this side really does is answered as done: the
 // dialect's steps, and no business request of a bank.
 func (l *line) decide(m *iso.Message) (code string, do effect) {
-	b := l.bank
 	if m.MTI.Class() == classNetwork {
-		if s := b.dialect.StepOf(m, false); s != nil {
+		if s := l.version.dialect.StepOf(m, false); s != nil {
 			return l.follow(s, m)
 		}
 		l.unserved(m)
-		return b.dialect.NetworkRefused(), nothing
+		return l.version.dialect.NetworkRefused(), nothing
 	}
 	l.unserved(m)
-	return b.dialect.CodeLike(m.MTI.Response(), codeUnsupported), nothing
+	return l.version.dialect.CodeLike(m.MTI.Response(), codeUnsupported), nothing
 }
 
 // unserved counts and tells of a request of the bank's own that nothing is done about.
@@ -54,12 +53,12 @@ func (l *line) unserved(m *iso.Message) {
 func (l *line) follow(s *iso.NetworkStep, m *iso.Message) (code string, do effect) {
 	b := l.bank
 	if s.Key == iso.KeyInRequest {
-		if err := b.takeKey(m); err != nil {
+		if err := l.takeKey(m); err != nil {
 			b.aside.alarm("key_change", fmt.Sprintf("link %d: step %s: %s", l.link.number, s.Name, err))
-			return b.dialect.NetworkRefused(), nothing
+			return l.version.dialect.NetworkRefused(), nothing
 		}
 	}
-	b.metrics.step(s.Name)
+	l.version.steps[s.Name].Add(1)
 	switch s.Effect {
 	case iso.EffectSignOn:
 		do.after = func() { l.bankSigned(true) }
@@ -69,7 +68,7 @@ func (l *line) follow(s *iso.NetworkStep, m *iso.Message) (code string, do effec
 		at := l.readAt
 		do.before = func() { b.aside.cutOver(at) }
 	}
-	return b.dialect.StepGranted(s), do
+	return l.version.dialect.StepGranted(s), do
 }
 
 // bankSigned follows the bank's own sign-on and sign-off.
@@ -93,20 +92,20 @@ func (l *line) step(s *iso.NetworkStep, timeout time.Duration) (answered bool, e
 		return false, errNoTrace
 	}
 	now := time.Now()
-	v := iso.Values{STAN: b.dialect.STAN(seq), RRN: b.dialect.RRN(seq, now.UTC()), SentAt: now.UTC(), LocalAt: now,
+	v := iso.Values{STAN: l.version.dialect.STAN(seq), RRN: l.version.dialect.RRN(seq, now.UTC()), SentAt: now.UTC(), LocalAt: now,
 		Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
 	x := Exchange{Request: new(iso.Message)}
-	if err := b.dialect.BuildStep(s, &v, x.Request); err != nil {
+	if err := l.version.dialect.BuildStep(s, &v, x.Request); err != nil {
 		return false, fmt.Errorf("%s cannot be built: %w", s.Name, err)
 	}
-	switch fate := b.exchange(&x, l, timeout); fate {
+	switch fate := b.exchange(&x, way{line: l}, timeout); fate {
 	case Answered:
 		code := string(x.Answer.Get(fieldResponseCode))
-		if !b.dialect.StepDone(s, code) {
+		if !l.version.dialect.StepDone(s, code) {
 			return true, fmt.Errorf("%s refused with code %s", s.Name, printable(code))
 		}
 		if s.Key == iso.KeyInAnswer {
-			return true, b.takeKey(x.Answer)
+			return true, l.takeKey(x.Answer)
 		}
 		return true, nil
 	case Refuted:
@@ -142,7 +141,7 @@ func (l *line) signOn() error {
 			return err
 		}
 	}
-	for _, s := range b.dialect.OnConnect() {
+	for _, s := range l.version.dialect.OnConnect() {
 		switch {
 		case s.Effect == iso.EffectSignOn && !b.cfg.SignOn:
 			continue
@@ -162,7 +161,7 @@ func (l *line) start(s *iso.NetworkStep) error {
 		l.bank.changing.Lock()
 		defer l.bank.changing.Unlock()
 	}
-	answered, err := l.step(s, l.bank.cfg.EchoTimeout)
+	answered, err := l.step(s, l.version.cfg.EchoTimeout)
 	if answered && s.Name == iso.OpEcho.String() {
 		l.lastEcho.Store(time.Now().UnixNano())
 	}
@@ -171,7 +170,7 @@ func (l *line) start(s *iso.NetworkStep) error {
 
 // awaitSignOn waits for the bank's sign-on, which the reader answers.
 func (l *line) awaitSignOn() error {
-	timer := time.NewTimer(l.bank.cfg.EchoInterval)
+	timer := time.NewTimer(l.version.cfg.EchoInterval)
 	defer timer.Stop()
 	select {
 	case <-l.welcomed:
@@ -189,7 +188,7 @@ var errNoSignOn = errors.New("the bank did not sign on")
 // the line is gone, or ctx ends, or EchoMisses echoes in a row met nothing but
 // silence.
 func (l *line) watch(ctx context.Context) {
-	c := &l.bank.cfg
+	c := &l.version.cfg
 	timer := time.NewTimer(c.EchoInterval)
 	defer timer.Stop()
 	for misses, asked := 0, false; ; {
@@ -197,6 +196,8 @@ func (l *line) watch(ctx context.Context) {
 		case <-l.gone:
 			return
 		case <-ctx.Done():
+			return
+		case <-l.dismissed:
 			return
 		case <-l.doubted:
 			asked = true
@@ -210,8 +211,8 @@ func (l *line) watch(ctx context.Context) {
 		}
 		heard := l.lastRead.Load()
 		err := errNoEcho
-		if l.bank.echo != nil {
-			err = l.start(l.bank.echo)
+		if l.version.echo != nil {
+			err = l.start(l.version.echo)
 		}
 		switch {
 		case errors.Is(err, errNoTrace), l.lastRead.Load() != heard:

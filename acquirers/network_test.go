@@ -152,7 +152,7 @@ func TestSignOnIsAnsweredFirst(t *testing.T) {
 	for code, ready := range map[string]bool{"001": true, "002": false} {
 		m := new(iso.Message)
 		v := iso.Values{STAN: 777, SentAt: time.Now().UTC(), LocalAt: time.Now()}
-		if err := b.dialect.Build(iso.OpEcho, &v, m); err != nil {
+		if err := b.Current().dialect.Build(iso.OpEcho, &v, m); err != nil {
 			t.Fatal(err)
 		}
 		m.SetString(fieldNetworkCode, code)
@@ -254,7 +254,7 @@ func bankStarts(t *testing.T, d *iso.Dialect, s *iso.NetworkStep, code string) {
 			}
 			return
 		}
-		if n := r.metrics.steps[s.Name].Load(); n != 1 || r.metrics.refusedRequests.Load() != 0 {
+		if n := r.Current().steps[s.Name].Load(); n != 1 || r.metrics.refusedRequests.Load() != 0 {
 			t.Errorf("%d counted", n)
 		}
 		r.side.mu.Lock()

@@ -40,7 +40,7 @@ func TestPendingAgainstModel(t *testing.T) {
 	b, lines := stoppedBank(t, 3)
 	var keys [8]iso.Key
 	for i := range keys {
-		b.dialect.RequestKey(buildOp(t, b.dialect, iso.OpPurchase, uint64(i)), &keys[i])
+		b.Current().dialect.RequestKey(buildOp(t, b.Current().dialect, iso.OpPurchase, uint64(i)), &keys[i])
 	}
 	var pool []*flight
 	rapid.Check(t, func(t *rapid.T) {
@@ -171,17 +171,17 @@ func TestReaderPanicEndsTheLineOnly(t *testing.T) {
 func FuzzHostileStream(f *testing.F) {
 	b, lines := stoppedBank(f, 1)
 	l := lines[0]
-	request := buildOp(f, b.dialect, iso.OpPurchase, 7)
-	helper := &hostConn{host: &host{t: f, d: b.dialect}}
+	request := buildOp(f, b.Current().dialect, iso.OpPurchase, 7)
+	helper := &hostConn{host: &host{t: f, d: b.Current().dialect}}
 	good := helper.frame(helper.reply(request, "00"))
-	echo := helper.frame(buildOp(f, b.dialect, iso.OpEcho, 9))
+	echo := helper.frame(buildOp(f, b.Current().dialect, iso.OpEcho, 9))
 	f.Add(good, 0)
 	f.Add(append(echo, good...), 3)
 	f.Add([]byte("0000"), 1)
 	f.Add([]byte("9999"), 2)
 	f.Add([]byte("0003abc"), 5)
 	var key iso.Key
-	b.dialect.RequestKey(request, &key)
+	b.Current().dialect.RequestKey(request, &key)
 	f.Fuzz(func(t *testing.T, stream []byte, cut int) {
 		owner := &flight{done: make(chan struct{}, 1), answer: new(iso.Message)}
 		word := owner.begin()
@@ -205,7 +205,7 @@ func FuzzHostileStream(f *testing.F) {
 		}
 		<-owner.done
 		var got iso.Key
-		if !b.dialect.AnswerKey(owner.answer, &got) || got != key {
+		if !b.Current().dialect.AnswerKey(owner.answer, &got) || got != key {
 			t.Fatal("the flight ended with an answer of another key")
 		}
 	})

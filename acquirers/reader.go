@@ -34,7 +34,7 @@ func (l *line) read(r io.Reader) (err error) {
 		}
 		l.fail(cause)
 	}()
-	buf := make([]byte, max(readBuffer, l.bank.dialect.MaxFrame()))
+	buf := make([]byte, max(readBuffer, l.version.dialect.MaxFrame()))
 	var from, to int
 	for {
 		if from == to {
@@ -77,7 +77,7 @@ func (l *line) frames(buf []byte) (used int, err error) {
 	count := uint64(0)
 	defer func() { l.bank.metrics.framesIn.Add(count) }()
 	for used < len(buf) {
-		body, n, err := l.bank.dialect.NextFrame(buf[used:])
+		body, n, err := l.version.dialect.NextFrame(buf[used:])
 		if err != nil {
 			l.bank.metrics.lostFraming.Add(1)
 			l.bank.aside.alarm("lost_framing", fmt.Sprintf("link %d", l.link.number))
@@ -95,11 +95,11 @@ func (l *line) frames(buf []byte) (used int, err error) {
 			continue
 		}
 		count++
-		if r, refused := l.bank.dialect.Rejection(frame); refused {
+		if r, refused := l.version.dialect.Rejection(frame); refused {
 			l.rejected(body, r)
 			continue
 		}
-		l.header = l.bank.dialect.FrameHeader(frame)
+		l.header = l.version.dialect.FrameHeader(frame)
 		if err := l.receive(frame, body); err != nil {
 			return used, err
 		}
@@ -109,7 +109,7 @@ func (l *line) frames(buf []byte) (used int, err error) {
 
 // poll answers a frame without a message, where the bank waits for that.
 func (l *line) poll(frame []byte) error {
-	answer := l.bank.dialect.Poll(frame)
+	answer := l.version.dialect.Poll(frame)
 	if answer == nil || l.enqueue(answer, &queued{}) || l.isGone() {
 		return nil
 	}
@@ -121,14 +121,14 @@ func (l *line) poll(frame []byte) error {
 func (l *line) rejected(body []byte, r iso.Rejection) {
 	b, m := l.bank, l.incoming
 	defer m.Wipe()
-	err := b.dialect.Decode(body, m)
+	err := l.version.dialect.Decode(body, m)
 	l.link.in.read(nil, l.readAt, len(body))
 	b.metrics.garbled.Add(1)
 	b.aside.alarm("rejected", fmt.Sprintf("link %d: the bank's host refused a frame with code %s", l.link.number, r.Code))
 	if err != nil {
 		return
 	}
-	if b.dialect.RequestKey(m, &l.key); l.key == (iso.Key{}) {
+	if l.version.dialect.RequestKey(m, &l.key); l.key == (iso.Key{}) {
 		return
 	}
 	f, verdict := b.pending.claim(&l.key, l)
@@ -148,19 +148,19 @@ func (l *line) rejected(body []byte, r iso.Rejection) {
 // exchange it may have been meant for.
 func (l *line) receive(frame, body []byte) error {
 	b, m := l.bank, l.incoming
-	if err := b.dialect.Decode(body, m); err != nil {
+	if err := l.version.dialect.Decode(body, m); err != nil {
 		l.link.in.read(nil, l.readAt, len(body))
 		b.metrics.garbled.Add(1)
 		b.aside.alarm("garbled", fmt.Sprintf("link %d: %s", l.link.number, err))
 		return nil
 	}
 	l.link.in.read(m, l.readAt, len(body))
-	if b.codes != nil {
-		if err := b.dialect.CheckMAC(frame, m, iso.FromBank, b.codes); err != nil {
+	if l.version.codes != nil {
+		if err := l.version.dialect.CheckMAC(frame, m, iso.FromBank, l.version.codes); err != nil {
 			return l.forged(m, err)
 		}
 	}
-	if !b.dialect.AnswerKey(m, &l.key) {
+	if !l.version.dialect.AnswerKey(m, &l.key) {
 		return l.serve(m)
 	}
 	f, verdict := b.pending.claim(&l.key, l)
@@ -180,7 +180,7 @@ func (l *line) receive(frame, body []byte) error {
 	}
 	b.metrics.late.Add(1)
 	if m.MTI.Class() != classNetwork {
-		l.incoming = b.aside.late(m)
+		l.incoming = b.aside.late(l.version.dialect, m)
 	}
 	return nil
 }
@@ -201,9 +201,9 @@ func (l *line) serve(m *iso.Message) error {
 func (l *line) respond(m *iso.Message, code string, do effect) error {
 	b := l.bank
 	l.values = iso.Values{ResponseCode: code, SentAt: l.readAt.UTC(), LocalAt: l.readAt, Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
-	err := b.dialect.Answer(m, &l.values, &l.reply)
+	err := l.version.dialect.Answer(m, &l.values, &l.reply)
 	if err == nil {
-		l.outgoing, err = b.reply(l.outgoing[:0], &l.reply, l.header)
+		l.outgoing, err = l.version.reply(l.outgoing[:0], &l.reply, l.header)
 	}
 	if err != nil {
 		b.metrics.unknown.Add(1)

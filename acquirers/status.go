@@ -25,6 +25,8 @@ type WindowStatus struct {
 // LinkStatus is one link. Times are zero when the event has not happened.
 type LinkStatus struct {
 	Number    int           `json:"number"`
+	Dialect   string        `json:"dialect"` // what it speaks, or shall when it is connected next
+	Version   int           `json:"version"`
 	Endpoint  string        `json:"endpoint"` // where we dial or listen
 	Peer      string        `json:"peer,omitempty"`
 	State     string        `json:"state"` // stopped, dialing or accepting, signing_on, ready, signed_off_by_bank, waiting_to_reconnect or waiting_for_the_bank
@@ -64,8 +66,13 @@ func (k *link) status() LinkStatus {
 	k.mu.Lock()
 	s := LinkStatus{Number: k.number, Endpoint: k.endpoint, State: string(k.state), Since: k.since, Opened: k.lines, LastError: k.lastError}
 	k.mu.Unlock()
-	l := k.line.Load()
-	if l == nil || l.isGone() {
+	speaks, l := k.wanted.Load(), k.line.Load()
+	gone := l == nil || l.isGone()
+	if !gone {
+		speaks = l.version
+	}
+	s.Dialect, s.Version = speaks.dialect.ID(), speaks.dialect.Version()
+	if gone {
 		return s
 	}
 	if s.State == string(stateReady) && l.signedOff.Load() {

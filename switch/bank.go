@@ -20,14 +20,13 @@ type bank struct {
 	profile   *iso.Profile
 	acquirer  string
 	forwarder string
-	dialect   *iso.Dialect
 	link      *acquirers.Bank
 	trace     counter
 	saf       *reversalQueue
 	late      lateTable
 	metrics   bankMetrics
 	health    *health
-	terms     terms
+	dayEnd    atomic.Int64 // Unix milliseconds: when the bank last said that its business day ends; 0: never
 
 	holdMade     chan struct{}
 	holdsAwaited atomic.Bool // expireHolds has nothing to wait for but holdMade
@@ -41,7 +40,7 @@ func (s *Switch) newBank(c *BankConfig) (*bank, error) {
 	}
 	b := &bank{
 		id: c.Link.ID, live: c.Live, profile: c.Profile, acquirer: c.Acquirer, forwarder: c.Forwarder,
-		dialect: c.Dialect, trace: counter{store: s.store, name: "trace/" + c.Link.ID}, saf: newReversalQueue().by(s.o.Now),
+		trace: counter{store: s.store, name: "trace/" + c.Link.ID}, saf: newReversalQueue().by(s.o.Now),
 		metrics: s.metrics.bank(c.Link.ID), holdMade: make(chan struct{}, 1),
 	}
 	if b.profile == nil {
@@ -50,11 +49,10 @@ func (s *Switch) newBank(c *BankConfig) (*bank, error) {
 	if err := b.profile.Fits(c.Dialect); err != nil {
 		return nil, err
 	}
-	b.terms = termsOf(b.profile, c.Dialect)
 	b.late.init(c.Dialect.Behaviour().LateWindow)
 	link, err := acquirers.New(c.Link, c.Dialect, acquirers.Hooks{
 		NextSeq: b.trace.next,
-		Late:    func(m *iso.Message) { s.lateAnswer(b, m) },
+		Late:    func(d *iso.Dialect, m *iso.Message) { s.lateAnswer(b, d, m) },
 		CutOver: func(at time.Time) { s.cutOver(b, at) },
 		Alarm: func(kind, detail string) {
 			s.metrics.alarms.WithLabelValues(kind).Inc()

@@ -40,13 +40,13 @@ func (s *Switch) BankOffer(id string) (BankOffer, bool) {
 }
 
 func (b *bank) offer() BankOffer {
-	o := BankOffer{ID: b.id, Live: b.live, Dialect: b.dialect.ID(), Profile: b.profile, Fields: b.dialect.FieldDemands()}
+	o := BankOffer{ID: b.id, Live: b.live, Dialect: b.dialect().ID(), Profile: b.profile, Fields: b.dialect().FieldDemands()}
 	for _, op := range iso.ProfileOperations() {
 		t, ok := b.profile.Terms(op)
-		if !ok || op != iso.OpCapture && !b.dialect.Supports(op) {
+		if !ok || op != iso.OpCapture && !b.dialect().Supports(op) {
 			continue
 		}
-		t.Partial = t.Partial && (op != iso.OpVoid || b.dialect.PartialVoid())
+		t.Partial = t.Partial && (op != iso.OpVoid || b.dialect().PartialVoid())
 		o.Operations = append(o.Operations, t)
 	}
 	return o
@@ -94,7 +94,7 @@ func (r *route) misfit(a *iso.Ask) iso.Misfit {
 	switch {
 	case r.closed != iso.Fits:
 		return r.closed
-	case !r.bank.dialect.Supports(a.Operation):
+	case !r.bank.dialect().Supports(a.Operation):
 		return iso.MisfitOperation
 	}
 	return r.bank.profile.Serves(a)
@@ -158,4 +158,4 @@ var demandPointers = map[iso.Demand]string{
 }
 
 // does reports whether the bank makes an operation at all.
-func (b *bank) does(op iso.Operation) bool { return b.dialect.Supports(op) && b.profile.Does(op) }
+func (b *bank) does(op iso.Operation) bool { return b.dialect().Supports(op) && b.profile.Does(op) }

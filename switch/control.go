@@ -209,7 +209,7 @@ func (s *Switch) approvedPart(b *bank, h *history) (part int64, err error) {
 		if bad != nil || r.kind != recordUnknown && r.kind != recordLateAnswer || len(r.message) == 0 || m.SetCompact(r.message) != nil {
 			return true
 		}
-		switch meaning := b.dialect.Code(r.responseCode); {
+		switch meaning := b.known(h.in.spoken()).Code(r.responseCode); {
 		case meaning.Partial:
 			if named := namedAmount(&m); named > 0 && named < h.Amount {
 				part = named

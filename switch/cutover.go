@@ -13,7 +13,7 @@ const spaceCutOver storage.Space = 'u'
 // cutOver notes that a bank's business day ended by its own word. It is durable before it counts: a life
 // that forgot it would undo by a reversal what the bank wants refunded.
 func (s *Switch) cutOver(b *bank, at time.Time) {
-	if at.UnixMilli() <= b.terms.ended.Load() {
+	if at.UnixMilli() <= b.dayEnd.Load() {
 		return
 	}
 	var c storage.Command
@@ -22,14 +22,14 @@ func (s *Switch) cutOver(b *bank, at time.Time) {
 		s.log.Error("a bank's cut-over is not noted", "bank", b.id, "cause", err)
 		return
 	}
-	b.terms.ended.Store(at.UnixMilli())
+	b.dayEnd.Store(at.UnixMilli())
 }
 
 // loadCutOvers reads when the banks' days ended in earlier lives.
 func (s *Switch) loadCutOvers() error {
 	return s.store.Scan(storage.Range{Space: spaceCutOver}, func(key, val []byte) bool {
 		if b := s.banks[string(key)]; b != nil && len(val) == 8 {
-			b.terms.ended.Store(int64(binary.BigEndian.Uint64(val)))
+			b.dayEnd.Store(int64(binary.BigEndian.Uint64(val)))
 		}
 		return true
 	})
@@ -43,8 +43,8 @@ func (y *terms) sameDay(earlier, later time.Time) bool {
 }
 
 // dayEnded is when the bank last said that its day ended; zero: it never did.
-func (y *terms) dayEnded() (at time.Time) {
-	if told := y.ended.Load(); told != 0 {
+func (b *bank) dayEnded() (at time.Time) {
+	if told := b.dayEnd.Load(); told != 0 {
 		at = time.UnixMilli(told).UTC()
 	}
 	return at

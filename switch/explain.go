@@ -134,8 +134,8 @@ func (s *Switch) Explain(a Account, r *PayRequest) (Explanation, error) {
 func (s *Switch) rehearse(e *Explanation, a Account, r *PayRequest, to *route) {
 	w := s.pool.Get().(*work)
 	defer func() { w.reset(); s.pool.Put(w) }()
-	in, d := &w.intent, to.bank.dialect
-	in.way = to.way(0, to.turn.Load(), s.now())
+	in, d := &w.intent, to.bank.dialect()
+	in.way = to.way(d, r.operation(), numbers{turn: to.turn.Load(), at: s.now()})
 	s.describe(in, a, r, to)
 	w.wish = r
 	w.fill(in)

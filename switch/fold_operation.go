@@ -54,6 +54,12 @@ func (h *history) beginOperation(r *record) {
 			STAN: b.stan, RRN: b.rrn, CreatedAt: r.at, UpdatedAt: r.at},
 		request: b.request, hold: b.hold, stays: b.stays, sentAt: b.sentAt, localAt: b.localAt, fingerprint: b.fingerprint,
 	}
+	if o.spoken = h.in.spoken(); r.rare != nil && r.rare.spoken != (iso.Revision{}) {
+		o.spoken = r.rare.spoken
+	}
+	if r.rare != nil {
+		o.requestType = r.rare.requestType
+	}
 	if b.kind == KindIncrement {
 		o.Total = b.stays + b.amount
 	}

@@ -55,7 +55,7 @@ func (b *bank) holdBegan() {
 // hold; else pause is how long until the next look.
 func (s *Switch) lookAtHolds(b *bank) (pause time.Duration, open bool, err error) {
 	now := s.now()
-	due, err := s.dueHolds(b, now.Add(-b.terms.hold))
+	due, err := s.dueHolds(b, now.Add(-b.hold()))
 	if err != nil {
 		return 0, false, err
 	}
@@ -75,7 +75,7 @@ func (s *Switch) lookAtHolds(b *bank) (pause time.Duration, open bool, err error
 	if slices.Contains(due, id) {
 		return holdAgain, true, nil
 	}
-	return min(max(first.Add(b.terms.hold).Sub(s.now()), time.Millisecond), holdCheck), true, nil
+	return min(max(first.Add(b.hold()).Sub(s.now()), time.Millisecond), holdCheck), true, nil
 }
 
 // nextHold is the bank's oldest open hold and when it was approved; a zero id:
@@ -114,16 +114,18 @@ func (s *Switch) letGo(b *bank, id ID) {
 		s.log.Error("a hold cannot be read", "payment", id.Text(PaymentPrefix), "error", err)
 		return
 	}
-	plan, ok := h.release(&b.terms)
+	terms := b.terms(b.dialect())
+	plan, ok := h.release(&terms)
 	if !ok {
 		return
 	}
 	now := s.now()
-	if err := s.number(b, h, &plan, now); err != nil {
+	if err := s.number(b, h, &plan, b.dialect()); err != nil {
 		s.log.Error("a hold's release waits", "payment", id.Text(PaymentPrefix), "error", err)
 		return
 	}
 	begin := record{kind: recordOperation, at: now, begun: &plan}
+	begin.begins(b.dialect(), h.in.spoken())
 	if !s.append(h, &begin) {
 		return
 	}

@@ -8,12 +8,12 @@ import (
 
 // remember keeps the key under which the answer to a given-up request would
 // come, so that a late one finds its payment.
-func (b *bank) remember(request *iso.Message, id ID, now time.Time) {
-	b.late.add(b.keyOf(request), id, now)
+func (b *bank) remember(d *iso.Dialect, request *iso.Message, id ID, now time.Time) {
+	b.late.add(keyOf(d, request), id, now)
 }
 
-func (b *bank) keyOf(request *iso.Message) (key iso.Key) {
-	b.dialect.RequestKey(request, &key)
+func keyOf(d *iso.Dialect, request *iso.Message) (key iso.Key) {
+	d.RequestKey(request, &key)
 	return key
 }
 
@@ -22,30 +22,37 @@ func (b *bank) keyOf(request *iso.Message) (key iso.Key) {
 const lateRetry = time.Second
 
 // lateAnswer takes an answer nobody waited for. It may be called from a link's
-// own goroutine; m is valid only during the call.
-func (s *Switch) lateAnswer(b *bank, m *iso.Message) {
+// own goroutine, whose dialect d is; m is valid only during the call.
+func (s *Switch) lateAnswer(b *bank, d *iso.Dialect, m *iso.Message) {
 	var key iso.Key
-	if !b.dialect.AnswerKey(m, &key) {
+	if !d.AnswerKey(m, &key) {
 		b.metrics.unmatched.Inc()
 		return
 	}
-	if s.resolveLate(b, key, m) {
+	if s.resolveLate(b, lateMessage{d, key, m}) {
 		return
 	}
 	copied := new(iso.Message)
 	copied.CopyFrom(m)
 	time.AfterFunc(lateRetry, func() {
-		if s.ctx.Err() == nil && !s.resolveLate(b, key, copied) {
+		if s.ctx.Err() == nil && !s.resolveLate(b, lateMessage{d, key, copied}) {
 			b.metrics.unmatched.Inc()
 			s.log.Warn("an answer matches no payment", "bank", b.id, "mti", copied.MTI.String())
 		}
 	})
 }
 
+// lateMessage is an answer nobody waited for, its key, and the dialect of both.
+type lateMessage struct {
+	dialect *iso.Dialect
+	key     iso.Key
+	*iso.Message
+}
+
 // resolveLate records a late answer with its payment; it is false when there
 // is no payment for it, or none yet.
-func (s *Switch) resolveLate(b *bank, key iso.Key, m *iso.Message) bool {
-	id, op, ok := b.late.find(key)
+func (s *Switch) resolveLate(b *bank, m lateMessage) bool {
+	id, op, ok := b.late.find(m.key)
 	if !ok {
 		return false
 	}
@@ -54,7 +61,7 @@ func (s *Switch) resolveLate(b *bank, key iso.Key, m *iso.Message) bool {
 	}
 	rc := string(m.Get(fieldResponseCode))
 	if m.MTI.Class() == reversalClass {
-		return s.lateReversalAnswer(b, id, rc)
+		return s.lateReversalAnswer(b, m.dialect, id, rc)
 	}
 	mu := s.lock(id)
 	mu.Lock()
@@ -68,9 +75,9 @@ func (s *Switch) resolveLate(b *bank, key iso.Key, m *iso.Message) bool {
 		return true
 	}
 	masked := new(iso.Message)
-	masked.CopyFrom(m)
-	b.dialect.Mask(masked)
-	r := lateRecord(b.dialect.Code(rc), rc, s.now())
+	masked.CopyFrom(m.Message)
+	m.dialect.Mask(masked)
+	r := lateRecord(m.dialect.Code(rc), rc, s.now())
 	r.approvalCode, r.message = string(m.Get(fieldApprovalCode)), masked.AppendCompact(nil)
 	if !s.append(h, &r) {
 		return true
@@ -87,8 +94,8 @@ const reversalClass = 4
 
 // lateReversalAnswer takes the acknowledgement of a reversal that was given up.
 // While a repeat is on its way, that one's answer is awaited instead.
-func (s *Switch) lateReversalAnswer(b *bank, id ID, rc string) bool {
-	verdict := b.dialect.ReversalAnswer(rc)
+func (s *Switch) lateReversalAnswer(b *bank, d *iso.Dialect, id ID, rc string) bool {
+	verdict := d.ReversalAnswer(rc)
 	if verdict != iso.ReversalDone || b.saf.sending(id) {
 		return true
 	}

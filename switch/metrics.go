@@ -79,7 +79,21 @@ func (m *metrics) sent(b *bank, outcome *record, x *acquirers.Exchange) {
 	if outcome.kind == recordNotSent || x.SentAt.IsZero() {
 		return
 	}
+	x.Version.Note(cameOf(outcome))
 	b.metrics.exchange.Observe(outcome.at.Sub(x.SentAt).Seconds())
+}
+
+// cameOf is what came of a request that was sent.
+func cameOf(outcome *record) acquirers.Result {
+	switch {
+	case outcome.approved:
+		return acquirers.ResultApproved
+	case outcome.kind == recordAnswered:
+		return acquirers.ResultDeclined
+	case outcome.reason == reasonInvalidAnswer:
+		return acquirers.ResultRefuted
+	}
+	return acquirers.ResultUnknown
 }
 
 // bankCollector reports store-and-forward and health at the moment of the scrape.

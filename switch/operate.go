@@ -1,6 +1,7 @@
 package payswitch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -78,7 +79,13 @@ func (s *Switch) intend(a Account, r *OperationRequest, key [16]byte, w *work) (
 		return nil, nil, nil, &Refusal{Code: CodeBankUnavailable, RetryAfter: time.Minute, Detail: fmt.Sprintf("Bank %q is not configured any more. Nothing was recorded.", h.Bank)}
 	}
 	now := s.now()
-	plan, no := h.plan(r, &b.terms, now)
+	v := b.link.SpeakCurrent()
+	d := b.dialect()
+	if w.holds(v) {
+		d = v.Dialect()
+	}
+	terms := b.terms(d)
+	plan, no := h.plan(r, &terms, now)
 	if no != nil {
 		return nil, nil, nil, no
 	}
@@ -87,6 +94,9 @@ func (s *Switch) intend(a Account, r *OperationRequest, key [16]byte, w *work) (
 		way = &route{bank: b} // the merchant pays there no more
 	}
 	if plan.method != MethodNone {
+		if v == nil {
+			return nil, nil, nil, unavailable(b, 2*time.Second, "has no line that is signed on")
+		}
 		if err := way.takeSlot(s.o.MerchantShare); err != nil {
 			return nil, nil, nil, err
 		}
@@ -96,12 +106,13 @@ func (s *Switch) intend(a Account, r *OperationRequest, key [16]byte, w *work) (
 			}
 		}()
 	}
-	if err := s.number(b, h, &plan, now); err != nil {
+	if err := s.number(b, h, &plan, d); err != nil {
 		return nil, nil, nil, err
 	}
 	plan.claim = &key
 	begin := record{kind: recordOperation, at: now, begun: &plan}
-	result, err := s.appendOperation(h, b, w, &begin)
+	begin.begins(d, h.in.spoken())
+	result, err := s.appendOperation(h, w, &begin)
 	switch {
 	case err != nil:
 		return nil, nil, nil, err
@@ -130,7 +141,8 @@ func (r *route) takeSlot(share float64) error {
 
 // number gives an operation its id, its trace numbers and its time. What undoes
 // the payment's own request keeps that one's reference number and local time.
-func (s *Switch) number(b *bank, h *history, plan *begun, now time.Time) error {
+func (s *Switch) number(b *bank, h *history, plan *begun, d *iso.Dialect) error {
+	now := s.now()
 	plan.id = s.ids.next(now)
 	if plan.method == MethodNone {
 		return nil
@@ -139,7 +151,7 @@ func (s *Switch) number(b *bank, h *history, plan *begun, now time.Time) error {
 	if err != nil {
 		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The journal does not take new operations now."}
 	}
-	plan.stan, plan.rrn, plan.sentAt, plan.localAt = b.dialect.STAN(seq), b.dialect.RRN(seq, now), now, now.In(h.in.localAt.Location())
+	plan.stan, plan.rrn, plan.sentAt, plan.localAt = d.STAN(seq), d.RRN(seq, now), now, now.In(h.in.localAt.Location())
 	if plan.method.isoOperation() == iso.OpVoid {
 		plan.rrn, plan.localAt = h.RRN, h.in.localAt
 	}
@@ -148,7 +160,7 @@ func (s *Switch) number(b *bank, h *history, plan *begun, now time.Time) error {
 
 // appendOperation folds the intent of an operation, builds its message in w and
 // makes the intent durable: the record, its idempotency claim, and the entry that recovery reads. Nothing is durable on an error.
-func (s *Switch) appendOperation(h *history, b *bank, w *work, begin *record) (storage.Result, error) {
+func (s *Switch) appendOperation(h *history, w *work, begin *record) (storage.Result, error) {
 	before := h.standing()
 	if err := h.apply(h.ID, h.Version+1, begin); err != nil {
 		s.log.Error("an illegal step was refused", "error", err)
@@ -157,7 +169,7 @@ func (s *Switch) appendOperation(h *history, b *bank, w *work, begin *record) (s
 	n := uint32(len(h.operations))
 	o := &h.operations[n-1]
 	if o.Method != MethodNone {
-		if err := s.buildOperation(b, h, o, w); err != nil {
+		if err := s.buildOperation(h, o, w); err != nil {
 			return storage.Result{}, &Refusal{Code: CodeInvalidState, Detail: "The bank cannot be asked for this: " + err.Error() + "."}
 		}
 	}
@@ -191,10 +203,10 @@ func (s *Switch) perform(b *bank, h *history, n uint32, w *work) (*history, erro
 		}
 	}()
 	fate := b.link.Exchange(&w.exchange)
-	outcome := s.operationOutcome(b, &h.operations[n-1], w, fate)
+	outcome := s.operationOutcome(&h.operations[n-1], w, fate)
 	outcome.op = n
 	if outcome.kind == recordOperationUnknown {
-		b.late.addOperation(b.keyOf(&w.request), h.ID, n, s.o.Now())
+		b.late.addOperation(keyOf(w.version.Dialect(), &w.request), h.ID, n, s.o.Now())
 		if err := s.oweReversal(b, h, &outcome); err != nil {
 			return nil, errUncertain
 		}
@@ -231,7 +243,7 @@ func (s *Switch) appendTo(h *history, r *record) (*history, error) {
 }
 
 // operationOutcome turns the fate of an operation's first message into a record.
-func (s *Switch) operationOutcome(b *bank, o *operation, w *work, fate acquirers.Fate) record {
+func (s *Switch) operationOutcome(o *operation, w *work, fate acquirers.Fate) record {
 	r := record{kind: recordOperationUnknown, at: s.now(), reversalReason: iso.ReasonTimeout, reason: "no_answer"}
 	switch {
 	case fate == acquirers.NotSent && o.request:
@@ -246,27 +258,34 @@ func (s *Switch) operationOutcome(b *bank, o *operation, w *work, fate acquirers
 		}
 		return r
 	}
-	b.readOperationAnswer(&r, w.exchange.Answer, o.request)
+	d := w.version.Dialect()
+	readOperationAnswer(&r, d, operationAnswer{w.exchange.Answer, o.request})
 	switch {
 	case fate == acquirers.Refuted:
 		r.kind, r.reason, r.reversalReason = recordOperationUnknown, "invalid_answer", iso.ReasonInvalidAnswer
 	case r.kind == recordOperationAnswered && r.verdict == iso.ReversalRetry:
-		r.nextAt = r.at.Add(b.dialect.Behaviour().SAF.First)
+		r.nextAt = r.at.Add(d.Behaviour().SAF.First)
 	}
 	return r
 }
 
+// operationAnswer is the answer to a request, or to an advice.
+type operationAnswer struct {
+	*iso.Message
+	request bool
+}
+
 // readOperationAnswer gives the record what an answer says: of a request by the
 // meaning of its code, of an advice by what ends one.
-func (b *bank) readOperationAnswer(r *record, answer *iso.Message, request bool) {
+func readOperationAnswer(r *record, d *iso.Dialect, answer operationAnswer) {
 	r.kind, r.attempt, r.reason = recordOperationAnswered, 1, ""
 	r.responseCode = string(answer.Get(fieldResponseCode))
 	r.approvalCode = string(answer.Get(fieldApprovalCode))
-	meaning := b.dialect.Code(r.responseCode)
-	b.dialect.Mask(answer)
+	meaning := d.Code(r.responseCode)
+	d.Mask(answer.Message)
 	r.message = answer.AppendCompact(make([]byte, 0, compactBytes))
-	if !request {
-		r.verdict = b.dialect.AdviceAnswer(r.responseCode)
+	if !answer.request {
+		r.verdict = d.AdviceAnswer(r.responseCode)
 	} else {
 		switch r.verdict = iso.ReversalManual; {
 		case meaning.Partial:
@@ -287,18 +306,14 @@ func (b *bank) readOperationAnswer(r *record, answer *iso.Message, request bool)
 
 // buildOperation makes an operation's message, or the reversal of a refund that
 // is in doubt, in w.
-func (s *Switch) buildOperation(b *bank, h *history, o *operation, w *work) error {
+func (s *Switch) buildOperation(h *history, o *operation, w *work) error {
 	pan, err := s.keys.open(h.in.sealedPAN, h.ID)
 	if err != nil {
 		return err
 	}
-	op := h.fillOperation(b.dialect, o, &w.values)
+	op := h.fillOperation(w.version.Dialect(), o, &w.values)
 	w.values.PAN = pan
-	w.exchange.Request, w.exchange.Timeout = &w.request, 0
-	if w.exchange.Answer == nil {
-		w.exchange.Answer = &w.answer
-	}
-	return b.dialect.Build(op, &w.values, &w.request)
+	return w.compose(op)
 }
 
 // fillOperation gives what the message that is due is built from, save the card
@@ -310,7 +325,7 @@ func (h *history) fillOperation(d *iso.Dialect, o *operation, v *iso.Values) iso
 	v.ECI = ""
 	v.STAN, v.RRN, v.SentAt, v.LocalAt = o.STAN, o.RRN, o.sentAt, o.localAt
 	v.Reason, v.Replacement, v.ApprovalCode = iso.ReasonCustomer, o.stays, h.ApprovalCode
-	v.Original = iso.Original{Operation: in.operation, MTI: d.MTI(in.operation), STAN: in.stan, SentAt: in.sentAt, Acquirer: in.acquirer}
+	v.Original = in.original(d)
 	op := o.Method.isoOperation()
 	switch op {
 	case iso.OpVoid:
@@ -324,9 +339,9 @@ func (h *history) fillOperation(d *iso.Dialect, o *operation, v *iso.Values) iso
 		return op
 	}
 	u := &o.owed.unknown
-	v.Original = iso.Original{Operation: op, MTI: d.MTI(op), STAN: o.STAN, SentAt: o.sentAt, Acquirer: in.acquirer}
+	v.Original = iso.Original{Operation: op, MTI: cmp.Or(o.requestType, d.MTI(op)), STAN: o.STAN, SentAt: o.sentAt, Acquirer: in.acquirer}
 	v.SentAt, v.Reason, v.ApprovalCode = u.reversalSentAt, u.reversalReason, o.ApprovalCode
-	if u.reversalSTAN != 0 {
+	if u.reversalSTAN != 0 && d.Behaviour().ReversalNewSTAN {
 		v.STAN = u.reversalSTAN
 	}
 	if op == iso.OpIncrement && d.IncrementByTotal() {

@@ -137,6 +137,8 @@ type operation struct {
 	owed    reversalState // of the repeats, or of the refund's reversal
 
 	fingerprint Fingerprint
+	spoken      iso.Revision // the version of the dialect its request was built in
+	requestType iso.MTI      // 0: what the dialect says
 }
 
 // open reports whether the operation may still move money either way.
@@ -201,8 +203,9 @@ type terms struct {
 	ended                 *atomic.Int64 // Unix milliseconds: when the bank last said that its day ends; 0: never
 }
 
-// termsOf joins what a bank allows and what its dialect can say.
-func termsOf(p *iso.Profile, d *iso.Dialect) terms {
+// terms joins what a bank allows and what a version of its dialect can say.
+func (b *bank) terms(d *iso.Dialect) terms {
+	p := b.profile
 	capture, _ := p.Terms(iso.OpCapture)
 	void, voids := p.Terms(iso.OpVoid)
 	refund, refunds := p.Terms(iso.OpRefund)
@@ -213,9 +216,12 @@ func termsOf(p *iso.Profile, d *iso.Dialect) terms {
 		refund: refunds && d.Supports(iso.OpRefund), refundRequest: d.MTI(iso.OpRefund).Function() == 0, refundParts: refund.Partial,
 		refundable: time.Duration(refund.Days) * 24 * time.Hour,
 		increment:  increments && d.Supports(iso.OpIncrement), lengthens: increment.Lengthens,
-		hold: time.Duration(p.HoldDays) * 24 * time.Hour, cutOver: p.CutOver, zone: p.TimeZone, ended: new(atomic.Int64),
+		hold: b.hold(), cutOver: p.CutOver, zone: p.TimeZone, ended: &b.dayEnd,
 	}
 }
+
+// hold is how long a hold stands at the bank.
+func (b *bank) hold() time.Duration { return time.Duration(b.profile.HoldDays) * 24 * time.Hour }
 
 // day is the bank's business day, in which t falls: it ends at the cut-over.
 func (y *terms) day(t time.Time) [3]int {

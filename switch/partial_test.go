@@ -142,7 +142,8 @@ func TestPartialAmounts(t *testing.T) {
 				m.SetString(4, c.amount)
 			}
 			w.exchange.Answer = m
-			got := r.core.outcome(b, w, acquirers.Answered)
+			w.holds(b.link.Current())
+			got := r.core.outcome(w, acquirers.Answered)
 			authorized := int64(0)
 			if got.rare != nil {
 				authorized = got.rare.authorized

@@ -114,7 +114,7 @@ func (r *PayRequest) operation() iso.Operation {
 // carries reports whether the bank's messages tell all that the shop asked for.
 func (b *bank) carries(r *PayRequest) error {
 	v := iso.Values{ECI: r.ThreeDS.ECI, CAVV: r.ThreeDS.CAVV, Carried: r.Carried, Secrets: r.Secrets}
-	return b.dialect.Carries(r.operation(), &v)
+	return b.dialect().Carries(r.operation(), &v)
 }
 
 // pointerOf is where the request says what a dialect calls so.

@@ -38,8 +38,9 @@ type work struct {
 	intent   intent
 	body     []byte // of the record being written
 	sealed   []byte
-	message  []byte // masked answer
-	partial  bool   // the approval of a part is as good
+	message  []byte             // masked answer
+	partial  bool               // the approval of a part is as good
+	version  *acquirers.Version // that the message is built in; held
 	values   iso.Values
 	exchange acquirers.Exchange
 	request  iso.Message
@@ -57,6 +58,8 @@ func newWork() *work { return new(work) }
 // code and are overwritten.
 func (w *work) reset() {
 	w.wish, w.partial, w.h = nil, false, history{} // the intent and the records are written whole
+	w.release()
+	w.exchange.Version = nil
 	w.cmd.Reset()
 	w.values = iso.Values{}
 	w.request.Wipe()
@@ -147,16 +150,13 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 	now := s.now()
 	id := s.flights.name(key, s.ids, now)
 	in := &w.intent
-	if err := s.fillIntent(in, a, r, to); err != nil {
+	w.wish, w.partial = r, a.Merchant.AcceptPartial || r.Carried != nil && r.Carried.AcceptPartial
+	if err := s.prepare(w, a, to); err != nil {
 		return s.refuse(r, key, err, into)
 	}
 	w.sealed = s.keys.seal(w.sealed[:0], r.PAN, id)
 	in.sealedPAN = w.sealed
 	in.keyDigest, in.fingerprint = key, r.Fingerprint
-	w.wish, w.partial = r, a.Merchant.AcceptPartial || r.Carried != nil && r.Carried.AcceptPartial
-	if err := w.build(to.bank, in); err != nil {
-		return s.refuse(r, key, &Refusal{Code: CodeInvalidRequest, Detail: "The bank cannot be asked for this payment: " + err.Error() + "."}, into)
-	}
 
 	h := &w.h
 	w.begun.kind, w.begun.at, w.begun.intent = recordIntent, now, in
@@ -193,20 +193,29 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 	var outcome *record
 	for n := 1; ; n++ {
 		fate := to.bank.link.Exchange(&w.exchange)
-		outcome = s.outcome(to.bank, w, fate)
+		outcome = s.outcome(w, fate)
 		s.metrics.sent(to.bank, outcome, &w.exchange)
 		to.bank.health.observe(outcome, &w.exchange)
-		if outcome.kind != recordNotSent || n == maxBanks || r.Purpose == PurposePayout || s.now().Sub(now) > rerouteWithin {
+		if outcome.kind != recordNotSent || n == maxBanks || s.now().Sub(now) > rerouteWithin {
 			break
 		}
-		// Provably not sent, and the journal says so before the next bank is asked.
-		tried[n-1] = to.bank
-		next, err := s.route(a, r, tried[:n])
-		if err != nil {
-			break
+		// Provably not sent, and the journal says so before the bank is asked in
+		// another version, or the next bank is.
+		if !w.speakOther(to.bank) {
+			if r.Purpose == PurposePayout {
+				break
+			}
+			tried[n-1] = to.bank
+			next, err := s.route(a, r, tried[:n])
+			if err != nil {
+				break
+			}
+			to.leave()
+			to = next
+			if !w.holds(to.bank.link.Speak()) {
+				break
+			}
 		}
-		to.leave()
-		to = next
 		if err := s.reroute(h, w, to, outcome.reason); err != nil {
 			return err
 		}
@@ -214,7 +223,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 
 	b := to.bank
 	if outcome.kind == recordUnknown {
-		b.remember(&w.request, id, s.o.Now())
+		b.remember(w.version.Dialect(), &w.request, id, s.o.Now())
 		if err := s.oweReversal(b, h, outcome); err != nil {
 			return errUncertain
 		}
@@ -265,17 +274,18 @@ const (
 )
 
 // reroute makes it durable that the payment provably never reached the bank
-// before, and is about to be sent to the next one, whose request it builds.
+// before, and is about to be sent to the next one, or to the same in another
+// version, whose request it builds.
 func (s *Switch) reroute(h *history, w *work, to *route, why string) error {
 	moved := record{kind: recordRerouted, at: s.now(), reason: why}
 	var err error
-	if moved.way, err = to.take(moved.at); err != nil {
+	if moved.way, err = to.take(w.version.Dialect(), h.in.operation, moved.at); err != nil {
 		return errUncertain
 	}
 	if err := h.apply(h.ID, h.Version+1, &moved); err != nil {
 		return errInternal
 	}
-	if err := w.build(to.bank, h.in); err != nil {
+	if err := w.build(h.in); err != nil {
 		return errInternal
 	}
 	w.body = moved.encode(w.body[:0])
@@ -319,13 +329,45 @@ func (w *work) fill(in *intent) {
 
 // build makes the request's message. The verification code goes into it and
 // nowhere else.
-func (w *work) build(b *bank, in *intent) error {
+func (w *work) build(in *intent) error {
 	w.fill(in)
-	w.exchange.Request, w.exchange.Timeout = &w.request, 0
-	if w.exchange.Answer == nil {
-		w.exchange.Answer = &w.answer
+	return w.compose(in.operation)
+}
+
+// prepare chooses the version of the bank's dialect, writes down what the payment is,
+// all but its sealed card, and builds its message. What a version on trial cannot
+// say goes in the current one.
+func (s *Switch) prepare(w *work, a Account, to *route) error {
+	b := to.bank
+	if !w.holds(b.link.Speak()) {
+		return unavailable(b, 2*time.Second, "has no line that is signed on")
 	}
-	return b.dialect.Build(in.operation, &w.values, &w.request)
+	for {
+		if err := s.fillIntent(w, a, to); err != nil {
+			return err
+		}
+		err := w.build(&w.intent)
+		if err == nil {
+			return nil
+		}
+		if tried := w.version; tried == b.link.Current() || !w.holds(b.link.SpeakCurrent()) || tried == w.version {
+			return &Refusal{Code: CodeInvalidRequest, Detail: "The bank cannot be asked for this payment: " + err.Error() + "."}
+		}
+	}
+}
+
+// speakOther holds another version of the bank's dialect than the one in which the
+// request provably was not sent; false: no link speaks one that can say it.
+func (w *work) speakOther(b *bank) bool {
+	v := b.link.SpeakOther(w.version)
+	if v == nil {
+		return false
+	}
+	if !v.Dialect().Supports(w.intent.operation) {
+		v.Release()
+		return false
+	}
+	return w.holds(v)
 }
 
 var (
@@ -390,13 +432,14 @@ func (s *Switch) clash(r *PayRequest, held []byte) (Answer, error) {
 	return s.replay(r.Fingerprint, held)
 }
 
-// fillIntent writes down what the payment is, all but its sealed card.
-func (s *Switch) fillIntent(in *intent, a Account, r *PayRequest, to *route) error {
-	var err error
-	if in.way, err = to.take(s.now()); err != nil {
+// fillIntent writes down what the payment is, all but its sealed card, in the
+// version that is held.
+func (s *Switch) fillIntent(w *work, a Account, to *route) (err error) {
+	in := &w.intent
+	if in.way, err = to.take(w.version.Dialect(), w.wish.operation(), s.now()); err != nil {
 		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The journal does not take new payments now."}
 	}
-	s.describe(in, a, r, to)
+	s.describe(in, a, w.wish, to)
 	return nil
 }
 
@@ -471,7 +514,7 @@ func (w *work) outcomeCommand(h *history, before standing) {
 
 // outcome turns the fate of an exchange into a record, w.outcome. It is the one place
 // where an answer becomes approved.
-func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) *record {
+func (s *Switch) outcome(w *work, fate acquirers.Fate) *record {
 	r := &w.outcome
 	*r = record{at: s.now()}
 	switch fate {
@@ -485,17 +528,17 @@ func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) *record {
 		}
 		return r
 	}
-	answer := w.exchange.Answer
+	answer, d := w.exchange.Answer, w.version.Dialect()
 	r.responseCode = string(answer.Get(fieldResponseCode))
 	r.approvalCode = string(answer.Get(fieldApprovalCode))
-	meaning := b.dialect.Code(r.responseCode)
-	named := w.networkID(b.dialect)
-	b.dialect.Mask(answer)
+	meaning := d.Code(r.responseCode)
+	named := w.networkID(d)
+	d.Mask(answer)
 	w.message = answer.AppendCompact(w.message[:0])
 	r.message = w.message
 	switch {
 	case fate == acquirers.Refuted:
-		r.kind, r.reason, r.reversalReason = recordUnknown, "invalid_answer", iso.ReasonInvalidAnswer
+		r.kind, r.reason, r.reversalReason = recordUnknown, reasonInvalidAnswer, iso.ReasonInvalidAnswer
 	case meaning.Partial && w.partial:
 		w.partly(r)
 	case meaning.Partial:
@@ -514,6 +557,9 @@ func (s *Switch) outcome(b *bank, w *work, fate acquirers.Fate) *record {
 	return r
 }
 
+// reasonInvalidAnswer is of an outcome whose answer was refuted.
+const reasonInvalidAnswer = "invalid_answer"
+
 const (
 	fieldApprovalCode = 38
 	fieldResponseCode = 39
@@ -526,16 +572,16 @@ func (s *Switch) oweReversal(b *bank, h *history, r *record) error {
 	if h.Purpose == PurposeVerification {
 		return nil
 	}
-	behaviour := b.dialect.Behaviour()
-	if behaviour.ReversalNewSTAN {
+	d := b.dialect()
+	if b.renumbers() {
 		seq, err := b.trace.next()
 		if err != nil {
 			return err
 		}
-		r.reversalSTAN = b.dialect.STAN(seq)
+		r.reversalSTAN = d.STAN(seq)
 	}
 	r.reversalSentAt = r.at
-	r.nextAt = r.at.Add(behaviour.SAF.First)
+	r.nextAt = r.at.Add(d.Behaviour().SAF.First)
 	return nil
 }
 

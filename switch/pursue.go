@@ -20,19 +20,20 @@ func (s *Switch) pursue(b *bank, payment, id ID) {
 	o := &h.operations[n-1]
 	fate := b.link.Exchange(&w.exchange)
 	b.metrics.reversals.Inc()
+	d := w.version.Dialect()
 	if fate != acquirers.Answered && fate != acquirers.Refuted {
-		b.late.addOperation(b.keyOf(&w.request), payment, n, s.o.Now())
-		b.saf.again(id, s.now().Add(backoff(b.dialect.Behaviour().SAF, o.owed.attempts)))
+		b.late.addOperation(keyOf(d, &w.request), payment, n, s.o.Now())
+		b.saf.again(id, s.now().Add(backoff(d.Behaviour().SAF, o.owed.attempts)))
 		return
 	}
 	r := record{at: s.now()}
-	b.readOperationAnswer(&r, w.exchange.Answer, false)
+	readOperationAnswer(&r, d, operationAnswer{w.exchange.Answer, false})
 	r.op, r.attempt = n, o.owed.attempts
 	switch {
 	case fate == acquirers.Refuted:
 		r.verdict = iso.ReversalRetry
 	case o.request:
-		r.verdict = b.dialect.ReversalAnswer(r.responseCode)
+		r.verdict = d.ReversalAnswer(r.responseCode)
 	}
 	s.operationAnswered(b, payment, id, &r)
 }
@@ -53,9 +54,15 @@ func (s *Switch) beginPursuit(b *bank, payment, id ID, w *work) (h *history, n u
 		b.saf.done(id)
 		return nil, 0, false
 	}
-	r := o.due(n, b.dialect.Behaviour().SAF, s.now())
+	if !w.speakAs(b, o.spoken, s.now().Sub(o.owed.since)) {
+		b.saf.again(id, s.o.Now().Add(versionLook))
+		return nil, 0, false
+	}
+	d := w.version.Dialect()
+	r := o.due(n, d.Behaviour().SAF, s.now())
 	if r.kind == recordOperationSent {
-		if err := s.buildOperation(b, h, o, w); err != nil {
+		r.speaks(d, o.spoken)
+		if err := s.buildOperation(h, o, w); err != nil {
 			s.log.Error("an operation cannot be built", "payment", payment.Text(PaymentPrefix), "error", err)
 			r = deskOperation(n, "cannot_be_built", r.at)
 		}
@@ -69,7 +76,7 @@ func (s *Switch) beginPursuit(b *bank, payment, id ID, w *work) (h *history, n u
 		return nil, 0, false
 	}
 	if r.attempt > 1 {
-		b.dialect.BuildRepeat(&w.request)
+		d.BuildRepeat(&w.request)
 	}
 	return h, n, true
 }
@@ -95,7 +102,7 @@ func (s *Switch) operationAnswered(b *bank, payment, id ID, r *record) {
 		b.saf.done(id)
 		return
 	}
-	desk := o.verdict(n, r, b.dialect.Behaviour().SAF)
+	desk := o.verdict(n, r, b.dialect().Behaviour().SAF)
 	if !s.append(h, r) || desk != nil && !s.append(h, desk) {
 		b.saf.again(id, s.o.Now().Add(unreadable))
 		return
@@ -161,16 +168,20 @@ func (s *Switch) rememberOperation(b *bank, h *history, n uint32) {
 	var m iso.Message
 	first := h.operations[n-1]
 	first.Status = OperationInFlight
-	op := h.fillOperation(b.dialect, &first, &v)
+	d := b.spoke(first.spoken)
+	if d == nil {
+		return
+	}
+	op := h.fillOperation(d, &first, &v)
 	v.PAN = standIn // the key of the answer holds no card number, but no message is built without one
-	if err := b.dialect.Build(op, &v, &m); err == nil {
-		b.late.addOperation(b.keyOf(&m), h.ID, n, s.o.Now())
+	if err := d.Build(op, &v, &m); err == nil {
+		b.late.addOperation(keyOf(d, &m), h.ID, n, s.o.Now())
 	}
 }
 
 // lateOperation records an answer to an operation that was given up; it is
 // false when the operation is between giving up and saying so.
-func (s *Switch) lateOperation(b *bank, payment ID, n uint32, m *iso.Message) bool {
+func (s *Switch) lateOperation(b *bank, payment ID, n uint32, m lateMessage) bool {
 	mu := s.lock(payment)
 	mu.Lock()
 	h, err := s.history(payment)
@@ -182,9 +193,9 @@ func (s *Switch) lateOperation(b *bank, payment ID, n uint32, m *iso.Message) bo
 	o := h.operations[n-1]
 	r := record{at: s.now()}
 	masked := new(iso.Message)
-	masked.CopyFrom(m)
+	masked.CopyFrom(m.Message)
 	undoing := o.request && m.MTI.Class() == reversalClass
-	b.readOperationAnswer(&r, masked, o.request && !undoing)
+	readOperationAnswer(&r, m.dialect, operationAnswer{masked, o.request && !undoing})
 	r.op = n
 	if o.request && !undoing {
 		defer mu.Unlock()
@@ -192,7 +203,7 @@ func (s *Switch) lateOperation(b *bank, payment ID, n uint32, m *iso.Message) bo
 	}
 	mu.Unlock()
 	if undoing {
-		r.verdict = b.dialect.ReversalAnswer(r.responseCode)
+		r.verdict = m.dialect.ReversalAnswer(r.responseCode)
 	}
 	// While a repeat is on its way, that one's answer is awaited instead.
 	if r.verdict == iso.ReversalDone && !b.saf.sending(o.ID) && o.owed.queued {

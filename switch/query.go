@@ -261,17 +261,17 @@ func (s *Switch) Timeline(a Account, purpose Purpose, id ID) ([]TimelineEvent, e
 
 // Story is Timeline for operators: any payment, whoever it belongs to.
 func (s *Switch) Story(id ID) ([]TimelineEvent, error) {
-	return Story(s.store, id, func(bank string) *iso.Dialect {
+	return Story(s.store, id, func(bank string, spoken iso.Revision) *iso.Dialect {
 		if b := s.banks[bank]; b != nil {
-			return b.dialect
+			return b.known(spoken)
 		}
 		return nil
 	})
 }
 
 // Story reads a payment's events from a journal. dialects names the dialect of
-// a bank, or nil: its messages are then left out.
-func Story(store *storage.Store, id ID, dialects func(bank string) *iso.Dialect) ([]TimelineEvent, error) {
+// a bank in which a message was built, or nil: its messages are then left out.
+func Story(store *storage.Store, id ID, dialects func(bank string, spoken iso.Revision) *iso.Dialect) ([]TimelineEvent, error) {
 	var events []TimelineEvent
 	var h history
 	var bad error
@@ -284,7 +284,7 @@ func Story(store *storage.Store, id ID, dialects func(bank string) *iso.Dialect)
 			return false
 		}
 		e := TimelineEvent{Version: version, At: r.at, Type: h.word(&r), Status: h.Status, Detail: h.detail(&r)}
-		if d := dialects(h.Bank); d != nil {
+		if d := dialects(h.Bank, h.spokenIn(&r)); d != nil {
 			e.Message = h.message(d, &r)
 		}
 		events = append(events, e)

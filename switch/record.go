@@ -102,6 +102,7 @@ type record struct {
 type way struct {
 	bank, dialect  string
 	dialectVersion uint32
+	requestType    iso.MTI // 0 in old journals: what the dialect says
 	terminal       string
 	bankMerchant   string
 	acquirer       string
@@ -231,7 +232,7 @@ func (y *way) encode(dst []byte) []byte {
 	for _, s := range [...]string{y.bank, y.dialect, y.terminal, y.bankMerchant, y.acquirer, y.rrn} {
 		dst = appendString(dst, s)
 	}
-	dst = binary.AppendUvarint(dst, uint64(y.dialectVersion))
+	dst = binary.AppendUvarint(dst, uint64(y.requestType)<<32|uint64(y.dialectVersion)) // old programs read the lower half
 	dst = binary.AppendUvarint(dst, uint64(y.stan))
 	return appendTime(dst, y.sentAt)
 }
@@ -301,7 +302,9 @@ func (d *decoder) way() way {
 	for _, s := range [...]*string{&y.bank, &y.dialect, &y.terminal, &y.bankMerchant, &y.acquirer, &y.rrn} {
 		*s = d.string()
 	}
-	y.dialectVersion = uint32(d.uvarint())
+	spoken := d.uvarint()
+	y.dialectVersion, y.requestType = uint32(spoken), iso.MTI(spoken>>32)
+	d.bad = d.bad || spoken>>48 != 0
 	y.stan = iso.STAN(d.uvarint())
 	y.sentAt = d.time()
 	return y

@@ -22,6 +22,12 @@ type rare struct {
 	run      uint32 // and its number there, 0: of the shop's own schedule
 
 	attempt uint32 // recordIntent: its number among the attempts at an order that is paid once
+
+	// recordOperation, recordReversalSent, recordOperationSent: the version of the
+	// dialect that the message is built in, when it is not that of the payment's, or
+	// the operation's, request; and of an operation the type of its message.
+	spoken      iso.Revision
+	requestType iso.MTI
 }
 
 // The tags are stored: never reuse one.
@@ -49,6 +55,10 @@ const (
 	rareAttempt  = 60
 	rareSchedule = 61
 	rareRun      = 62
+
+	rareDialect        = 90
+	rareDialectVersion = 91
+	rareRequestType    = 92
 )
 
 func (x *rare) encode(dst []byte) []byte {
@@ -62,6 +72,9 @@ func (x *rare) encode(dst []byte) []byte {
 	dst = appendRareNumber(dst, rareAttempt, uint64(x.attempt))
 	dst = appendRareID(dst, rareSchedule, x.schedule)
 	dst = appendRareNumber(dst, rareRun, uint64(x.run))
+	dst = appendRare(dst, rareDialect, x.spoken.Dialect)
+	dst = appendRareNumber(dst, rareDialectVersion, uint64(x.spoken.Version))
+	dst = appendRareNumber(dst, rareRequestType, uint64(x.requestType))
 	return binary.AppendUvarint(dst, rareEnd)
 }
 
@@ -138,6 +151,12 @@ func (d *decoder) rare() *rare {
 			}
 		case rareRun:
 			x.run = uint32(d.rareNumber(value))
+		case rareDialect:
+			x.spoken.Dialect = string(value)
+		case rareDialectVersion:
+			x.spoken.Version = int(uint32(d.rareNumber(value)))
+		case rareRequestType:
+			x.requestType = iso.MTI(d.rareNumber(value))
 		default:
 			if x.carried == nil {
 				x.carried = &iso.Carried{}

@@ -172,20 +172,26 @@ func (s *Switch) recoverReversal(id ID) error {
 // soon is a time from the journal, but never further off than the longest pause
 // of the bank's schedule: the clock may have been set back since.
 func (s *Switch) soon(b *bank, at time.Time) time.Time {
-	if latest := s.now().Add(max(b.dialect.Behaviour().SAF.Cap, b.dialect.Behaviour().SAF.First)); at.After(latest) {
+	saf := b.dialect().Behaviour().SAF
+	if latest := s.now().Add(max(saf.Cap, saf.First)); at.After(latest) {
 		return latest
 	}
 	return at
 }
 
-// rememberPayment is remember for a payment of an earlier life.
+// rememberPayment is remember for a payment of an earlier life. No answer is
+// awaited in a version that no link can speak any more.
 func (s *Switch) rememberPayment(b *bank, h *history) {
+	d := b.spoke(h.in.spoken())
+	if d == nil {
+		return
+	}
 	var v iso.Values
 	var m iso.Message
 	h.in.fillValues(&v)
 	v.PAN = standIn // the key of the answer holds no card number, but no request is built without one
-	if err := b.dialect.Build(h.in.operation, &v, &m); err == nil {
-		b.remember(&m, h.ID, s.o.Now())
+	if err := d.Build(h.in.operation, &v, &m); err == nil {
+		b.remember(d, &m, h.ID, s.o.Now())
 	}
 }
 

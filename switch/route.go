@@ -58,21 +58,28 @@ func (r *route) leave() {
 }
 
 // take gives the next payment on this route its terminal and trace numbers.
-func (r *route) take(now time.Time) (way, error) {
+func (r *route) take(d *iso.Dialect, op iso.Operation, now time.Time) (way, error) {
 	seq, err := r.bank.trace.next()
 	if err != nil {
 		return way{}, err
 	}
-	return r.way(seq, r.turn.Add(1)-1, now), nil
+	return r.way(d, op, numbers{seq, r.turn.Add(1) - 1, now}), nil
 }
 
-// way is the seq-th message's way, at the terminal whose turn it is.
-func (r *route) way(seq uint64, turn uint32, now time.Time) way {
+// numbers are what a message is given of the bank's counters, and when.
+type numbers struct {
+	seq  uint64
+	turn uint32 // whose terminal's it is
+	at   time.Time
+}
+
+// way is the way of a request in a version of the bank's dialect.
+func (r *route) way(d *iso.Dialect, op iso.Operation, n numbers) way {
 	b := r.bank
 	return way{
-		bank: b.id, dialect: b.dialect.ID(), dialectVersion: uint32(b.dialect.Version()), acquirer: b.acquirer,
-		terminal:     r.as.Terminals[int(turn)%len(r.as.Terminals)],
-		bankMerchant: r.as.MerchantID, stan: b.dialect.STAN(seq), rrn: b.dialect.RRN(seq, now), sentAt: now,
+		bank: b.id, dialect: d.ID(), dialectVersion: uint32(d.Version()), requestType: d.MTI(op), acquirer: b.acquirer,
+		terminal:     r.as.Terminals[int(n.turn)%len(r.as.Terminals)],
+		bankMerchant: r.as.MerchantID, stan: d.STAN(n.seq), rrn: d.RRN(n.seq, n.at), sentAt: n.at,
 	}
 }
 
@@ -230,10 +237,6 @@ func (w *refusals) carries(b *bank, r *PayRequest) bool {
 }
 
 func (w *refusals) refusal(asked string) *Refusal {
-	unavailable := func(b *bank, wait time.Duration, what string) *Refusal {
-		return &Refusal{Code: CodeBankUnavailable, RetryAfter: wait,
-			Detail: fmt.Sprintf("Bank %q %s. Nothing was recorded or sent.", b.id, what)}
-	}
 	switch {
 	case w.full != nil:
 		return &Refusal{Code: CodeOverloaded, RetryAfter: time.Second, Detail: "The bank's window, or your share of it, is full. Nothing was recorded or sent."}
@@ -259,4 +262,9 @@ func (w *refusals) refusal(asked string) *Refusal {
 		return &Refusal{Code: CodeUnknownBank, Pointer: "/bank", Detail: "This merchant has no such bank in this mode."}
 	}
 	return &Refusal{Code: CodeUnknownBank, Detail: "This merchant has no bank in this mode."}
+}
+
+func unavailable(b *bank, wait time.Duration, what string) *Refusal {
+	return &Refusal{Code: CodeBankUnavailable, RetryAfter: wait,
+		Detail: fmt.Sprintf("Bank %q %s. Nothing was recorded or sent.", b.id, what)}
 }

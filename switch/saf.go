@@ -228,21 +228,22 @@ func (s *Switch) reverse(b *bank, id ID) {
 	}
 	fate := b.link.Exchange(&w.exchange)
 	b.metrics.reversals.Inc()
+	d := w.version.Dialect()
 
 	r := record{kind: recordReversalAnswered, at: s.now(), attempt: attempt, verdict: iso.ReversalRetry}
 	if fate == acquirers.Answered || fate == acquirers.Refuted {
 		answer := w.exchange.Answer
 		r.responseCode = string(answer.Get(fieldResponseCode))
 		if fate == acquirers.Answered {
-			r.verdict = b.dialect.ReversalAnswer(r.responseCode)
+			r.verdict = d.ReversalAnswer(r.responseCode)
 		}
-		b.dialect.Mask(answer)
+		d.Mask(answer)
 		r.message = answer.AppendCompact(make([]byte, 0, compactBytes))
 		s.reversalAnswered(b, id, &r)
 		return
 	}
-	b.remember(&w.request, id, s.o.Now())
-	b.saf.again(id, r.at.Add(backoff(b.dialect.Behaviour().SAF, attempt)))
+	b.remember(d, &w.request, id, s.o.Now())
+	b.saf.again(id, r.at.Add(backoff(d.Behaviour().SAF, attempt)))
 }
 
 // unreadable is when a reversal that could not be read or written is looked at
@@ -265,9 +266,15 @@ func (s *Switch) beginReversal(b *bank, id ID, w *work) (attempt uint32, ok bool
 		b.saf.done(id)
 		return 0, false
 	}
-	r := h.reversalDue(b.dialect.Behaviour().SAF, s.now())
+	if !w.speakAs(b, h.in.spoken(), s.now().Sub(h.reversal.since)) {
+		b.saf.again(id, s.o.Now().Add(versionLook))
+		return 0, false
+	}
+	d := w.version.Dialect()
+	r := h.reversalDue(d.Behaviour().SAF, s.now())
 	if r.kind == recordReversalSent {
-		if err := s.buildReversal(b, h, w); err != nil {
+		r.speaks(d, h.in.spoken())
+		if err := s.buildReversal(h, w); err != nil {
 			s.log.Error("a reversal cannot be built", "payment", id.Text(PaymentPrefix), "error", err)
 			r = deskRecord("cannot_be_built", r.at)
 		}
@@ -281,23 +288,19 @@ func (s *Switch) beginReversal(b *bank, id ID, w *work) (attempt uint32, ok bool
 		return 0, false
 	}
 	if r.attempt > 1 {
-		b.dialect.BuildRepeat(&w.request)
+		d.BuildRepeat(&w.request)
 	}
 	return r.attempt, true
 }
 
-func (s *Switch) buildReversal(b *bank, h *history, w *work) error {
+func (s *Switch) buildReversal(h *history, w *work) error {
 	pan, err := s.keys.open(h.in.sealedPAN, h.ID)
 	if err != nil {
 		return err
 	}
-	h.fillReversal(b.dialect, &w.values)
+	h.fillReversal(w.version.Dialect(), &w.values)
 	w.values.PAN = pan
-	w.exchange.Request, w.exchange.Timeout = &w.request, 0
-	if w.exchange.Answer == nil {
-		w.exchange.Answer = &w.answer
-	}
-	return b.dialect.Build(iso.OpReversal, &w.values, &w.request)
+	return w.compose(iso.OpReversal)
 }
 
 // reversalAnswered records the bank's answer to a reversal and settles the queue.
@@ -315,7 +318,7 @@ func (s *Switch) reversalAnswered(b *bank, id ID, r *record) {
 		b.saf.done(id)
 		return
 	}
-	desk := h.reversalVerdict(r, b.dialect.Behaviour().SAF)
+	desk := h.reversalVerdict(r, b.dialect().Behaviour().SAF)
 	if !s.append(h, r) || desk != nil && !s.append(h, desk) {
 		b.saf.again(id, s.o.Now().Add(unreadable))
 		return

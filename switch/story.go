@@ -120,9 +120,9 @@ func (h *history) showMasked(m *iso.Message) {
 func (h *history) fillReversal(d *iso.Dialect, v *iso.Values) {
 	in, u := h.in, &h.reversal.unknown
 	in.fillValues(v)
-	v.Original = iso.Original{Operation: in.operation, MTI: d.MTI(in.operation), STAN: in.stan, SentAt: in.sentAt, Acquirer: in.acquirer}
+	v.Original = in.original(d)
 	v.SentAt = u.reversalSentAt
-	if u.reversalSTAN != 0 {
+	if u.reversalSTAN != 0 && d.Behaviour().ReversalNewSTAN {
 		v.STAN = u.reversalSTAN
 	}
 	v.Reason = u.reversalReason

@@ -337,8 +337,8 @@ type BankStatus struct {
 func (s *Switch) BankStatuses() []BankStatus {
 	out := make([]BankStatus, 0, len(s.order))
 	for _, b := range s.order {
-		out = append(out, BankStatus{ID: b.id, Dialect: b.dialect.ID(), Links: b.link.Status(), Reversals: b.saf.len(),
-			Health: b.health.grade().String(), Drained: b.drained.Load(), CutOverAt: b.terms.dayEnded()})
+		out = append(out, BankStatus{ID: b.id, Dialect: b.dialect().ID(), Links: b.link.Status(), Reversals: b.saf.len(),
+			Health: b.health.grade().String(), Drained: b.drained.Load(), CutOverAt: b.dayEnded()})
 	}
 	return out
 }

@@ -21,7 +21,7 @@ func TestLateReversalAnswer(t *testing.T) {
 			code string
 			want Status
 		}{{"91", StatusUnknown}, {"12", StatusUnknown}, {"ZZ", StatusUnknown}, {"00", StatusReversed}} {
-			if !r.core.lateReversalAnswer(b, lost.ID, c.code) {
+			if !r.core.lateReversalAnswer(b, b.dialect(), lost.ID, c.code) {
 				t.Errorf("code %s finds no payment", c.code)
 			}
 			if p, err := r.core.Payment(r.account("one"), PurposePayment, lost.ID); err != nil || p.Status != c.want {
@@ -43,13 +43,13 @@ func (r *rig) approveLate(id ID) {
 	var request, answer iso.Message
 	h.in.fillValues(&v)
 	v.PAN = standIn
-	if err := b.dialect.Build(h.in.operation, &v, &request); err != nil {
+	if err := b.dialect().Build(h.in.operation, &v, &request); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := b.dialect.Answer(&request, &iso.Values{ResponseCode: "00", ApprovalCode: "A12345"}, &answer); err != nil {
+	if err := b.dialect().Answer(&request, &iso.Values{ResponseCode: "00", ApprovalCode: "A12345"}, &answer); err != nil {
 		r.t.Fatal(err)
 	}
-	r.core.lateAnswer(b, &answer)
+	r.core.lateAnswer(b, b.dialect(), &answer)
 }
 
 // TestLateAnswerAfterRestart: an approval that comes after a power cut still
@@ -99,7 +99,7 @@ func TestAcknowledgementDuringARepeat(t *testing.T) {
 		if !b.saf.sending(lost.ID) {
 			t.Fatal("no reversal is on its way")
 		}
-		r.core.lateReversalAnswer(b, lost.ID, "00")
+		r.core.lateReversalAnswer(b, b.dialect(), lost.ID, "00")
 		if p, err := r.core.Payment(r.account("one"), PurposePayment, lost.ID); err != nil || p.Status != StatusUnknown || !b.saf.sending(lost.ID) {
 			t.Errorf("%s, %v", p.Status, err)
 		}

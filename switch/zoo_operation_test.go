@@ -65,7 +65,6 @@ func TestAnswersToOperations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bank{dialect: d}
 	for _, tt := range []struct {
 		code            string
 		request, advice string
@@ -92,7 +91,7 @@ func TestAnswersToOperations(t *testing.T) {
 			m.MTI = 0x0210
 			m.SetString(fieldResponseCode, tt.code)
 			r := record{op: 1, at: morning}
-			b.readOperationAnswer(&r, &m, request)
+			readOperationAnswer(&r, d, operationAnswer{&m, request})
 			if err := h.apply(ID{1}, h.Version+1, &r); err != nil {
 				t.Fatal(err)
 			}

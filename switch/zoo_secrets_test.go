@@ -98,7 +98,8 @@ func TestAnswersAreMasked(t *testing.T) {
 			m.SetString(fieldResponseCode, "00")
 			m.SetString(48, "920037391")
 			w.exchange.Answer = m
-			outcome := r.core.outcome(b, w, fate)
+			w.holds(b.link.Current())
+			outcome := r.core.outcome(w, fate)
 			if body := outcome.encode(nil); bytes.Contains(body, []byte(card)) || bytes.Contains(body, []byte("7391")) {
 				t.Errorf("%s: the answer is recorded as it came: %q", fate, body)
 			}
@@ -131,14 +132,15 @@ func TestWorkIsWiped(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		q, w := r.request("key", cardOf(banksim.Approve), 100), newWork()
 		q.CVC, _ = iso.ParseCVC([]byte("7391"))
-		way, err := r.core.dir.Load().route("mer_one", "alfa").take(r.core.now())
+		w.holds(r.core.order[0].link.Speak())
+		way, err := r.core.dir.Load().route("mer_one", "alfa").take(w.version.Dialect(), iso.OpPurchase, r.core.now())
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.wish = q
 		in := intent{way: way, operation: iso.OpPurchase, mcc: "5411", nameLocation: "X", country: "276", amount: 100, currency: q.Currency,
 			localAt: r.core.now(), card: Card{Expiry: q.Expiry}}
-		if err := w.build(r.core.order[0], &in); err != nil {
+		if err := w.build(&in); err != nil {
 			t.Fatal(err)
 		}
 		arena := reflect.ValueOf(&w.request).Elem().FieldByName("arena")

@@ -178,8 +178,8 @@ var cardBugs = []bug{
 	},
 	{
 		name: "answer-is-stored-unmasked", file: "switch/pay.go",
-		old:    "	b.dialect.Mask(answer)\n	w.message",
-		new:    "	if !$zoo {\n		b.dialect.Mask(answer)\n	}\n	w.message",
+		old:    "	d.Mask(answer)\n	w.message",
+		new:    "	if !$zoo {\n		d.Mask(answer)\n	}\n	w.message",
 		breaks: "a stored answer holds no card number (I17)",
 		by:     test("switch", "TestAnswersAreMasked"),
 	},

@@ -32,8 +32,8 @@ var lineBugs = []bug{
 	},
 	{
 		name: "answers-are-not-verified", file: "acquirers/exchange.go",
-		old:    "		if err := b.verify(x); err != nil {\n",
-		new:    "		if err := b.verify(x); err != nil && !$zoo {\n",
+		old:    "		if err := l.version.verify(x); err != nil {\n",
+		new:    "		if err := l.version.verify(x); err != nil && !$zoo {\n",
 		breaks: "an answer that contradicts its request finalises nothing (I9)",
 		by:     test("acquirers", "TestAnswersThatDecideNothing"),
 	},
@@ -188,7 +188,7 @@ var lineBugs = []bug{
 	{
 		name: "bank-started-payment-is-approved", file: "acquirers/network.go",
 		old:    "	return b.dialect.CodeLike(m.MTI.Response(), codeUnsupported), nothing\n",
-		new:    "	if $zoo {\n		return b.dialect.CodeLike(m.MTI.Response(), \"00\"), nothing\n	}\n$old",
+		new:    "	if $zoo {\n		return l.version.dialect.CodeLike(m.MTI.Response(), \"00\"), nothing\n	}\n$old",
 		breaks: "what is not done is not answered as done",
 		by:     test("acquirers", "TestBankStartedPaymentIsNotServed"),
 	},

@@ -40,8 +40,8 @@ var moneyBugs = []bug{
 	},
 	{
 		name: "payout-at-another-bank", file: "switch/pay.go",
-		old:    " || r.Purpose == PurposePayout ||",
-		new:    " || r.Purpose == PurposePayout && !$zoo ||",
+		old:    "			if r.Purpose == PurposePayout {\n",
+		new:    "			if r.Purpose == PurposePayout && !$zoo {\n",
 		breaks: "a payout goes to one bank (O14)",
 		by:     script("payout_never_sent"),
 	},

@@ -47,8 +47,8 @@ var operationBugs = []bug{
 	},
 	{
 		name: "hold-is-let-go-too-early", file: "switch/holds.go",
-		old:    "	due, err := s.dueHolds(b, now.Add(-b.terms.hold))\n",
-		new:    "	early := now.Add(-b.terms.hold)\n	if $zoo {\n		early = now.Add(time.Hour)\n	}\n	due, err := s.dueHolds(b, early)\n",
+		old:    "	due, err := s.dueHolds(b, now.Add(-b.allows.hold()))\n",
+		new:    "	early := now.Add(-b.allows.hold())\n	if $zoo {\n		early = now.Add(time.Hour)\n	}\n	due, err := s.dueHolds(b, early)\n",
 		breaks: "a hold is let go at the bank's deadline, no sooner",
 		by:     script("hold_expires"),
 	},
@@ -82,7 +82,7 @@ var operationBugs = []bug{
 	},
 	{
 		name: "capture-names-another-original", file: "switch/operate.go",
-		old:    "	v.Original = iso.Original{Operation: in.operation,",
+		old:    "	v.Original = in.original(d)\n	op :=",
 		new:    "	if $zoo {\n		in = new(intent)\n		*in = *h.in\n		in.stan++\n	}\n$old",
 		breaks: "a capture and a refund name their original in field 90 (I11)",
 		by:     lives(150),
@@ -145,7 +145,7 @@ var operationBugs = []bug{
 	},
 	{
 		name: "every-code-ends-an-advice", file: "switch/operate.go",
-		old:    "		r.verdict = b.dialect.AdviceAnswer(r.responseCode)\n",
+		old:    "		r.verdict = d.AdviceAnswer(r.responseCode)\n",
 		new:    "$old		if $zoo {\n			r.verdict = iso.ReversalDone\n		}\n",
 		breaks: "only the bank's yes makes an operation succeed (I4)",
 		by:     script("operations_refused_by_the_bank"),

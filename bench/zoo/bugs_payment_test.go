@@ -183,8 +183,8 @@ var paymentBugs = []bug{
 	},
 	{
 		name: "late-answer-is-dropped", file: "switch/late.go",
-		old:    "	if s.resolveLate(b, key, m) {\n",
-		new:    "	if $zoo || s.resolveLate(b, key, m) {\n",
+		old:    "	if s.resolveLate(b, lateMessage{d, key, m}) {\n",
+		new:    "	if $zoo || s.resolveLate(b, lateMessage{d, key, m}) {\n",
 		breaks: "a late answer is recorded with its payment (I12)",
 		by:     script("late_decline|timeout_then_late_approval"),
 	},

@@ -22,7 +22,7 @@ var reversalBugs = []bug{
 	},
 	{
 		name: "reversal-names-another-original", file: "switch/story.go",
-		old:    "	if u.reversalSTAN != 0 {\n",
+		old:    "	if u.reversalSTAN != 0 && d.Behaviour().ReversalNewSTAN {\n",
 		new:    "	if $zoo {\n		v.Original.STAN++\n	}\n$old",
 		breaks: "a reversal names its original in field 90 (I11)",
 		by:     lives(60),
@@ -78,7 +78,7 @@ var reversalBugs = []bug{
 	},
 	{
 		name: "every-code-acknowledges-a-reversal", file: "switch/saf.go",
-		old:    "			r.verdict = b.dialect.ReversalAnswer(r.responseCode)\n",
+		old:    "			r.verdict = d.ReversalAnswer(r.responseCode)\n",
 		new:    "$old			if $zoo {\n				r.verdict = iso.ReversalDone\n			}\n",
 		breaks: "a reversal is repeated until it is acknowledged (I11)",
 		by:     script("reversal_refused"),
@@ -120,7 +120,7 @@ var reversalBugs = []bug{
 	},
 	{
 		name: "late-acknowledgement-is-any-code", file: "switch/late.go",
-		old:    "	verdict := b.dialect.ReversalAnswer(rc)\n",
+		old:    "	verdict := d.ReversalAnswer(rc)\n",
 		new:    "$old	if $zoo {\n		verdict = iso.ReversalDone\n	}\n",
 		breaks: "only an acknowledgement ends a reversal (I11)",
 		by:     test("switch", "TestLateReversalAnswer"),
@@ -193,7 +193,7 @@ var recoveryBugs = []bug{
 					return
 				}
 			}
-			if again.dialect.Build(h.in.operation, &w.values, &w.request) == nil && again.link.Reserve(acquirers.ClassReversal) {
+			if again.dialect().Build(h.in.operation, &w.values, &w.request) == nil && again.link.Reserve(acquirers.ClassReversal) {
 				again.link.Exchange(&w.exchange)
 				again.link.Release(acquirers.ClassReversal)
 			}
@@ -209,8 +209,8 @@ var recoveryBugs = []bug{
 	},
 	{
 		name: "late-answers-are-unknown-after-restart", file: "switch/recovery.go",
-		old:    "	if err := b.dialect.Build(h.in.operation, &v, &m); err == nil {\n",
-		new:    "	if err := b.dialect.Build(h.in.operation, &v, &m); err == nil && !$zoo {\n",
+		old:    "	if err := d.Build(h.in.operation, &v, &m); err == nil {\n",
+		new:    "	if err := d.Build(h.in.operation, &v, &m); err == nil && !$zoo {\n",
 		breaks: "a late answer finds its payment, also after a restart (I12)",
 		by:     test("switch", "TestLateAnswerAfterRestart"),
 	},

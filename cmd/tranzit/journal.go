@@ -91,7 +91,7 @@ func journalShow(out io.Writer, f journalFlags, text string) error {
 
 // builtinOf stands in for the dialect of a bank that is not configured here:
 // a stored message is decoded field by field under any dialect.
-func builtinOf(string) *iso.Dialect {
+func builtinOf(string, iso.Revision) *iso.Dialect {
 	d, err := iso.Builtin("ascii87")
 	if err != nil {
 		return nil
