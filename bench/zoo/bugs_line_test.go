@@ -187,7 +187,7 @@ var lineBugs = []bug{
 	},
 	{
 		name: "bank-started-payment-is-approved", file: "acquirers/network.go",
-		old:    "	return b.dialect.CodeLike(m.MTI.Response(), codeUnsupported), nothing\n",
+		old:    "	return l.version.dialect.CodeLike(m.MTI.Response(), codeUnsupported), nothing\n",
 		new:    "	if $zoo {\n		return l.version.dialect.CodeLike(m.MTI.Response(), \"00\"), nothing\n	}\n$old",
 		breaks: "what is not done is not answered as done",
 		by:     test("acquirers", "TestBankStartedPaymentIsNotServed"),
