@@ -47,8 +47,8 @@ var operationBugs = []bug{
 	},
 	{
 		name: "hold-is-let-go-too-early", file: "switch/holds.go",
-		old:    "	due, err := s.dueHolds(b, now.Add(-b.allows.hold()))\n",
-		new:    "	early := now.Add(-b.allows.hold())\n	if $zoo {\n		early = now.Add(time.Hour)\n	}\n	due, err := s.dueHolds(b, early)\n",
+		old:    "	due, err := s.dueHolds(b, now.Add(-b.hold()))\n",
+		new:    "	early := now.Add(-b.hold())\n	if $zoo {\n		early = now.Add(time.Hour)\n	}\n	due, err := s.dueHolds(b, early)\n",
 		breaks: "a hold is let go at the bank's deadline, no sooner",
 		by:     script("hold_expires"),
 	},
