@@ -36,6 +36,7 @@ type Bank struct {
 	taken   [classCount]counted
 
 	changing  sync.Mutex // one change of keys at a time; before all others
+	keys      lineKeys
 	mu        sync.Mutex // guards watch, started, known, planned and changes of ready
 	watch     chan struct{}
 	started   bool
@@ -86,7 +87,7 @@ func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 	if h.NextSeq == nil {
 		return nil, fmt.Errorf("acquirers: bank %q: the hook NextSeq is required", cfg.ID)
 	}
-	b := &Bank{given: cfg, hooks: h, pending: newPending(),
+	b := &Bank{given: cfg, hooks: h, pending: newPending(), keys: lineKeys{worn: make(chan struct{}, 1)},
 		watch: make(chan struct{}), idle: make(chan struct{}, 1), replanned: make(chan struct{}, 1)}
 	v, err := b.version(d)
 	if err != nil {
@@ -139,7 +140,7 @@ func (b *Bank) Start() {
 		b.running.Go(func() { k.run(b.ctx) })
 	}
 	b.running.Go(b.followPlans)
-	if b.cfg.KeyChangeEvery > 0 {
+	if b.cfg.Keys != nil {
 		b.running.Go(b.changeKeysInTime)
 	}
 	if b.door != nil {

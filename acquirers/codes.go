@@ -1,6 +1,7 @@
 package acquirers
 
 import (
+	"crypto/subtle"
 	"errors"
 	"fmt"
 
@@ -13,6 +14,10 @@ import (
 type codes struct {
 	store keystore.Store
 	slots map[string]string // the dialect's name -> the store's
+
+	changes string // the dialect's name of the key that is changed on the line
+	after   uint64 // codes under one key; 0: any number
+	bank    *Bank
 }
 
 // newCodes is nil for a dialect whose messages carry no codes.
@@ -43,17 +48,28 @@ func newCodes(c *Config, d *iso.Dialect) (*codes, error) {
 	if !d.HasMAC() {
 		return nil, nil
 	}
-	return &codes{c.Keys, c.Slots}, nil
+	return &codes{store: c.Keys, slots: c.Slots, changes: d.KeySlot(), after: uint64(c.KeyChangeAfter)}, nil
 }
 
 // Sum implements iso.MACKeys.
 func (k *codes) Sum(slot string, m security.MAC, data []byte) ([]byte, error) {
+	if k.after > 0 && slot == k.changes && k.bank.keys.made.Add(1) == k.after {
+		signal(k.bank.keys.worn)
+	}
 	return k.store.Sum(keystore.Ref{Slot: k.slots[slot]}, m, data)
 }
 
-// Verify implements iso.MACKeys.
+// Verify implements iso.MACKeys. A message under the key on offer proves that the bank has it.
 func (k *codes) Verify(slot string, m security.MAC, data, code []byte) (bool, error) {
-	return keystore.Verify(k.store, k.slots[slot], keystore.Code{MAC: m, Data: data, Code: code})
+	in := k.slots[slot]
+	good, err := keystore.Verify(k.store, in, keystore.Code{MAC: m, Data: data, Code: code})
+	if good && k.bank.keys.offers(in) {
+		sum, err := k.store.Sum(keystore.Ref{Slot: in, Before: true}, m, data)
+		if err == nil && subtle.ConstantTimeCompare(sum[:min(len(sum), len(code))], code) == 1 {
+			k.bank.takeOffer(in, "the bank uses it")
+		}
+	}
+	return good, err
 }
 
 // frame appends a message's frame, with its code when the dialect wants one.

@@ -61,9 +61,11 @@ type Config struct {
 	// them; both are needed when the dialect names keys.
 	Keys  keystore.Store
 	Slots map[string]string
-	// KeyChangeEvery is the time between changes of keys that we start; 0: an
-	// operator or the bank starts them.
+	// KeyChangeEvery is the time between changes of keys that we start, and
+	// KeyChangeAfter the number of messages under a key; default the dialect's, and without
+	// those an operator or the bank starts them.
 	KeyChangeEvery time.Duration
+	KeyChangeAfter int
 
 	Recorded int // frames the flight recorder keeps of each link and direction; default 64
 
@@ -94,6 +96,8 @@ const (
 	maxWindow        = 1 << 16
 	maxRecorded      = 1 << 12
 	maxTimeout       = 24 * time.Hour
+	minKeyLife       = 16 // messages
+	maxKeyLife       = 1 << 40
 	defaultResponse  = 30 * time.Second
 	defaultReversal  = 40 * time.Second
 	defaultEcho      = 30 * time.Second
@@ -126,6 +130,8 @@ func (c *Config) EnsureDefaults(d *iso.Dialect) {
 	orElse(&c.EchoInterval, habit.EchoInterval, defaultEcho)
 	orElse(&c.EchoTimeout, min(defaultEchoReply, c.EchoInterval/3))
 	orElse(&c.EchoMisses, 2)
+	orElse(&c.KeyChangeEvery, d.KeyHabit().Every)
+	orElse(&c.KeyChangeAfter, d.KeyHabit().After)
 	orElse(&c.ReconnectMin, 500*time.Millisecond)
 	orElse(&c.ReconnectMax, max(30*time.Second, c.ReconnectMin))
 	if c.Logger == nil {
@@ -172,6 +178,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.KeyChangeEvery != 0 && (c.KeyChangeEvery < time.Minute || c.KeyChangeEvery > 366*24*time.Hour):
 		return faultOf("KeyChangeEvery", "key change every is %v: want 1m to 366 days, or 0", c.KeyChangeEvery)
+	case c.KeyChangeAfter != 0 && (c.KeyChangeAfter < minKeyLife || c.KeyChangeAfter > maxKeyLife):
+		return faultOf("KeyChangeAfter", "key change after is %d messages: want %d to %d, or 0", c.KeyChangeAfter, minKeyLife, maxKeyLife)
 	case c.ID == "":
 		return faultOf("ID", "id is required")
 	case c.SignOn && c.AwaitSignOn:

@@ -1,6 +1,7 @@
 package acquirers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,22 +77,45 @@ func (l *line) takeKey(m *iso.Message) error {
 		return err
 	}
 	b.metrics.keyChanges.Add(1)
+	b.keys.changed()
 	b.log.Info("a key of the line was changed", "bank", b.cfg.ID, "slot", got.Name, "check", got.Check, "version", got.Version)
 	return nil
 }
 
-// changeKeysInTime starts a change whenever KeyChangeEvery has passed.
+const (
+	keyRetry = time.Minute // the wait after a change of keys that failed
+	keyLook  = time.Hour   // how often a bank without a time for changes is looked at: its version may get one
+)
+
+// changeKeysInTime starts a change whenever the current version's KeyChangeEvery has passed or KeyChangeAfter
+// messages had a code, again after a while when one failed, and when a life begins with a key on offer.
 func (b *Bank) changeKeysInTime() {
-	tick := time.NewTicker(b.cfg.KeyChangeEvery)
-	defer tick.Stop()
+	every := func() time.Duration { return b.Current().cfg.KeyChangeEvery }
+	onOffer := func() bool { return b.keys.onOffer.Load() != nil }
+	again, offered := onOffer(), onOffer() // the timer is for a change that did not end; for one of a key on offer
+	timer := time.NewTimer(cmp.Or(every(), keyLook))
+	defer timer.Stop()
+	if again {
+		timer.Reset(keyRetry)
+	}
 	for {
+		due := every() > 0 || again
 		select {
 		case <-b.ctx.Done():
 			return
-		case <-tick.C:
-			if err := b.ChangeKeys(b.ctx); err != nil {
+		case <-b.keys.worn:
+			due = true
+		case <-timer.C:
+			due = due && !(offered && !onOffer()) // the bank took it meanwhile
+		}
+		next := cmp.Or(every(), keyLook)
+		again, offered = false, false
+		if due {
+			if err := b.ChangeKeys(b.ctx); err != nil && !errors.Is(err, ErrNoKeyChange) {
+				next, again, offered = min(keyRetry, next), true, onOffer()
 				b.log.Warn("keys were not changed", "bank", b.cfg.ID, "cause", err)
 			}
 		}
+		timer.Reset(next)
 	}
 }

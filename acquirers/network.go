@@ -20,8 +20,9 @@ const (
 
 // effect is what a request of the bank's own changes here.
 type effect struct {
-	before func() // done before its answer is queued
-	after  func() // done when its answer is queued
+	offer  *iso.KeyOffer // a new key of ours, in the answer
+	before func()        // done before its answer is queued
+	after  func()        // done when its answer is queued
 }
 
 var nothing effect
@@ -48,15 +49,20 @@ func (l *line) unserved(m *iso.Message) {
 	l.bank.aside.alarm("request_refused", fmt.Sprintf("link %d: type %s is not served here", l.link.number, m.MTI))
 }
 
-// follow decides on a step that the bank starts. A new key is taken before it is answered: the answer
-// is the first message under it.
+// follow decides on a step that the bank starts. A new key of the bank's is taken before it is answered: the answer
+// is the first message under it. One of ours is in the answer, and taken when the bank uses it.
 func (l *line) follow(s *iso.NetworkStep, m *iso.Message) (code string, do effect) {
 	b := l.bank
-	if s.Key == iso.KeyInRequest {
-		if err := l.takeKey(m); err != nil {
-			b.aside.alarm("key_change", fmt.Sprintf("link %d: step %s: %s", l.link.number, s.Name, err))
-			return l.version.dialect.NetworkRefused(), nothing
-		}
+	var err error
+	switch s.Key {
+	case iso.KeyInRequest:
+		err = l.takeKey(m)
+	case iso.KeyInAnswer:
+		do.offer, _, err = l.offerKey()
+	}
+	if err != nil {
+		b.aside.alarm("key_change", fmt.Sprintf("link %d: step %s: %s", l.link.number, s.Name, err))
+		return l.version.dialect.NetworkRefused(), nothing
 	}
 	l.version.steps[s.Name].Add(1)
 	switch s.Effect {
@@ -67,6 +73,9 @@ func (l *line) follow(s *iso.NetworkStep, m *iso.Message) (code string, do effec
 	case iso.EffectCutOver:
 		at := l.readAt
 		do.before = func() { b.aside.cutOver(at) }
+	case iso.EffectTakeKey:
+		slot := l.version.keySlot()
+		do.before = func() { b.takeOffer(slot, "the bank says so") }
 	}
 	return l.version.dialect.StepGranted(s), do
 }
@@ -98,21 +107,40 @@ func (l *line) step(s *iso.NetworkStep, timeout time.Duration) (answered bool, e
 	if err := l.version.dialect.BuildStep(s, &v, x.Request); err != nil {
 		return false, fmt.Errorf("%s cannot be built: %w", s.Name, err)
 	}
+	fresh := false
+	if s.Key == iso.KeyInRequest {
+		var offer *iso.KeyOffer
+		if offer, fresh, err = l.offerKey(); err != nil {
+			return false, err
+		}
+		l.version.dialect.SetKeyOffer(x.Request, *offer)
+	}
 	switch fate := b.exchange(&x, way{line: l}, timeout); fate {
 	case Answered:
-		code := string(x.Answer.Get(fieldResponseCode))
-		if !l.version.dialect.StepDone(s, code) {
-			return true, fmt.Errorf("%s refused with code %s", s.Name, printable(code))
-		}
-		if s.Key == iso.KeyInAnswer {
-			return true, l.takeKey(x.Answer)
-		}
-		return true, nil
+		return true, l.answered(s, x.Answer, fresh)
 	case Refuted:
 		return true, fmt.Errorf("the answer to %s does not match it: %s", s.Name, x.Cause)
 	default:
 		return false, fmt.Errorf("no answer to %s: %s", s.Name, x.Cause)
 	}
+}
+
+// answered does what the answer to a step of ours means; fresh: the bank saw the key in it for the first time.
+func (l *line) answered(s *iso.NetworkStep, answer *iso.Message, fresh bool) error {
+	code := string(answer.Get(fieldResponseCode))
+	granted := l.version.dialect.StepDone(s, code)
+	switch {
+	case !granted && fresh:
+		l.bank.withdrawOffer(l.version.keySlot())
+		fallthrough
+	case !granted:
+		return fmt.Errorf("%s refused with code %s", s.Name, printable(code))
+	case s.Key == iso.KeyInRequest:
+		l.bank.takeOffer(l.version.keySlot(), "the bank took it")
+	case s.Key == iso.KeyInAnswer:
+		return l.takeKey(answer)
+	}
+	return nil
 }
 
 var errNoTrace = errors.New("no trace numbers")

@@ -202,6 +202,9 @@ func (l *line) respond(m *iso.Message, code string, do effect) error {
 	b := l.bank
 	l.values = iso.Values{ResponseCode: code, SentAt: l.readAt.UTC(), LocalAt: l.readAt, Acquirer: b.cfg.Institution, Forwarder: b.cfg.Institution}
 	err := l.version.dialect.Answer(m, &l.values, &l.reply)
+	if err == nil && do.offer != nil {
+		l.version.dialect.SetKeyOffer(&l.reply, *do.offer)
+	}
 	if err == nil {
 		l.outgoing, err = l.version.reply(l.outgoing[:0], &l.reply, l.header)
 	}

@@ -72,7 +72,10 @@ func (b *Bank) newVersion(d *iso.Dialect) (*Version, error) {
 	if v.codes, err = newCodes(&v.cfg, d); err != nil {
 		return nil, fmt.Errorf("acquirers: bank %q: %w", v.cfg.ID, err)
 	}
-	return v, nil
+	if v.codes != nil {
+		v.codes.bank = b
+	}
+	return v, b.keys.know(v)
 }
 
 // version is the bank's one of a dialect, made when it is new. Another dialect

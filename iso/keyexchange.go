@@ -104,6 +104,14 @@ func (d *Dialect) SetKeyOffer(m *Message, o KeyOffer) {
 	}
 }
 
+// KeySlot is the name of the key that is changed on the line; empty: none is.
+func (d *Dialect) KeySlot() string {
+	if d.exchange == nil {
+		return ""
+	}
+	return d.exchange.slot
+}
+
 // KeyForm tells how new keys come: in key blocks, else as cryptograms.
 func (d *Dialect) KeyForm() (slot, kek string, block bool) {
 	return d.exchange.slot, d.exchange.kek, d.exchange.block

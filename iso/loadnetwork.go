@@ -42,7 +42,7 @@ func (l *loader) networkStep(one *section, name string) {
 	st := &NetworkStep{Name: name, Code: one.text("code", `"301"`, 4)}
 	by := one.oneOf("by", []string{"us", "bank", "any"})
 	st.Ours, st.Theirs = by != 1, by != 0
-	st.Effect = NetworkEffect(max(0, one.oneOf("effect", []string{"none", "sign_on", "sign_off", "cut_over"})))
+	st.Effect = NetworkEffect(max(0, one.oneOf("effect", []string{"none", "sign_on", "sign_off", "cut_over", "take_key"})))
 	if one.has("key") {
 		st.Key = KeyPlace(max(0, one.oneOf("key", []string{"none", "request", "answer"})))
 	}
@@ -142,8 +142,8 @@ func (l *loader) answeredSteps() {
 			continue
 		case st.Key != KeyNowhere && l.d.exchange == nil:
 			l.fail(s.lineOf("key"), "%s: the file says nothing of the key; write security.key_exchange", s.path)
-		case st.Ours && st.GivesKey(true), st.Theirs && st.GivesKey(false):
-			l.fail(s.lineOf("key"), "%s: keys come from the bank: in the answer to a message by us, or in a request by the bank", s.path)
+		case st.Key != KeyNowhere && st.Ours && st.Theirs:
+			l.fail(s.lineOf("by"), "%s: a step with a key has one side that starts it; write by: us or by: bank", s.path)
 		}
 		for _, field := range c.key {
 			if !slices.ContainsFunc(st.program.steps, func(one step) bool { return one.field == field && !one.optional }) {

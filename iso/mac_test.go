@@ -175,7 +175,7 @@ func TestWrongSecurityBlocks(t *testing.T) {
 		`in quotes like "0200"`:                {`send: ["0100"`, `send: ["0201"`},
 		"security.mac.keys.receive is missing": {", receive: in}", "}"},
 		"may hold a-z":                         {"send: out", "send: OUT"},
-		"keys come from the bank":              {"security:\n", "network:\n  steps: {key: {code: \"161\", effect: none, by: us, key: request}}\nsecurity:\n  key_exchange: {slot: mac, kek: kek, form: key-block, field: 48, steps: [key]}\n"},
+		"one side that starts it":              {"security:\n", "network:\n  steps: {key: {code: \"161\", effect: none, by: any, key: request}}\nsecurity:\n  key_exchange: {slot: mac, kek: kek, form: key-block, field: 48, steps: [key]}\n"},
 		"needs a step":                         {"security:\n", "security:\n  key_exchange: {slot: mac, kek: kek, form: key-block, field: 48, steps: []}\n"},
 		"field 96 must be of variable length":  {"security:\n", "security:\n  key_exchange: {slot: mac, kek: kek, form: key-block, field: 96, steps: []}\n"},
 		"says nothing of the key":              {"security:\n", "network:\n  steps: {key: {code: \"161\", effect: none, by: bank, key: request}}\nsecurity:\n"},

@@ -14,6 +14,7 @@ const (
 	EffectSignOn                // traffic may flow on the link
 	EffectSignOff               // nothing is sent on the link until a sign-on
 	EffectCutOver               // the bank's business day ends
+	EffectTakeKey               // the bank has the key that we made and uses it
 )
 
 // KeyPlace says where in a network management exchange a new key is.
@@ -39,11 +40,6 @@ type NetworkStep struct {
 	program program
 	field   int      // of the code
 	done    []string // answers that grant it; nil: those of network.done
-}
-
-// GivesKey reports whether we make the step's key: it is in a message of ours.
-func (s *NetworkStep) GivesKey(ours bool) bool {
-	return s.Key == KeyInRequest && ours || s.Key == KeyInAnswer && !ours
 }
 
 // NetworkSteps are the dialect's network management messages, in the order of its file.

@@ -22,6 +22,7 @@ const (
 	ActEcho    = "echo"     // the bank sends its own echo on every link
 	ActDrop    = "drop"     // cut every link now
 	ActGiveKey = "give_key" // the bank sends a new key on one link
+	ActAskKey  = "ask_key"  // the bank asks for a key that the switch makes
 	ActCutOver = "cut_over" // the bank tells every link that its business day ends
 	ActStep    = "step"     // the bank sends the dialect's network step Step on every link
 )
@@ -70,6 +71,8 @@ func (b *Bank) Control(c Control) error {
 		return b.everyLink(b.stepNamed(c.Step))
 	case ActGiveKey:
 		return b.GiveKey()
+	case ActAskKey:
+		return b.AskKey()
 	case ActDrop:
 		for _, l := range b.liveLinks() {
 			l.close()
@@ -113,7 +116,7 @@ func (m *mode) apply(c Control) error {
 		m.delay, m.jitter = time.Duration(c.DelayMS)*time.Millisecond, time.Duration(c.JitterMS)*time.Millisecond
 		return nil
 	default:
-		return errors.New("mode: it must be one of normal, mute, refuse, stall, decline, delay, sign_on, sign_off, cut_over, echo, step, drop, give_key")
+		return errors.New("mode: it must be one of normal, mute, refuse, stall, decline, delay, sign_on, sign_off, cut_over, echo, step, drop, give_key, ask_key")
 	}
 	m.name = c.Mode
 	return nil

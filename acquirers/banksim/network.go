@@ -12,6 +12,7 @@ import (
 func (l *link) serveNetwork() {
 	if l.req.MTI.Function()%2 == 1 {
 		l.bank.stats.ownAnswered.Add(1)
+		l.takeAnswered()
 		return
 	}
 	d := l.bank.cfg.Dialect
@@ -28,8 +29,18 @@ func (l *link) serveNetwork() {
 		*p = Plan{Code: l.bank.cfg.Codes.Approved}
 	}
 	l.script(p, nil)
+	if p.Fault == FaultCutUnseen {
+		l.bank.stats.forgotten.Add(1)
+		l.cutting = true
+		return
+	}
 	if s != nil && approves(p.Code) && p.Effect != Nothing {
 		l.takeEffect(s)
+		if s.Key == iso.KeyInRequest {
+			if o, err := d.KeyOffer(&l.req); err != nil || !l.bank.keys.take(o) {
+				p.Code = d.NetworkRefused()
+			}
+		}
 	}
 	if s != nil && p.Code == l.bank.cfg.Codes.Approved {
 		p.Code = d.StepGranted(s)

@@ -51,6 +51,7 @@ func conform(t *testing.T, s Store, again func() Store) {
 	t.Run("PIN blocks", func(t *testing.T) { conformPIN(t, s) })
 	t.Run("key blocks", func(t *testing.T) { conformBlocks(t, s) })
 	t.Run("change", func(t *testing.T) { conformChange(t, s, again) })
+	t.Run("offer", func(t *testing.T) { conformOffer(t, s, again) })
 	t.Run("refusals", func(t *testing.T) { conformRefusals(t, s) })
 }
 
@@ -289,4 +290,103 @@ func conformRefusals(t *testing.T, s Store) {
 	if _, err := s.Import(bad); !errors.Is(err, ErrUse) {
 		t.Errorf("a code's key in a PIN slot: %v", err)
 	}
+}
+
+// conformOffer: a key that the store makes verifies at once, is offered again unchanged, in the next life too, and makes
+// codes when the other side has it.
+func conformOffer(t *testing.T, s Store, again func() Store) {
+	kek, aes := "A1A2A3A4A5A6A7A8B1B2B3B4B5B6B7B8", "88E1AB2A2E3DD38C1FA039A536500CC8A87AB9D62DC92C01058FA79F44657DE6"
+	load(t, s, "offer-kek", "K0", kek)
+	load(t, s, "offer-aes/A", "K0", aes)
+	m := security.MAC{Algorithm: security.X919}
+	data := []byte("offered")
+	for i, c := range []struct {
+		form Form
+		kek  string
+		read func(offer string) []byte
+	}{
+		{FormSealed, "offer-kek", func(offer string) []byte { return deciphered(t, kek, offer) }},
+		{FormBlock, "offer-kek", func(offer string) []byte { return unwrapped(t, kek, offer) }},
+		{FormBlock, "offer-aes", func(offer string) []byte { return unwrapped(t, aes, offer) }},
+	} {
+		name := "offered" + string(rune('0'+i))
+		before := load(t, s, name, "M3", "0123456789ABCDEFFEDCBA9876543210")
+		made, err := s.Import(Import{Slot: name, KEK: c.kek, Make: c.form, Until: time.Now().Add(time.Hour)})
+		if err != nil || made.Version != 1 || made.Check != before.Check || made.Offer == "" {
+			t.Fatalf("%+v, %v", made, err)
+		}
+		raw := c.read(made.Offer)
+		if v, err := CheckValue('T', raw, 3); err != nil || !strings.EqualFold(hex.EncodeToString(v), made.Before) {
+			t.Errorf("the check value of the offer: %x, %v; want %s", v, err, made.Before)
+		}
+		sum, err := m.Sum(raw, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = again()
+		if same, err := s.Import(Import{Slot: name, KEK: c.kek, Make: c.form}); err != nil || same.Offer != made.Offer {
+			t.Errorf("offered again: %+v, %v", same, err)
+		}
+		if ok, err := Verify(s, name, Code{m, data, sum}); !ok || err != nil {
+			t.Errorf("a code under the offered key: %v, %v", ok, err)
+		}
+		if err := s.Change(name, RollBack); !errors.Is(err, ErrNoKey) {
+			t.Errorf("rolled back to a key on offer: %v", err)
+		}
+		if own, err := s.Sum(Ref{Slot: name}, m, data); err != nil || bytes.Equal(own, sum) {
+			t.Errorf("an offered key makes codes: %v", err)
+		}
+		if err := s.Change(name, TakeOffer); err != nil {
+			t.Fatal(err)
+		}
+		s = again()
+		if own, err := s.Sum(Ref{Slot: name}, m, data); err != nil || !bytes.Equal(own, sum) {
+			t.Errorf("the key that was taken makes other codes: %v", err)
+		}
+		if err := s.Change(name, TakeOffer); !errors.Is(err, ErrNoKey) {
+			t.Errorf("taken twice: %v", err)
+		}
+		all, err := s.Slots()
+		at := slices.IndexFunc(all, func(k Slot) bool { return k.Name == name })
+		if err != nil || at < 0 || all[at].Version != 2 || all[at].Offer != "" || all[at].Before != before.Check || time.Until(all[at].Until) < 50*time.Minute {
+			t.Errorf("%+v, %v", all[at], err)
+		}
+		if _, err := s.Import(Import{Slot: name, KEK: c.kek, Make: c.form}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Change(name, RetireBefore); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Change(name, TakeOffer); !errors.Is(err, ErrNoKey) {
+			t.Errorf("an offer that was withdrawn is taken: %v", err)
+		}
+	}
+	if _, err := s.Import(Import{Slot: "nobody", KEK: "offer-kek", Make: FormBlock}); !errors.Is(err, ErrSlot) {
+		t.Errorf("a key for no slot: %v", err)
+	}
+	if _, err := s.Import(Import{Slot: "offered0", KEK: "offered1", Make: FormBlock}); !errors.Is(err, ErrUse) {
+		t.Errorf("a key under a key of codes: %v", err)
+	}
+}
+
+func unwrapped(t *testing.T, kek, block string) []byte {
+	t.Helper()
+	h, raw, err := security.UnwrapKey(unhex(t, kek), block)
+	if err != nil || h.Usage != "M3" || h.Algorithm != 'T' || h.Mode != 'C' || h.Exportability != 'N' {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	return raw
+}
+
+func deciphered(t *testing.T, kek, offer string) []byte {
+	t.Helper()
+	b, err := security.TDES.Under(unhex(t, kek))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := decryptECB(b, unhex(t, offer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

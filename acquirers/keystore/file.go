@@ -85,7 +85,7 @@ func (s *File) key(k Ref, use byte) (raw []byte, algorithm string, err error) {
 		return nil, "", fmt.Errorf("%w: slot %s has usage %s", ErrUse, k.Slot, slot.Usage)
 	case !k.Before:
 		return slot.Key, slot.Algorithm, nil
-	case len(slot.Second) == 0 || !time.Now().Before(slot.Until):
+	case len(slot.Second) == 0 || !slot.second():
 		return nil, "", fmt.Errorf("%w: %q", ErrNoKey, k.Slot)
 	}
 	return slot.Second, slot.SecondAlgorithm, nil
@@ -133,6 +133,9 @@ func (s *File) TranslatePIN(t Translation) ([]byte, error) {
 
 // Import implements Store.
 func (s *File) Import(i Import) (Slot, error) {
+	if i.Make != 0 {
+		return s.offer(i)
+	}
 	k, err := i.open(s.lock)
 	if err != nil {
 		return Slot{}, err
@@ -164,6 +167,33 @@ func (s *File) Import(i Import) (Slot, error) {
 	return done, err
 }
 
+// offer makes the key of an import.
+func (s *File) offer(i Import) (done Slot, err error) {
+	err = s.change(func(slots map[string]*fileSlot) error {
+		old := slots[i.Slot]
+		if old == nil {
+			return fmt.Errorf("%w: %q", ErrSlot, i.Slot)
+		}
+		if done = old.Slot; old.Offer != "" {
+			return nil
+		}
+		k, text, err := i.offer(old.Slot, len(old.Key), s.lock)
+		if err != nil {
+			return err
+		}
+		defer k.wipe()
+		check, err := k.check()
+		if err != nil {
+			return err
+		}
+		next := *old
+		next.Slot, next.Second, next.SecondAlgorithm = old.offered(&i, text, check), slices.Clone(k.raw), string(k.algorithm)
+		slots[i.Slot], done = &next, next.Slot
+		return nil
+	})
+	return done, err
+}
+
 // lock gives a key encryption key to an import.
 func (s *File) lock(slot string, usages ...string) (lock, error) {
 	raw, algorithm, err := s.key(Ref{Slot: slot}, 'K')
@@ -173,29 +203,42 @@ func (s *File) lock(slot string, usages ...string) (lock, error) {
 	if have := (*s.slots.Load())[slot].Usage; !slices.Contains(usages, have) {
 		return lock{}, fmt.Errorf("%w: slot %s has usage %s", ErrUse, slot, have)
 	}
-	return lock{size: len(raw),
-		sum: func(m security.MAC, data []byte) ([]byte, error) { return m.Sum(raw, data) },
-		decrypt: func(data []byte) ([]byte, error) {
-			c := security.TDES
-			if algorithm == "A" {
-				c = security.AES
-			}
+	c := cipherOf(algorithm)
+	under := func(whole func(cipher.Block, []byte) ([]byte, error)) func([]byte) ([]byte, error) {
+		return func(data []byte) ([]byte, error) {
 			b, err := c.Under(raw)
 			if err != nil {
 				return nil, err
 			}
-			return decryptECB(b, data)
-		}}, nil
+			return whole(b, data)
+		}
+	}
+	return lock{size: len(raw), cipher: c, encrypt: under(encryptECB), decrypt: under(decryptECB),
+		sum: func(m security.MAC, data []byte) ([]byte, error) { return m.Sum(raw, data) }}, nil
+}
+
+func cipherOf(algorithm string) security.Cipher {
+	if algorithm == "A" {
+		return security.AES
+	}
+	return security.TDES
 }
 
 func decryptECB(b cipher.Block, data []byte) ([]byte, error) {
-	size := b.BlockSize()
+	return inBlocks(b.BlockSize(), data, b.Decrypt)
+}
+
+func encryptECB(b cipher.Block, data []byte) ([]byte, error) {
+	return inBlocks(b.BlockSize(), data, b.Encrypt)
+}
+
+func inBlocks(size int, data []byte, one func(dst, src []byte)) ([]byte, error) {
 	if len(data) == 0 || len(data)%size != 0 || len(data) > 8*aes.BlockSize {
 		return nil, fmt.Errorf("%w: %d bytes are no key in blocks of %d", security.ErrKey, len(data), size)
 	}
 	out := make([]byte, len(data))
 	for at := 0; at < len(data); at += size {
-		b.Decrypt(out[at:], data[at:])
+		one(out[at:], data[at:])
 	}
 	return out, nil
 }
@@ -213,9 +256,15 @@ func (s *File) Change(slot string, c Change) error {
 			delete(slots, slot)
 			return nil
 		case RetireBefore:
-			next.Second, next.SecondAlgorithm, next.Before, next.Until = nil, "", "", time.Time{}
+			next.Second, next.SecondAlgorithm, next.Before, next.Until, next.Offer, next.Margin = nil, "", "", time.Time{}, "", 0
+		case TakeOffer:
+			if old.Offer == "" {
+				return fmt.Errorf("%w: %q has none on offer", ErrNoKey, slot)
+			}
+			next.Key, next.Second, next.SecondAlgorithm = old.Second, old.Key, old.Algorithm
+			next.Slot = old.taken(old.SecondAlgorithm)
 		case RollBack:
-			if len(old.Second) == 0 || !time.Now().Before(old.Until) {
+			if len(old.Second) == 0 || old.Offer != "" || !time.Now().Before(old.Until) {
 				return fmt.Errorf("%w: %q", ErrNoKey, slot)
 			}
 			next.Key, next.Algorithm, next.Check = old.Second, old.SecondAlgorithm, old.Before

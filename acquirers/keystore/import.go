@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -18,7 +19,8 @@ import (
 // checkBytes is how much of a check value is shown.
 const checkBytes = 3
 
-// Import is a new key for a slot. It comes as one of Block, Sealed or Parts.
+// Import is a new key for a slot. It comes as one of Block, Sealed or Parts, or the
+// store makes it.
 type Import struct {
 	Slot      string    // a-z, 0-9, - and _; at most 40
 	Usage     string    // of ANSI X9.143, such as M3, P0, K0; a key block says its own, which must be the same when this is given
@@ -31,7 +33,22 @@ type Import struct {
 	Parts  [][]byte // components of custodians, two or more; their XOR is the key
 
 	Check []byte // check value that must come out, 2 to 5 bytes; required but for Block
+
+	// Make has the store make a key like the slot's present one and offer it to the
+	// other side under KEK, in Slot.Offer. The new key verifies at once, and is not
+	// the present one before TakeOffer; until then the same key is offered again. Until says
+	// how long the key before goes on from then.
+	Make Form
 }
+
+// Form is how an offered key is written.
+type Form uint8
+
+// The forms.
+const (
+	FormBlock  Form = iota + 1 // a key block of ANSI X9.143
+	FormSealed                 // a cryptogram in ECB, in hex digits
+)
 
 // Errors of imports.
 var (
@@ -42,6 +59,8 @@ var (
 // lock is a key encryption key at work.
 type lock struct {
 	size    int
+	cipher  security.Cipher
+	encrypt func(data []byte) ([]byte, error) // ECB
 	sum     func(m security.MAC, data []byte) ([]byte, error)
 	decrypt func(data []byte) ([]byte, error) // ECB
 }
@@ -214,3 +233,48 @@ func (s *Slot) mayFollow(k *clearKey) error {
 	}
 	return nil
 }
+
+// offer makes a key like those of a slot and wraps it.
+func (i *Import) offer(like Slot, size int, kek func(slot string, usages ...string) (lock, error)) (k clearKey, text string, err error) {
+	k = clearKey{usage: like.Usage, algorithm: like.Algorithm[0], raw: make([]byte, size)}
+	if _, err := rand.Read(k.raw); err != nil {
+		return k, "", err
+	}
+	l, err := kek(i.KEK, "K0")
+	switch {
+	case err != nil:
+	case i.Make == FormBlock:
+		text, err = security.WrapKeyUnder(l.cipher, security.Protection{Size: l.size, Sum: l.sum},
+			security.KeyHeader{Usage: k.usage, Algorithm: k.algorithm, Mode: modes[k.usage[0]], Version: "00", Exportability: 'N'}, k.raw)
+	default:
+		var sealed []byte
+		sealed, err = l.encrypt(k.raw)
+		text = strings.ToUpper(hex.EncodeToString(sealed))
+	}
+	if err != nil {
+		k.wipe()
+	}
+	return k, text, err
+}
+
+// modes are what a key of each use may do, in the words of a key block.
+var modes = map[byte]byte{'M': 'C', 'P': 'B', 'B': 'X', 'K': 'B'}
+
+// offered is the slot with a key on offer, whose check value is given.
+func (s Slot) offered(i *Import, text, check string) Slot {
+	now := time.Now()
+	s.Offer, s.Before, s.Until, s.Margin = text, check, time.Time{}, i.until(now).Sub(now)
+	return s
+}
+
+// taken is the slot whose offered key is the present one.
+func (s Slot) taken(algorithm string) Slot {
+	now := time.Now().UTC()
+	s.Check, s.Before = s.Before, s.Check
+	s.Algorithm, s.Version, s.Since, s.Until = algorithm, s.Version+1, now, now.Add(s.Margin)
+	s.Offer, s.Margin = "", 0
+	return s
+}
+
+// second reports whether the key beside the present one counts.
+func (s *Slot) second() bool { return s.Offer != "" || time.Now().Before(s.Until) }

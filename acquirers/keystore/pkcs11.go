@@ -11,7 +11,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/miekg/pkcs11"
 
@@ -189,7 +188,7 @@ func (s *PKCS11) key(k Ref, use byte) (*hsmKey, error) {
 		return nil, fmt.Errorf("%w: slot %s has usage %s", ErrUse, k.Slot, slot.Usage)
 	case !k.Before:
 		return &slot.Key, nil
-	case slot.Second.ID == 0 || !time.Now().Before(slot.Until):
+	case slot.Second.ID == 0 || !slot.second():
 		return nil, fmt.Errorf("%w: %q", ErrNoKey, k.Slot)
 	}
 	return &slot.Second, nil

@@ -3,6 +3,7 @@
 package keystore
 
 import (
+	"crypto/cipher"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,13 @@ func (s *PKCS11) Import(i Import) (Slot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var done Slot
+	if i.Make != 0 {
+		err := s.with(func(h pkcs11.SessionHandle) (err error) {
+			done, err = s.offer(h, &i)
+			return err
+		})
+		return done, err
+	}
 	err := s.with(func(h pkcs11.SessionHandle) error {
 		k, err := i.open(func(slot string, usages ...string) (lock, error) { return s.lock(h, slot, usages) })
 		if err != nil {
@@ -57,6 +65,35 @@ func (s *PKCS11) Import(i Import) (Slot, error) {
 	return done, nil
 }
 
+// offer makes the key of an import. REQUIRES: mu.
+func (s *PKCS11) offer(h pkcs11.SessionHandle, i *Import) (Slot, error) {
+	old := (*s.slots.Load())[i.Slot]
+	switch {
+	case old == nil:
+		return Slot{}, fmt.Errorf("%w: %q", ErrSlot, i.Slot)
+	case old.Offer != "":
+		return old.Slot, nil
+	}
+	k, text, err := i.offer(old.Slot, old.Key.Size, func(slot string, usages ...string) (lock, error) { return s.lock(h, slot, usages) })
+	if err != nil {
+		return Slot{}, err
+	}
+	defer k.wipe()
+	check, err := k.check()
+	if err != nil {
+		return Slot{}, err
+	}
+	next := *old
+	next.Revision++
+	next.Slot = old.offered(i, text, check)
+	made := &hsmSlot{Slot: next.Slot, Key: hsmKey{ID: next.Revision, Algorithm: string(k.algorithm), Size: len(k.raw)}}
+	if err := s.create(h, made, &k); err != nil {
+		return Slot{}, fmt.Errorf("PKCS#11: %w", err)
+	}
+	next.Second = made.Key
+	return next.Slot, s.record(h, old, &next)
+}
+
 // create puts the objects of a key into the token.
 func (s *PKCS11) create(h pkcs11.SessionHandle, slot *hsmSlot, k *clearKey) error {
 	thrice := func(part []byte) []byte { return slices.Concat(part, part, part) }
@@ -90,7 +127,7 @@ func (s *PKCS11) create(h pkcs11.SessionHandle, slot *hsmSlot, k *clearKey) erro
 			pkcs11.NewAttribute(pkcs11.CKA_TOKEN, true), pkcs11.NewAttribute(pkcs11.CKA_PRIVATE, true),
 			pkcs11.NewAttribute(pkcs11.CKA_SENSITIVE, true), pkcs11.NewAttribute(pkcs11.CKA_EXTRACTABLE, false),
 			pkcs11.NewAttribute(pkcs11.CKA_LABEL, hsmLabel(slot.Name)), pkcs11.NewAttribute(pkcs11.CKA_ID, hsmID(slot.Key.ID, part)),
-			pkcs11.NewAttribute(pkcs11.CKA_SIGN, may("MK") && part == 0), pkcs11.NewAttribute(pkcs11.CKA_ENCRYPT, may("MPB") && k.algorithm != 'H'),
+			pkcs11.NewAttribute(pkcs11.CKA_SIGN, may("MK") && part == 0), pkcs11.NewAttribute(pkcs11.CKA_ENCRYPT, may("MPBK") && k.algorithm != 'H'),
 			pkcs11.NewAttribute(pkcs11.CKA_DECRYPT, may("PK")), pkcs11.NewAttribute(pkcs11.CKA_VALUE, raw),
 		})
 		if err != nil {
@@ -110,13 +147,15 @@ func (s *PKCS11) lock(h pkcs11.SessionHandle, slot string, usages []string) (loc
 	if have := (*s.slots.Load())[slot].Usage; !slices.Contains(usages, have) {
 		return lock{}, fmt.Errorf("%w: slot %s has usage %s", ErrUse, slot, have)
 	}
-	return lock{size: k.Size,
-		sum: func(m security.MAC, data []byte) ([]byte, error) { return s.sum(h, k, m, data) },
-		decrypt: func(data []byte) ([]byte, error) {
+	under := func(whole func(cipher.Block, []byte) ([]byte, error)) func([]byte) ([]byte, error) {
+		return func(data []byte) ([]byte, error) {
 			b := s.block(h, k.whole, k.Algorithm)
-			out, err := decryptECB(b, data)
+			out, err := whole(b, data)
 			return out, errors.Join(err, b.err)
-		}}, nil
+		}
+	}
+	return lock{size: k.Size, cipher: cipherOf(k.Algorithm), encrypt: under(encryptECB), decrypt: under(decryptECB),
+		sum: func(m security.MAC, data []byte) ([]byte, error) { return s.sum(h, k, m, data) }}, nil
 }
 
 // record makes the new record of a slot, then ends the old one and the keys that
@@ -179,9 +218,15 @@ func (s *PKCS11) Change(slot string, c Change) error {
 		s.slots.Store(&slots)
 		return s.with(func(h pkcs11.SessionHandle) error { return s.clean(h, old, nil) })
 	case RetireBefore:
-		next.Second, next.Before, next.Until = hsmKey{}, "", time.Time{}
+		next.Second, next.Before, next.Until, next.Offer, next.Margin = hsmKey{}, "", time.Time{}, "", 0
+	case TakeOffer:
+		if old.Offer == "" {
+			return fmt.Errorf("%w: %q has none on offer", ErrNoKey, slot)
+		}
+		next.Key, next.Second = old.Second, old.Key
+		next.Slot = old.taken(next.Key.Algorithm)
 	case RollBack:
-		if old.Second.ID == 0 || !time.Now().Before(old.Until) {
+		if old.Second.ID == 0 || old.Offer != "" || !time.Now().Before(old.Until) {
 			return fmt.Errorf("%w: %q", ErrNoKey, slot)
 		}
 		next.Key, next.Second = old.Second, old.Key

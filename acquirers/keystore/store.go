@@ -25,7 +25,8 @@ type Store interface {
 	// for a block that cannot be read, and those of slots.
 	TranslatePIN(t Translation) ([]byte, error)
 	// Import puts a new key into a slot, which is made when it is not there. The
-	// present key becomes the one before, until i.Until. It is durable on return.
+	// present key becomes the one before, until i.Until, unless the store makes the new
+	// one (i.Make). It is durable on return.
 	Import(i Import) (Slot, error)
 	// Change does to a slot's keys what c says. It is durable on return.
 	Change(slot string, c Change) error
@@ -33,7 +34,7 @@ type Store interface {
 	Slots() ([]Slot, error)
 }
 
-// Ref names a key: the present one of a slot, or the one before it.
+// Ref names a key: the present one of a slot, or the one beside it: the one before, or on offer.
 type Ref struct {
 	Slot   string
 	Before bool
@@ -49,6 +50,11 @@ type Slot struct {
 	Since     time.Time `json:"since"`          // when the present key came
 	Before    string    `json:"before"`         // check value of the key before; empty: there is none
 	Until     time.Time `json:"until,omitzero"` // when the key before ends
+
+	// Offer is a new key of ours under the key encryption key, as the other side is told
+	// it. While it is not empty Before is its check value, and it verifies as a key before does.
+	Offer  string        `json:"offer,omitempty"`
+	Margin time.Duration `json:"margin,omitempty"` // how long the present key goes on when the offered one takes its place
 }
 
 // Change is what an operator does to a slot.
@@ -57,8 +63,9 @@ type Change uint8
 // The changes.
 const (
 	RollBack     Change = iota + 1 // the key before becomes the present one again, and the present one the one before
-	RetireBefore                   // the key before ends now
+	RetireBefore                   // the key before ends now, or the one on offer
 	RetireSlot                     // the slot and its keys end
+	TakeOffer                      // the key on offer becomes the present one, and that the one before
 )
 
 // DefaultMargin is how long a key before lives when an import does not say.

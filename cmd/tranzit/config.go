@@ -113,6 +113,7 @@ type BankConfig struct {
 
 	Keys           map[string]string `yaml:"keys"`
 	KeyChangeEvery time.Duration     `yaml:"key_change_every"`
+	KeyChangeAfter int               `yaml:"key_change_after"`
 	TLS            *struct {
 		CA         string `yaml:"ca"`
 		Cert       string `yaml:"cert"`

@@ -177,7 +177,7 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 	if link.Slots, err = c.bankKeys(i, d); err != nil {
 		return none, err
 	}
-	link.Keys, link.KeyChangeEvery = c.keys, b.KeyChangeEvery
+	link.Keys, link.KeyChangeEvery, link.KeyChangeAfter = c.keys, b.KeyChangeEvery, b.KeyChangeAfter
 	check := link
 	check.EnsureDefaults(d)
 	if err := check.Validate(); err != nil {
@@ -216,7 +216,7 @@ var linkKeys = map[string]string{
 	"MaxPeers": "max_peers", "Peers": "peers", "Window": "window", "ReversalShare": "reversal_share", "ConnectTimeout": "timeouts.connect",
 	"WriteTimeout": "timeouts.write", "ResponseTimeout": "timeouts.response", "ReversalTimeout": "timeouts.reversal",
 	"EchoInterval": "echo.interval", "EchoTimeout": "echo.timeout", "EchoMisses": "echo.misses", "ReconnectMin": "reconnect.min",
-	"ReconnectMax": "reconnect.max", "SignOn": "sign_on", "AwaitSignOn": "sign_on", "TLS": "tls", "KeyChangeEvery": "key_change_every",
+	"ReconnectMax": "reconnect.max", "SignOn": "sign_on", "AwaitSignOn": "sign_on", "TLS": "tls", "KeyChangeEvery": "key_change_every", "KeyChangeAfter": "key_change_after",
 }
 
 // linkFault puts a fault of a bank's links at the first of its keys that stands

@@ -100,6 +100,18 @@ func UnwrapKeyUnder(protection int, sum func(m MAC, data []byte) ([]byte, error)
 // key of 16 or 24 bytes under cipher TDES, version D under cipher AES.
 // Errors name the member of the header at fault, or wrap ErrKey.
 func WrapKey(c Cipher, protection []byte, h KeyHeader, key []byte) (string, error) {
+	return WrapKeyUnder(c, Protection{len(protection), func(m MAC, data []byte) ([]byte, error) { return m.Sum(protection, data) }}, h, key)
+}
+
+// Protection is a key that protects key blocks, at work in another place such as a
+// hardware module: how many bytes it has, and the codes it makes.
+type Protection struct {
+	Size int
+	Sum  func(m MAC, data []byte) ([]byte, error)
+}
+
+// WrapKeyUnder is WrapKey with a protection key in another place.
+func WrapKeyUnder(c Cipher, p Protection, h KeyHeader, key []byte) (string, error) {
 	letter := byte('B')
 	if c == AES {
 		letter = 'D'
@@ -120,10 +132,12 @@ func WrapKey(c Cipher, protection []byte, h KeyHeader, key []byte) (string, erro
 	if err != nil {
 		return "", err
 	}
-	enc, proof, err := v.keys(len(protection), func(m MAC, data []byte) ([]byte, error) { return m.Sum(protection, data) })
+	enc, proof, err := v.keys(p.Size, p.Sum)
 	if err != nil {
 		return "", err
 	}
+	defer clear(enc)
+	defer clear(proof)
 	mac, err := MAC{Algorithm: v.mac}.Sum(proof, append([]byte(head), plain...))
 	if err != nil {
 		return "", err
