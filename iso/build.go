@@ -11,6 +11,8 @@ type program struct {
 	steps []step
 	has   uint64 // a bit for each source that the steps and their tags take
 
+	chip []uint32 // tags of chip data that it may have, in their order
+
 	demands []demand // rules of the bank that go beyond the fields
 }
 
@@ -29,6 +31,7 @@ type inputs struct {
 	code string   // network_code
 	req  *Message // the message answered, nil for a request
 	v    *Values
+	chip []uint32 // the program's
 	// page is that of the field that is being built.
 	page *page
 }
@@ -86,6 +89,7 @@ func (d *Dialect) Answer(req *Message, v *Values, m *Message) error {
 // run fills m. It ends at the first rule that fails, unless faults gathers them.
 func (d *Dialect) run(p *program, in inputs, m *Message, faults *[]*FieldError) error {
 	m.grow(arenaRoom)
+	in.chip = p.chip
 	for i := range p.steps {
 		s := &p.steps[i]
 		if s.source >= srcRare && s.optional && in.v.Carried == nil && in.v.Secrets == nil {

@@ -150,7 +150,13 @@ type Carried struct {
 type Secrets struct {
 	Cryptogram Secret // of a network token
 	Track2     Secret // DE35, as the terminal read it, without sentinels
-	EMV        Secret // DE55, bytes
+	EMV        Secret // DE55, bytes: of a request, and of an answer where a simulator makes one
+	PINBlock   Secret // DE52, under the bank's key
+}
+
+// appendChip appends the allowed elements of the chip data.
+func (s *Secrets) appendChip(dst []byte, allowed []uint32) ([]byte, rule) {
+	return appendChip(dst, s.EMV.b, allowed)
 }
 
 // Wipe overwrites the memory of all.
@@ -158,6 +164,7 @@ func (s *Secrets) Wipe() {
 	s.Cryptogram.Wipe()
 	s.Track2.Wipe()
 	s.EMV.Wipe()
+	s.PINBlock.Wipe()
 }
 
 // Secret is sensitive authentication data: never stored, and masked in every

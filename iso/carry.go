@@ -30,6 +30,12 @@ func (d *Dialect) appendCarried(dst []byte, src source, v *Values) []byte {
 			return x.Track2.Append(dst)
 		case srcEMV:
 			return x.EMV.Append(dst)
+		case srcPINBlock:
+			return x.PINBlock.Append(dst)
+		case srcPINControl:
+			if !x.PINBlock.IsZero() {
+				return append(dst, d.pin.control...)
+			}
 		}
 	}
 	c := v.Carried
@@ -132,6 +138,11 @@ func (d *Dialect) carries(op Operation, src source, v *Values) error {
 		return &CarryError{Operation: op, Source: sourceRules[src].name}
 	case word != "" && d.code(src, v.Carried.number(src)) == "":
 		return &CarryError{Operation: op, Source: sourceRules[src].name, Word: word}
+	case src == srcEMV:
+		value, broken := v.Secrets.appendChip(nil, p.chip)
+		if broken != ruleNone || len(value) == 0 || !d.takes(p, src, value) {
+			return &CarryError{Operation: op, Source: sourceRules[src].name, Unfit: true}
+		}
 	case word == "" && !d.takes(p, src, value):
 		return &CarryError{Operation: op, Source: sourceRules[src].name, Unfit: true}
 	}
@@ -210,7 +221,7 @@ func (d *Dialect) find(p *program, src source, m *Message) []byte {
 // Seen is what a bank finds in a request beside the facts of every one.
 type Seen struct {
 	Carried
-	CAVV, Cryptogram, Track2, EMV bool // it has them
+	CAVV, Cryptogram, Track2, EMV, PIN bool // it has them
 }
 
 // See reads a request as the bank does: for simulators. A code that the dialect
@@ -289,6 +300,8 @@ func (d *Dialect) see(src source, value []byte, s *Seen) {
 		s.Track2 = true
 	case srcEMV:
 		s.EMV = true
+	case srcPINBlock:
+		s.PIN = true
 	case srcCardSequence:
 		s.CardSequence = string(value)
 	}

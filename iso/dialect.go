@@ -69,6 +69,7 @@ type Dialect struct {
 	golden     []goldenVector
 	mac        *macRules // nil: messages carry no codes
 	exchange   *keyExchange
+	pin        *pinRules // nil: the bank takes no PINs
 	spec       moovForm
 }
 

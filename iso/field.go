@@ -14,6 +14,7 @@ const (
 	ruleClass
 	ruleRange
 	ruleNibble
+	ruleChip
 )
 
 var ruleTexts = [...]string{
@@ -24,6 +25,7 @@ var ruleTexts = [...]string{
 	ruleClass:   "it holds a character its class does not allow",
 	ruleRange:   "its value is out of range",
 	ruleNibble:  "it holds something else than digits and the separator =",
+	ruleChip:    "it is not whole chip data",
 }
 
 // prefixRoom bounds the bytes a field takes on the wire above those of its value.

@@ -25,6 +25,7 @@ type loader struct {
 	d         *Dialect
 	fieldLine [maxDialectField + 1]int
 	stepParts []*section // of each network step
+	chip      []uint32   // tags that the message that is read may carry
 }
 
 func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
@@ -46,6 +47,9 @@ func parseDialect(file string, text []byte) (*Dialect, []*LoadError) {
 	l.responses(top.sub("responses"))
 	golden := top.find("golden")
 	coded := top.optional("security")
+	if coded != nil {
+		l.pinBlock(coded.optional("pin"))
+	}
 	top.done()
 	// What is wrong above would only be told again by what stands on it.
 	if len(l.problems) == 0 {

@@ -28,7 +28,7 @@ func (l *loader) request(s *section, op Operation) program {
 		l.fail(s.lineOf("mti"), "%s.mti must be a request or an advice and no repeat, like 0200 or 0420", s.path)
 	}
 	p.steps = l.steps(s.sub("fields"), op)
-	p.has = sourcesOf(p.steps)
+	p.has, p.chip = sourcesOf(p.steps), l.takeChip()
 	p.demands = l.demands(s, op, p.steps)
 	for _, st := range p.steps {
 		if l.d.at[st.source] == 0 {
@@ -94,8 +94,9 @@ func (l *loader) answers(s *section) {
 		}
 		one := l.section(val, "answers."+key)
 		steps := l.steps(one.sub("fields"), 0)
+		chip := l.takeChip()
 		one.done()
-		l.d.answers = append(l.d.answers, answerClass{mti: mti, program: program{mti: mti, steps: steps, has: sourcesOf(steps)}})
+		l.d.answers = append(l.d.answers, answerClass{mti: mti, program: program{mti: mti, steps: steps, has: sourcesOf(steps), chip: chip}})
 	}
 }
 
@@ -176,6 +177,7 @@ func (l *loader) source(s *section, op Operation) source {
 	}
 	network := op >= OpSignOn && op <= OpEcho
 	switch {
+	case src == srcEMV && op == 0:
 	case src.secret() && op != OpPurchase && op != OpAuthorization && op != OpVerification:
 		s.fail("%s: a card's verification data belongs in a purchase, an authorization and a verification only; remove the field", s.path)
 	case src == srcProcessingCode && op != OpReversal && op != OpVoid:
@@ -195,13 +197,25 @@ func (l *loader) source(s *section, op Operation) source {
 	case wordsOf[src] != nil && l.d.coded[src] == nil:
 		s.fail("%s: the file gives no codes for it; write values.codes.%s", s.path, sourceRules[src].name)
 	}
+	if src == srcEMV && l.chip != nil {
+		s.fail("%s: the message has chip data in another field already; remove one", s.path)
+	} else if src == srcEMV {
+		l.chip = l.allowedChip(s, op)
+	}
 	return src
+}
+
+// takeChip gives the list of tags of the message that was just read.
+func (l *loader) takeChip() []uint32 {
+	chip := l.chip
+	l.chip = nil
+	return chip
 }
 
 // secret reports whether a source gives what may never be stored.
 func (src source) secret() bool {
 	switch src {
-	case srcCVC, srcCAVV, srcCryptogram, srcTrack2, srcEMV:
+	case srcCVC, srcCAVV, srcCryptogram, srcTrack2, srcEMV, srcPINBlock:
 		return true
 	}
 	return false
@@ -222,6 +236,8 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 	case st.source == srcEcho, st.source == srcParts && st.layout == l.d.codec.parts[st.field]:
 	case st.source == srcEMV && f.class != classB:
 		s.fail("%s: emv needs a field of class b", s.path)
+	case st.source == srcPINBlock || st.source == srcPINControl:
+		l.checkPIN(s, st.source, f)
 	case st.source == srcMoney && st.field != 4:
 		s.fail("%s: money is currency and amount in field 4 of the 2003 edition; write from: amount and from: currency", s.path)
 	case st.source != srcEMV && f.class == classB || f.class == classSign:
@@ -241,13 +257,13 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 	}
 	inTags := false
 	eachSource(st.parts, func(t *partStep) {
-		inTags = inTags || t.source.secret()
+		inTags = inTags || t.source.secret() && t.source != srcPINBlock
 		l.checkPart(s, st, t)
 	})
 	if st.source == srcTrack2 && f.mask != maskTrack && f.mask != maskSecret {
 		s.fail("%s: field %d carries track data; write mask: track in encoding.fields.%d", s.path, st.field, st.field)
 	}
-	if (st.source.secret() && st.source != srcTrack2 || inTags) && f.mask != maskSecret {
+	if (st.source.secret() && st.source != srcTrack2 && st.source != srcPINBlock || inTags) && f.mask != maskSecret {
 		s.fail("%s: field %d carries verification data; write mask: secret in encoding.fields.%d", s.path, st.field, st.field)
 	}
 	if st.source == srcPAN && f.mask == maskNone {

@@ -288,6 +288,8 @@ func (l *loader) checkPart(s *section, st *step, t *partStep) {
 	field := &l.d.codec.fields[st.field]
 	switch {
 	case t.source == srcConst || t.source == srcParts:
+	case t.source == srcPINBlock || t.source == srcPINControl:
+		l.checkPIN(s, t.source, row)
 	case t.source == srcEMV && row.class != classB:
 		s.fail("%s: emv needs a part of class b", s.path)
 	case t.source != srcEMV && (row.class == classB || row.class == classSign):
@@ -295,7 +297,7 @@ func (l *loader) checkPart(s *section, st *step, t *partStep) {
 	case rule.max > int(row.max):
 		s.fail("%s: %s has %d characters but part %s takes %d", s.path, rule.name, rule.max, t.part.key, row.max)
 	}
-	if t.source.secret() && (row.mask != maskSecret && !(t.source == srcTrack2 && row.mask == maskTrack)) {
+	if t.source.secret() && t.source != srcPINBlock && (row.mask != maskSecret && !(t.source == srcTrack2 && row.mask == maskTrack)) {
 		s.fail("%s: part %s carries verification data; write mask: secret for it", s.path, t.part.key)
 	}
 	if t.source == srcPAN && (row.mask == maskNone || field.mask == maskNone) {

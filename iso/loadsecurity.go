@@ -11,7 +11,8 @@ import (
 // macSizes are the bytes of a whole code.
 var macSizes = map[security.Algorithm]int{security.X99: 8, security.X919: 8, security.CMACTDES: 8, security.CMACAES: 16, security.HMACSHA256: 32}
 
-// security reads the block of codes and keys, which a dialect may leave out.
+// security reads the block of codes and keys, which a dialect may leave out. Its
+// part pin is read before the messages.
 func (l *loader) security(s *section) {
 	if s == nil {
 		return

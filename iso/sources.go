@@ -63,6 +63,8 @@ const (
 	srcTrack2
 	srcEMV
 	srcCardSequence
+	srcPINBlock
+	srcPINControl
 	srcCount
 
 	srcRare = srcCredential
@@ -128,6 +130,8 @@ var sourceRules = [srcCount]struct {
 	srcTrack2:               {"track2", 0, 0},
 	srcEMV:                  {"emv", 0, 0},
 	srcCardSequence:         {"card_sequence", 3, 3},
+	srcPINBlock:             {"pin_block", 0, 0},
+	srcPINControl:           {"pin_control", 0, 0},
 }
 
 // appendSource appends one value; nothing when it is absent.
@@ -191,6 +195,9 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 			channel = v.Carried.Channel
 		}
 		return append(dst, d.code(src, uint8(channel))...), ruleNone
+	}
+	if src == srcEMV && in.chip != nil && v.Secrets != nil {
+		return v.Secrets.appendChip(dst, in.chip)
 	}
 	if src >= srcRare {
 		return d.appendCarried(dst, src, v), ruleNone

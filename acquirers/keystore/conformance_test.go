@@ -136,11 +136,48 @@ func conformPIN(t *testing.T, s Store) {
 			t.Errorf("%s: %x, %v", name, out, err)
 		}
 	}
-	if _, err := s.TranslatePIN(Translation{Zone{Slot: "zone"}, Zone{Slot: "zone4"}, make([]byte, 8), "4012345678909"}); err == nil {
-		t.Error("a format of triple DES was written under a key of AES")
+	for name, tr := range map[string]Translation{
+		"a format of triple DES under a key of AES":     {Zone{Slot: "zone"}, Zone{Slot: "zone4"}, make([]byte, 8), "4012345678909"},
+		"a format of AES under a key of triple DES":     {Zone{Slot: "zone"}, Zone{Slot: "zone", Format: 4}, make([]byte, 8), "4012345678909"},
+		"a format of triple DES from a key of AES":      {Zone{Slot: "zone4"}, Zone{Slot: "zone"}, make([]byte, 8), "4012345678909"},
+		"a format of triple DES from a terminal of AES": {Zone{"bdk4", 0, unhex(t, "123456789012345600000001")}, Zone{Slot: "zone"}, make([]byte, 8), "4111111111111111"},
+		"a format of AES from one of triple DES":        {Zone{"bdk", 4, unhex(t, "FFFF9876543210E00003")}, Zone{Slot: "zone"}, make([]byte, 16), "4111111111111111"},
+	} {
+		if out, err := s.TranslatePIN(tr); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %x, %v", name, out, err)
+		}
 	}
+	conformFormats(t, s)
 	if _, err := s.TranslatePIN(Translation{Zone{Slot: "bdk", KSN: []byte{1}}, Zone{Slot: "zone"}, make([]byte, 8), "4012345678909"}); !errors.Is(err, security.ErrKSN) {
 		t.Errorf("a short serial number: %v", err)
+	}
+}
+
+// conformFormats: a PIN goes from each format to each that the standard allows.
+func conformFormats(t *testing.T, s Store) {
+	const pan = "4012345678909"
+	load(t, s, "terminal", "P0", "11223344556677888877665544332211")
+	load(t, s, "terminal4/A", "P0", "112233445566778888776655443322110011223344556677")
+	slots := map[security.PINFormat]string{0: "terminal", 1: "terminal", 3: "terminal", 4: "terminal4"}
+	keys := map[string][]byte{"terminal": unhex(t, "11223344556677888877665544332211"), "terminal4": unhex(t, "112233445566778888776655443322110011223344556677")}
+	for from, slot := range slots {
+		for to, target := range slots {
+			block, err := security.EncryptPIN(security.PINBlock{Format: from, Key: keys[slot]}, "904512", pan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := s.TranslatePIN(Translation{Zone{Slot: slot, Format: from}, Zone{Slot: target, Format: to}, block, pan})
+			if !from.Reaches(to) {
+				if err == nil {
+					t.Errorf("format %d became format %d", from, to)
+				}
+				continue
+			}
+			good, bad := security.VerifyPIN(security.PINBlock{Format: to, Key: keys[target], Block: out}, "904512", pan)
+			if err != nil || bad != nil || !good {
+				t.Errorf("from format %d to %d: %v, %v", from, to, err, bad)
+			}
+		}
 	}
 }
 

@@ -102,7 +102,10 @@ func (s *File) Sum(k Ref, m security.MAC, data []byte) ([]byte, error) {
 
 // TranslatePIN implements Store.
 func (s *File) TranslatePIN(t Translation) ([]byte, error) {
-	to, _, err := s.key(Ref{Slot: t.To.Slot}, 'P')
+	to, algorithm, err := s.key(Ref{Slot: t.To.Slot}, 'P')
+	if err == nil {
+		err = t.To.Takes(algorithm)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -110,12 +113,18 @@ func (s *File) TranslatePIN(t Translation) ([]byte, error) {
 	return t.each(func(before bool) ([]byte, error) {
 		from := security.PINBlock{Format: t.From.Format, Block: t.Block}
 		if len(t.From.KSN) == 0 {
-			if from.Key, _, err = s.key(Ref{t.From.Slot, before}, 'P'); err != nil {
+			if from.Key, algorithm, err = s.key(Ref{t.From.Slot, before}, 'P'); err == nil {
+				err = t.From.Takes(algorithm)
+			}
+			if err != nil {
 				return nil, err
 			}
 			return security.TranslatePIN(from, out, t.PAN)
 		}
 		bdk, algorithm, err := s.key(Ref{t.From.Slot, before}, 'B')
+		if err == nil {
+			err = t.From.Takes(algorithm)
+		}
 		if err != nil {
 			return nil, err
 		}

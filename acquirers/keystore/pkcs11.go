@@ -322,8 +322,8 @@ func (s *PKCS11) TranslatePIN(t Translation) (out []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if want := t.To.Format.Cipher(); (want == security.AES) != (to.Algorithm == "A") {
-		return nil, fmt.Errorf("%w: format %d takes a key of %s", security.ErrKey, t.To.Format, want)
+	if err := t.To.Takes(to.Algorithm); err != nil {
+		return nil, err
 	}
 	return t.each(func(before bool) (out []byte, err error) {
 		err = s.with(func(h pkcs11.SessionHandle) error {
@@ -354,14 +354,17 @@ func (s *PKCS11) source(h pkcs11.SessionHandle, t *Translation, before bool) (fr
 		if err != nil {
 			return from, nil, err
 		}
-		if want := t.From.Format.Cipher(); (want == security.AES) != (k.Algorithm == "A") {
-			return from, nil, fmt.Errorf("%w: format %d takes a key of %s", security.ErrKey, t.From.Format, want)
+		if err := t.From.Takes(k.Algorithm); err != nil {
+			return from, nil, err
 		}
 		b := s.block(h, k.whole, k.Algorithm)
 		from.Under = b
 		return from, []*hsmBlock{b}, nil
 	}
 	k, err := s.key(ref, 'B')
+	if err == nil {
+		err = t.From.Takes(k.Algorithm)
+	}
 	if err != nil {
 		return from, nil, err
 	}

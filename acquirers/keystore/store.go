@@ -11,6 +11,7 @@ package keystore
 import (
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tranzit/tranzit/iso/security"
@@ -93,6 +94,51 @@ type Zone struct {
 	// transaction; the slot then holds its base derivation key. 10 bytes for triple
 	// DES, 12 for AES. Only blocks that are read have one.
 	KSN []byte
+}
+
+// ErrFormat says that a format of PIN blocks does not go with the key's algorithm:
+// format 4 takes a key of AES, or one derived from such a key, the others one of
+// triple DES.
+var ErrFormat = errors.New("the PIN block's format does not go with the key's algorithm")
+
+// Takes holds the format to the algorithm of the slot's key. The error wraps ErrFormat.
+func (z *Zone) Takes(algorithm string) error {
+	if (z.Format.Cipher() == security.AES) != (algorithm == "A") {
+		return fmt.Errorf("%w: format %d, slot %s of algorithm %s", ErrFormat, z.Format, z.Slot, algorithm)
+	}
+	return nil
+}
+
+// The usages of keys that PINs need, of ANSI X9.143.
+const (
+	ForPIN      = "P0" // PIN blocks
+	ForDeriving = "B0" // base derivation keys of terminals
+)
+
+// FindSlot looks a slot up. Errors say that it is not there, or that its keys are of
+// another usage.
+func FindSlot(s Store, name, usage string) (Slot, error) {
+	all, err := s.Slots()
+	if err != nil {
+		return Slot{}, err
+	}
+	for _, have := range all {
+		switch {
+		case have.Name != name:
+		case have.Usage != usage:
+			return Slot{}, fmt.Errorf("%w: slot %s has usage %s, not %s", ErrUse, name, have.Usage, usage)
+		default:
+			return have, nil
+		}
+	}
+	return Slot{}, fmt.Errorf("%w: %q", ErrSlot, name)
+}
+
+// InMemory reports whether a store's keys are in the memory of the process, where
+// live PINs may not be translated (PCI PIN security, requirement 1).
+func InMemory(s Store) bool {
+	_, soft := s.(*File)
+	return soft
 }
 
 // Verify reports whether code is the beginning of the data's code under the

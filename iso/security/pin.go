@@ -27,6 +27,14 @@ func (f PINFormat) Cipher() Cipher {
 	return TDES
 }
 
+// Bytes is the length of a format's blocks.
+func (f PINFormat) Bytes() int {
+	if f == PINFormat4 {
+		return aes.BlockSize
+	}
+	return 8
+}
+
 // ErrPIN says that a block holds no PIN under this key and card number. It says
 // no more: what is wrong with a block tells who tries many of them too much.
 var ErrPIN = errors.New("the PIN block cannot be read")
@@ -45,6 +53,42 @@ func TranslatePIN(from, to PINBlock, pan string) ([]byte, error) {
 	}
 	return to.encrypt(pin, pan)
 }
+
+// EncryptPIN makes the block of a PIN, as a terminal does: 4 to 12 digits, for a card
+// number of 12 to 19. Errors are ErrPIN or wrap ErrKey.
+func EncryptPIN(to PINBlock, pin, pan string) ([]byte, error) {
+	digits := make([]byte, 0, 12)
+	defer clear(digits[:cap(digits)])
+	for i := range len(pin) {
+		if pin[i] < '0' || pin[i] > '9' || len(pin) > 12 {
+			return nil, ErrPIN
+		}
+		digits = append(digits, pin[i]-'0')
+	}
+	if len(digits) < 4 {
+		return nil, ErrPIN
+	}
+	return to.encrypt(digits, pan)
+}
+
+// VerifyPIN reports whether a block holds the PIN, as an issuer does. Errors are
+// ErrPIN for a block that cannot be read, or wrap ErrKey.
+func VerifyPIN(from PINBlock, pin, pan string) (bool, error) {
+	got, err := from.decrypt(pan)
+	defer clear(got)
+	if err != nil || len(got) != len(pin) {
+		return false, err
+	}
+	differs := byte(0)
+	for i, d := range got {
+		differs |= d ^ (pin[i] - '0')
+	}
+	return differs == 0, nil
+}
+
+// Reaches reports whether a block of one format may become one of another, by
+// ISO 9564-1, table 1.
+func (f PINFormat) Reaches(to PINFormat) bool { return f.carries(to) }
 
 // carries holds the translation to ISO 9564-1, table 1: a block that is bound to
 // a card number must not become one that is not.

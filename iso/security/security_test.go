@@ -29,6 +29,34 @@ func same(t *testing.T, what string, got []byte, err error, want string) {
 const nistMessage = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
 
 // TestMACVectors: ANSI X9.19, RFC 4493, NIST SP 800-38B, RFC 4231.
+// TestPINsMadeAndVerified: what a terminal makes an issuer verifies, and nothing else.
+func TestPINsMadeAndVerified(t *testing.T) {
+	keys := map[Cipher][]byte{TDES: []byte("0123456789abcdef"), AES: []byte("0123456789abcdefghijklmn")}
+	for _, f := range []PINFormat{PINFormat0, PINFormat1, PINFormat3, PINFormat4} {
+		b := PINBlock{Format: f, Key: keys[f.Cipher()]}
+		for _, pin := range []string{"1234", "123456789012"} {
+			block, err := EncryptPIN(b, pin, "4012345678909")
+			if err != nil || len(block) != f.Bytes() {
+				t.Fatalf("format %d: %x, %v", f, block, err)
+			}
+			b.Block = block
+			for _, v := range []struct {
+				pin, pan string
+				good     bool
+			}{{pin, "4012345678909", true}, {pin[:len(pin)-1] + "9", "4012345678909", false}, {"0000", "4012345678909", false}, {pin, "4112345678909", f == PINFormat1}} {
+				if got, err := VerifyPIN(b, v.pin, v.pan); got != v.good || got && err != nil {
+					t.Errorf("format %d, PIN %s, card %s: %v, %v", f, v.pin, v.pan, got, err)
+				}
+			}
+		}
+		for _, pin := range []string{"", "123", "12a4", "1234567890123"} {
+			if block, err := EncryptPIN(b, pin, "4012345678909"); err == nil {
+				t.Errorf("format %d: the PIN %q became %x", f, pin, block)
+			}
+		}
+	}
+}
+
 func TestMACVectors(t *testing.T) {
 	text := func(s string) string { return hex.EncodeToString([]byte(s)) }
 	for _, tt := range []struct {
