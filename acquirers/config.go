@@ -58,7 +58,8 @@ type Config struct {
 	AnyLink     bool   // take an answer from any link of the bank, not only from the one that carried the request
 
 	// Keys are where the dialect's keys are, and Slots the store's slot of each of
-	// them; both are needed when the dialect names keys.
+	// them; both are needed when the dialect names keys, save the key of PIN blocks:
+	// without it the bank gets no payment with a PIN.
 	Keys  keystore.Store
 	Slots map[string]string
 	// KeyChangeEvery is the time between changes of keys that we start, and

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/tranzit/tranzit/acquirers/keystore"
 	"github.com/tranzit/tranzit/iso"
 )
 
@@ -17,6 +18,7 @@ type Version struct {
 	dialect *iso.Dialect
 	cfg     Config                    // with the times of this dialect
 	codes   *codes                    // nil: messages carry no codes
+	pin     *keystore.Zone            // nil: it carries no PINs
 	echo    *iso.NetworkStep          // nil: links are not asked whether they live
 	steps   map[string]*atomic.Uint64 // network management by the bank that was served
 
@@ -70,6 +72,9 @@ func (b *Bank) newVersion(d *iso.Dialect) (*Version, error) {
 	}
 	var err error
 	if v.codes, err = newCodes(&v.cfg, d); err != nil {
+		return nil, fmt.Errorf("acquirers: bank %q: %w", v.cfg.ID, err)
+	}
+	if v.pin, err = newPINZone(&v.cfg, d); err != nil {
 		return nil, fmt.Errorf("acquirers: bank %q: %w", v.cfg.ID, err)
 	}
 	if v.codes != nil {

@@ -112,6 +112,9 @@ func (c *call) end() {
 	if c.request.Secrets != nil {
 		c.request.Secrets.Wipe()
 	}
+	if c.request.PIN != nil {
+		c.request.PIN.Block.Wipe()
+	}
 	c.request = payswitch.PayRequest{}
 	c.server, c.ctx, c.account, c.quota, c.signed = nil, nil, payswitch.Account{}, nil, signedWith{}
 	c.out = shrunk(c.out)

@@ -63,6 +63,11 @@ func byMethod(method, more string) string {
 	return `{"amount":100,"currency":"RUB","payment_method":{` + method + `}` + more + `}`
 }
 
+// pinned is a request by a terminal with a PIN.
+func pinned(pin string) string {
+	return byMethod(strings.Replace(terminalMethod, `"sequence":"001"`, `"pin":{`+pin+`}`, 1), "")
+}
+
 // TestOtherMethods: network tokens and cards that are present, decoded whole.
 func TestOtherMethods(t *testing.T) {
 	r, faults := decodeText(t, byMethod(tokenMethod, `,"accept_partial":true`))
@@ -116,7 +121,24 @@ func TestOtherMethodRules(t *testing.T) {
 		{byMethod(change(terminalMethod, "12345678", "1234=678"), ""), "/payment_method/card_present/track2 invalid_format"},
 		{byMethod(change(terminalMethod, "12345678", "12345678901234567890"), ""), "/payment_method/card_present/track2 too_long"},
 		{byMethod(change(terminalMethod, `"001"`, `"1"`), ""), "/payment_method/card_present/sequence too_short"},
-		{byMethod(change(terminalMethod, `"sequence":"001"`, `"pin_block":"0123456789ABCDEF"`), ""), "/payment_method/card_present/pin_block not_supported"},
+		{byMethod(change(terminalMethod, `"sequence":"001"`, `"pin_block":"0123456789ABCDEF"`), ""), "/payment_method/card_present/pin_block unknown_field"},
+		{pinned(`"format":0,"block":"0123456789ABCDEF","ksn":"FFFF9876543210E00003"`), ""},
+		{pinned(`"format":4,"block":"0123456789ABCDEF0123456789abcdef","key":"lane-1"`), ""},
+		{pinned(`"block":"0123456789ABCDEF","key":"lane-1"`), "/payment_method/card_present/pin/format required"},
+		{pinned(`"format":2,"block":"0123456789ABCDEF","key":"lane-1"`), "/payment_method/card_present/pin/format unknown_value"},
+		{pinned(`"format":5,"block":"0123456789ABCDEF","key":"lane-1"`), "/payment_method/card_present/pin/format out_of_range"},
+		{pinned(`"format":0,"key":"lane-1"`), "/payment_method/card_present/pin/block required"},
+		{pinned(`"format":0,"block":"0123456789ABCDE","key":"lane-1"`), "/payment_method/card_present/pin/block invalid_format"},
+		{pinned(`"format":0,"block":"0123456789ABCDEG","key":"lane-1"`), "/payment_method/card_present/pin/block invalid_characters"},
+		{pinned(`"format":4,"block":"0123456789ABCDEF","key":"lane-1"`), "/payment_method/card_present/pin/block invalid_length"},
+		{pinned(`"format":0,"block":"0123456789ABCDEF0123456789ABCDEF","key":"lane-1"`), "/payment_method/card_present/pin/block invalid_length"},
+		{pinned(`"format":0,"block":"0123456789ABCDEF"`), "/payment_method/card_present/pin/ksn required"},
+		{pinned(`"format":0,"block":"0123456789ABCDEF","ksn":"FFFF98"`), "/payment_method/card_present/pin/ksn invalid_length"},
+		{pinned(`"format":0,"block":"0123456789ABCDEF","ksn":"FFFF9876543210E00003","key":"lane-1"`), "/payment_method/card_present/pin/key invalid_value"},
+		{pinned(`"format":0,"block":"0123456789ABCDEF","key":"lane-1","pin":"1234"`), "/payment_method/card_present/pin/pin unknown_field"},
+		{byMethod(terminalMethod+`,"pin":{}`, ""), "/payment_method/pin unknown_field"},
+		{byMethod(change(terminalMethod, "9f2608", "9f2609"), ""), "/payment_method/card_present/emv invalid_format"},
+		{byMethod(change(terminalMethod, `"emv":"9f2608E1D2C3B4A5968778"`, `"emv":"950095009500"`), ""), "/payment_method/card_present/emv invalid_format"},
 		{byMethod(terminalMethod, `,"channel":"moto"`), "/channel invalid_value"},
 		{byMethod(terminalMethod, `,"three_ds":{"cavv":"AAAB"}`), "/three_ds invalid_value"},
 		{byMethod(terminalMethod, `,"accept_partial":1`), "/accept_partial wrong_type"},

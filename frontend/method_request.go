@@ -3,6 +3,7 @@ package frontend
 import (
 	"bytes"
 	"encoding/hex"
+	"strings"
 
 	"github.com/tranzit/tranzit/iso"
 )
@@ -11,7 +12,7 @@ import (
 const (
 	maxCryptogram  = 64
 	maxTrack2      = 37
-	maxEMV         = 255
+	maxEMV         = iso.MaxChip
 	maxRequestorID = 11
 
 	networkTokenPointer = "/payment_method/network_token"
@@ -142,10 +143,8 @@ func (d *paymentReader) terminal() {
 			if d.more.sequence = d.digitsAt(terminalPointer+"/sequence", limits{3, 3, token}); d.more.sequence != (span{}) {
 				d.seen.carried = true
 			}
-		case "pin_block":
-			if d.skip() {
-				d.fault(terminalPointer+"/pin_block", "not_supported", "PIN blocks are not taken: there is no key store that could translate them for a bank.")
-			}
+		case "pin":
+			d.out.PIN = d.pin()
 		default:
 			d.unknown(terminalPointer, name)
 		}
@@ -197,20 +196,34 @@ func (d *paymentReader) yymm(b []byte) bool {
 
 // emv reads chip data in hex digits.
 func (d *paymentReader) emv() iso.Secret {
-	s := d.secret(emvPointer, 2*maxEMV, func(c byte) bool { return c >= '0' && c <= '9' || c >= 'A' && c <= 'F' || c >= 'a' && c <= 'f' })
-	if s.IsZero() {
-		return s
-	}
 	var buf [2 * maxEMV]byte
-	digits := s.Append(buf[:0])
 	defer clear(buf[:])
+	data := d.hexDigits(emvPointer, buf[:0])
+	if len(data) == 0 {
+		return iso.Secret{}
+	}
+	if err := iso.CheckChip(data); err != nil {
+		d.fault(emvPointer, "invalid_format", "Must be whole BER-TLV elements, no tag twice: "+strings.TrimPrefix(err.Error(), "chip data: ")+".")
+		return iso.Secret{}
+	}
+	return iso.NewSecret(data)
+}
+
+// hexDigits reads secret bytes in hex digits into room, which the caller wipes;
+// nothing when they are refused. REQUIRES: cap(room) is twice the most bytes there may be.
+func (d *paymentReader) hexDigits(pointer string, room []byte) []byte {
+	s := d.secret(pointer, cap(room), func(c byte) bool { return c >= '0' && c <= '9' || c >= 'A' && c <= 'F' || c >= 'a' && c <= 'f' })
+	if s.IsZero() {
+		return nil
+	}
+	digits := s.Append(room)
 	s.Wipe()
 	n, err := hex.Decode(digits, digits)
 	if err != nil {
-		d.fault(emvPointer, "invalid_format", "Must be pairs of hexadecimal digits.")
-		return iso.Secret{}
+		d.fault(pointer, "invalid_format", "Must be pairs of hexadecimal digits.")
+		return nil
 	}
-	return iso.NewSecret(digits[:n])
+	return digits[:n]
 }
 
 // expiryPointer is where the request says when the card expires.

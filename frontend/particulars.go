@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"encoding/hex"
 	"strconv"
 
 	"github.com/tranzit/tranzit/iso"
@@ -26,7 +27,12 @@ func appendMethod(dst []byte, p *payswitch.Payment) []byte {
 		dst = append(p.Token.Append(append(dst, '"'), tokenPrefix), '"')
 	}
 	dst = append(dst, `,"wallet":`...)
-	return append(appendText(dst, wallet.String()), '}')
+	dst = appendText(dst, wallet.String())
+	if x := p.Particulars; x != nil && x.Chip != "" {
+		dst = append(dst, `,"emv":"`...)
+		dst = append(hex.AppendEncode(dst, []byte(x.Chip)), '"')
+	}
+	return append(dst, '}')
 }
 
 // plainParticulars are those of a payment that has none.

@@ -138,6 +138,9 @@ func (s *Switch) rehearse(e *Explanation, a Account, r *PayRequest, to *route) {
 	in.way = to.way(d, r.operation(), numbers{turn: to.turn.Load(), at: s.now()})
 	s.describe(in, a, r, to)
 	w.wish = r
+	if r.PIN != nil {
+		r.standInPIN(to.bank)
+	}
 	w.fill(in)
 	e.Bank, e.Operation, e.Dialect, e.Version = to.bank.id, in.operation.String(), d.ID(), d.Version()
 	if !d.Supports(in.operation) {

@@ -188,8 +188,8 @@ func (h *history) answered(r *record) {
 		if !x.token.IsZero() {
 			h.Token = x.token
 		}
-		if x.networkID != "" {
-			h.named(x.networkID)
+		if x.networkID != "" || x.chip != "" {
+			h.learned(x.networkID, x.chip)
 		}
 	}
 	switch {

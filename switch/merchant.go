@@ -28,6 +28,7 @@ type Merchant struct {
 
 	AcceptPartial bool // the approval of a part is as good, for all its payments
 	CardPresent   bool // it may send what terminals read of cards
+	PIN           PINKeys
 
 	Events bool // its events are kept also while it has no webhook endpoint
 

@@ -16,6 +16,9 @@ type Particulars struct {
 	// NetworkTransactionID is the card network's id of this payment, from the
 	// bank's answer; empty: it gave none.
 	NetworkTransactionID string
+	// Chip is what the bank's answer has for the chip of a card that is present
+	// (DE55: issuer authentication data, issuer scripts), bytes; empty: nothing.
+	Chip string
 }
 
 const byMerchant = "merchant"
@@ -41,14 +44,15 @@ func (in *intent) carried() *iso.Carried {
 	return in.rare.carried
 }
 
-// named gives the payment the card network's id. It replaces, never edits, the
-// particulars: payments are handed out by value and share the pointer.
-func (h *history) named(id string) {
+// learned gives the payment the card network's id and what its chip is answered. It
+// replaces, never edits, the particulars: payments are handed out by value and
+// share the pointer.
+func (h *history) learned(networkID, chip string) {
 	p := Particulars{Initiator: h.in.initiator}
 	if h.Particulars != nil {
 		p = *h.Particulars
 	}
-	p.NetworkTransactionID = id
+	p.NetworkTransactionID, p.Chip = networkID, chip
 	h.Particulars = &p
 }
 
@@ -114,7 +118,11 @@ func (r *PayRequest) operation() iso.Operation {
 // carries reports whether the bank's messages tell all that the shop asked for.
 func (b *bank) carries(r *PayRequest) error {
 	v := iso.Values{ECI: r.ThreeDS.ECI, CAVV: r.ThreeDS.CAVV, Carried: r.Carried, Secrets: r.Secrets}
-	return b.dialect().Carries(r.operation(), &v)
+	err := b.dialect().Carries(r.operation(), &v)
+	if err == nil && r.PIN != nil {
+		err = b.carriesPIN(r)
+	}
+	return err
 }
 
 // pointerOf is where the request says what a dialect calls so.
@@ -124,7 +132,7 @@ func pointerOf(source string) string {
 		"network_transaction_id": "/network_transaction_id", "cryptogram": "/payment_method/network_token/cryptogram",
 		"token_requestor": "/payment_method/network_token/token_requestor_id", "instalment_count": "/instalments", "instalment_plan": "/instalments/plan",
 		"instalment_type": "/instalments/type", "track2": "/payment_method/card_present/track2", "emv": "/payment_method/card_present/emv",
-		"card_sequence": "/payment_method/card_present/sequence",
+		"card_sequence": "/payment_method/card_present/sequence", "pin_block": pinPointer,
 	}[source]
 }
 
@@ -134,6 +142,9 @@ func notCarried(b *bank, why error) *Refusal {
 	var lack *iso.CarryError
 	if errors.As(why, &lack) {
 		no.Pointer = pointerOf(lack.Source)
+	}
+	if _, is := errors.AsType[*pinError](why); is {
+		no.Pointer = pinPointer
 	}
 	return no
 }
@@ -158,6 +169,16 @@ func (w *work) networkID(d *iso.Dialect) string {
 		return ""
 	}
 	return string(id)
+}
+
+// chipAnswer is what an answer has for the chip of a card that is present; empty:
+// nothing. REQUIRES: the answer is not masked yet.
+func (w *work) chipAnswer(d *iso.Dialect) string {
+	if x := w.values.Secrets; x == nil || x.EMV.IsZero() {
+		return ""
+	}
+	var buf [iso.MaxChip]byte
+	return string(d.AppendChipAnswer(buf[:0], w.exchange.Answer))
 }
 
 // withPartial is what is carried, and that the approval of a part is as good.

@@ -1,6 +1,7 @@
 package payswitch
 
 import (
+	"errors"
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers"
@@ -137,13 +138,19 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		}
 	}
 
-	// The route holds a slot in its bank's window.
+	// The route holds a slot in its bank's window, and the probe of a failing one.
 	var tried [maxBanks]*bank
 	to, err := s.route(a, r, tried[:0])
 	if err != nil {
 		return s.refuse(r, key, err, into)
 	}
-	defer func() { to.leave() }()
+	asked := false
+	defer func() {
+		if !asked {
+			to.bank.health.giveBack()
+		}
+		to.leave()
+	}()
 
 	w := s.pool.Get().(*work)
 	defer func() { w.reset(); s.pool.Put(w) }()
@@ -196,6 +203,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		outcome = s.outcome(w, fate)
 		s.metrics.sent(to.bank, outcome, &w.exchange)
 		to.bank.health.observe(outcome, &w.exchange)
+		asked = true
 		if outcome.kind != recordNotSent || n == maxBanks || s.now().Sub(now) > rerouteWithin {
 			break
 		}
@@ -211,10 +219,13 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 				break
 			}
 			to.leave()
-			to = next
+			to, asked = next, false
 			if !w.holds(to.bank.link.Speak()) {
 				break
 			}
+		}
+		if s.translatePIN(w, a) != nil {
+			break // without a block for the bank nothing may be sent
 		}
 		if err := s.reroute(h, w, to, outcome.reason); err != nil {
 			return err
@@ -346,11 +357,17 @@ func (s *Switch) prepare(w *work, a Account, to *route) error {
 		if err := s.fillIntent(w, a, to); err != nil {
 			return err
 		}
-		err := w.build(&w.intent)
+		err := s.translatePIN(w, a)
+		if err == nil {
+			err = w.build(&w.intent)
+		}
 		if err == nil {
 			return nil
 		}
 		if tried := w.version; tried == b.link.Current() || !w.holds(b.link.SpeakCurrent()) || tried == w.version {
+			if no, is := errors.AsType[*Refusal](err); is {
+				return no
+			}
 			return &Refusal{Code: CodeInvalidRequest, Detail: "The bank cannot be asked for this payment: " + err.Error() + "."}
 		}
 	}
@@ -532,7 +549,7 @@ func (s *Switch) outcome(w *work, fate acquirers.Fate) *record {
 	r.responseCode = string(answer.Get(fieldResponseCode))
 	r.approvalCode = string(answer.Get(fieldApprovalCode))
 	meaning := d.Code(r.responseCode)
-	named := w.networkID(d)
+	named, chip := w.networkID(d), w.chipAnswer(d)
 	d.Mask(answer)
 	w.message = answer.AppendCompact(w.message[:0])
 	r.message = w.message
@@ -553,6 +570,9 @@ func (s *Switch) outcome(w *work, fate acquirers.Fate) *record {
 	}
 	if r.approved && named != "" {
 		r.addRare().networkID = named
+	}
+	if r.kind == recordAnswered && chip != "" {
+		r.addRare().chip = chip
 	}
 	return r
 }

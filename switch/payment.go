@@ -177,6 +177,7 @@ type PayRequest struct {
 	attempt   uint32       // number of the attempt at the order, set by pay; 0: not numbered
 	Carried   *iso.Carried // nil: nothing; the use of a stored credential is found out where it is not said
 	Secrets   *iso.Secrets // nil: none
+	PIN       *PIN         // of a card that is present; nil: none
 	initialID string       // of the saved card: the network transaction id of its first payment
 	panDigest [16]byte     // of PAN, set by pay; zero: not yet
 }

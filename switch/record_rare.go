@@ -13,6 +13,7 @@ import (
 type rare struct {
 	carried    *iso.Carried // recordIntent: what the payment carries; nil: nothing
 	networkID  string       // recordAnswered: the card network's id of the payment
+	chip       string       // recordAnswered: what the answer has for the card's chip
 	authorized int64        // recordAnswered, recordClosed: what was approved, when it is a part; 0: all
 
 	token    ID     // recordIntent: the saved card it is paid by; recordAnswered: the one it made
@@ -48,6 +49,7 @@ const (
 
 	rareNetworkID  = 20
 	rareAuthorized = 21
+	rareChip       = 22
 
 	rareToken    = 40
 	rareCustomer = 41
@@ -67,6 +69,7 @@ func (x *rare) encode(dst []byte) []byte {
 	}
 	dst = appendRare(dst, rareNetworkID, x.networkID)
 	dst = appendRareNumber(dst, rareAuthorized, uint64(x.authorized))
+	dst = appendRare(dst, rareChip, x.chip)
 	dst = appendRareID(dst, rareToken, x.token)
 	dst = appendRare(dst, rareCustomer, x.customer)
 	dst = appendRareNumber(dst, rareAttempt, uint64(x.attempt))
@@ -134,6 +137,8 @@ func (d *decoder) rare() *rare {
 		switch tag {
 		case rareNetworkID:
 			x.networkID = string(value)
+		case rareChip:
+			x.chip = string(value)
 		case rareAuthorized:
 			x.authorized = int64(d.rareNumber(value))
 			d.bad = d.bad || x.authorized < 0

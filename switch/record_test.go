@@ -97,7 +97,7 @@ func TestRecordRoundTrip(t *testing.T) {
 			r.decline = Decline{Source: "bank", Code: text("code"), Message: text("message"), Retry: text("retry"), ResponseCode: r.responseCode}
 			r.message = rapid.SliceOfN(rapid.Byte(), 1, 80).Draw(t, "message")
 			if rapid.Bool().Draw(t, "rare") {
-				r.rare = &rare{networkID: text("network"), authorized: rapid.Int64Range(0, 999999999999).Draw(t, "authorized"), token: ID{1, 2}}
+				r.rare = &rare{networkID: text("network"), chip: text("chip"), authorized: rapid.Int64Range(0, 999999999999).Draw(t, "authorized"), token: ID{1, 2}}
 			}
 		case recordNotSent, recordDesk:
 			r.reason = text("reason")
@@ -155,7 +155,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	f.Add((&record{kind: recordIntent, at: at, intent: &intent{merchant: "m", currency: currency, metadata: []Pair{{"k", "v"}}}}).encode(nil))
 	f.Add((&record{kind: recordIntent, at: at, intent: &intent{currency: currency, rare: &rare{carried: &iso.Carried{ThreeDSVersion: "2.2.0", Channel: iso.ChannelMOTO}}}}).encode(nil))
 	f.Add((&record{kind: recordAnswered, at: at, approved: true, responseCode: "00"}).encode(nil))
-	f.Add((&record{kind: recordAnswered, at: at, approved: true, responseCode: "10", rare: &rare{networkID: "483290000000017", authorized: 500}}).encode(nil))
+	f.Add((&record{kind: recordAnswered, at: at, approved: true, responseCode: "10", rare: &rare{networkID: "483290000000017", chip: "\x91\x02AB", authorized: 500}}).encode(nil))
 	f.Add((&record{kind: recordUnknown, at: at, reason: "no_answer"}).encode(nil))
 	f.Add((&record{kind: recordOperation, at: at, begun: &begun{kind: KindRefund, method: MethodRefund, amount: 5}}).encode(nil))
 	f.Add((&record{kind: recordOperationAnswered, at: at, op: 1, verdict: iso.ReversalDone, responseCode: "00"}).encode(nil))

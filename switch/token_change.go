@@ -186,6 +186,8 @@ func (s *Switch) prepareCard(a Account, r *PayRequest) error {
 	switch {
 	case r.Carried != nil && r.Carried.Channel.CardPresent() && !a.Merchant.CardPresent:
 		return errNoTerminal
+	case r.PIN != nil:
+		return preparePIN(a, r)
 	case r.Token.IsZero() && !r.SaveCard:
 		return nil
 	case r.Token.IsZero():

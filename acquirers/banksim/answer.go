@@ -64,6 +64,11 @@ func (l *link) build(p *Plan, v *verdict) ([]byte, bool) {
 			l.values.Carried = &iso.Carried{InitialTransactionID: networkID(v.seq)}
 		}
 	}
+	if l.seen.EMV {
+		if chip := d.Chip(&l.req); chip != nil {
+			l.values.Secrets = chipAnswer(chip, v.code)
+		}
+	}
 	if p.Fault == FaultAmount {
 		amount, _ := d.Amount(&l.req)
 		l.values.Amount = amount + 100

@@ -20,6 +20,7 @@ type Bank struct {
 	cfg   Config
 	books *Books
 	keys  *keys
+	pins  pins
 	clock *clock
 	mode  atomic.Pointer[mode]
 	stats counters
@@ -56,7 +57,7 @@ func New(cfg Config) (*Bank, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	b := &Bank{cfg: cfg, keys: newKeys(cfg.Keys)}
+	b := &Bank{cfg: cfg, keys: newKeys(cfg.Keys), pins: pins{wrong: map[iso.PAN]int{}}}
 	b.books = newBooks(&b.cfg.Codes, cfg.OvercapturePercent)
 	b.books.whole = cfg.Dialect.IncrementByTotal()
 	b.signsOn = slices.ContainsFunc(cfg.Dialect.NetworkSteps(), func(s *iso.NetworkStep) bool { return s.Effect == iso.EffectSignOn })

@@ -42,6 +42,7 @@ const (
 	StepUp               Behaviour = "step_up"
 	NetworkToken         Behaviour = "network_token"
 	InitialIDNeeded      Behaviour = "initial_id_needed"
+	PINNeeded            Behaviour = "pin_needed"
 	IncrementDeclined    Behaviour = "increment_declined"
 	IncrementUnanswered  Behaviour = "increment_no_answer"
 	IncrementLate        Behaviour = "increment_late"
@@ -111,6 +112,7 @@ var cards = []TestCard{
 	{Number: "4000000001250002", Behaviour: StepUp, Does: "Approved when the cardholder was authenticated (a CAVV came); else declined with code 1A: step up.", demand: demandAuthentication},
 	{Number: "4000000001260001", Behaviour: NetworkToken, Does: "A network token: approved with a cryptogram, or by the merchant with the id of an earlier payment; else declined with code 82.", demand: demandCryptogram},
 	{Number: "4000000001270000", Behaviour: InitialIDNeeded, Does: "Approved; started by the merchant without the network transaction id of an earlier payment by this card it is declined with code 1A.", Charge: true, demand: demandInitialID},
+	{Number: "4000000001280009", Behaviour: PINNeeded, Does: "Approved with the PIN 1234; declined with code 55 without a PIN.", demand: demandPIN},
 	{Number: "4000000001310004", Behaviour: IncrementDeclined, Does: "Approved; every increment of a hold is declined with code 51.", Charge: true, raise: &Plan{Code: "51"}},
 	{Number: "4000000001320003", Behaviour: IncrementUnanswered, Does: "Approved; an increment raises the hold and is not answered, its reversal is.", Charge: true, raise: &Plan{Fault: FaultNoAnswer}},
 	{Number: "4000000001330002", Behaviour: IncrementLate, Does: "Approved; an increment raises the hold and is answered after the deadline of the switch (LateBy).", Charge: true, raise: &Plan{Fault: FaultLate}},
@@ -138,6 +140,13 @@ func demandInitialID(known bool, s *iso.Seen) string {
 		return ""
 	}
 	return "1A"
+}
+
+func demandPIN(_ bool, s *iso.Seen) string {
+	if s.PIN {
+		return ""
+	}
+	return codeWrongPIN
 }
 
 var cardByNumber = func() map[string]*TestCard {

@@ -73,6 +73,7 @@ var expectations = map[Behaviour]expectation{
 	StepUp:               {code: "1A", state: StateDeclined, reversed: "00"},
 	NetworkToken:         {code: "82", state: StateDeclined, reversed: "00"},
 	InitialIDNeeded:      {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
+	PINNeeded:            {code: "55", state: StateDeclined, reversed: "00"},
 	IncrementDeclined:    {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 	IncrementUnanswered:  {code: "00", state: StateCharged, booked: 10001, reversed: "00"},
 	IncrementLate:        {code: "00", state: StateCharged, booked: 10001, reversed: "00"},

@@ -20,6 +20,7 @@ type Carried struct {
 	Track2               bool   `json:"track2,omitempty"`
 	EMV                  bool   `json:"emv,omitempty"`
 	CardSequence         string `json:"card_sequence,omitempty"`
+	PIN                  bool   `json:"pin,omitempty"`
 
 	named bool
 }
@@ -29,7 +30,7 @@ func carriedOf(s *iso.Seen) *Carried {
 		Credential: s.Credential.String(), InitialTransactionID: s.InitialTransactionID, CAVV: s.CAVV, ThreeDSVersion: s.ThreeDSVersion,
 		Cryptogram: s.Cryptogram, TokenRequestor: s.TokenRequestor, Wallet: s.Wallet.String(), InstalmentCount: s.Instalments.Count,
 		InstalmentPlan: s.Instalments.Plan, InstalmentType: s.Instalments.Type.String(), AcceptPartial: s.AcceptPartial,
-		Track2: s.Track2, EMV: s.EMV, CardSequence: s.CardSequence, named: named(s),
+		Track2: s.Track2, EMV: s.EMV, CardSequence: s.CardSequence, PIN: s.PIN, named: named(s),
 	}
 	if s.Channel != iso.ChannelEcommerce {
 		c.Channel = s.Channel.String()

@@ -67,6 +67,11 @@ func (l *link) serveRequest() {
 	} else {
 		*p = l.plan(&f, card)
 	}
+	if f.seen != nil && l.seen.PIN && approves(p.Code) {
+		if code := l.bank.judge(l.bank.cfg.Dialect.PINBlock(&l.req), l.req.Get(2)); code != "" {
+			*p = Plan{Code: code}
+		}
+	}
 	l.script(p, card)
 	if p.Fault == FaultCutUnseen {
 		l.bank.stats.forgotten.Add(1)

@@ -197,8 +197,8 @@ var paymentBugs = []bug{
 	},
 	{
 		name: "slot-is-never-given-back", file: "switch/pay.go",
-		old:    "	defer func() { to.leave() }()\n",
-		new:    "	defer func() {\n		if !$zoo {\n			to.leave()\n		}\n	}()\n",
+		old:    "		to.leave()\n	}()\n",
+		new:    "		if !$zoo {\n			to.leave()\n		}\n	}()\n",
 		breaks: "a slot of the window comes back with the answer",
 		by:     test("switch", "TestSlotsComeBack"),
 	},

@@ -165,14 +165,9 @@ type MerchantConfig struct {
 		Addresses    []string   `yaml:"addresses"`
 		Certificates []string   `yaml:"certificates"`
 	} `yaml:"keys"`
-	Certificates []string `yaml:"certificates"`
-	Banks        []struct {
-		Bank       string           `yaml:"bank"`
-		MerchantID string           `yaml:"merchant_id"`
-		Terminals  []string         `yaml:"terminals"`
-		Payouts    map[string]int64 `yaml:"payouts"`
-	} `yaml:"banks"`
-	Rate struct {
+	Certificates []string       `yaml:"certificates"`
+	Banks        []merchantBank `yaml:"banks"`
+	Rate         struct {
 		PerSecond float64 `yaml:"per_second"`
 		Burst     int     `yaml:"burst"`
 	} `yaml:"rate"`
@@ -180,13 +175,25 @@ type MerchantConfig struct {
 	OrderOnce     bool `yaml:"order_once"`
 	AcceptPartial bool `yaml:"accept_partial"`
 	CardPresent   bool `yaml:"card_present"`
-	Events        bool `yaml:"events"`
-	Check         *struct {
+	PIN           *struct {
+		Keys     map[string]string `yaml:"keys"`
+		BaseKeys map[string]string `yaml:"base_keys"`
+	} `yaml:"pin"`
+	Events bool `yaml:"events"`
+	Check  *struct {
 		URL        string        `yaml:"url"`
 		Secret     string        `yaml:"secret"`
 		Deadline   time.Duration `yaml:"deadline"`
 		OnNoAnswer string        `yaml:"on_no_answer"`
 	} `yaml:"check"`
+}
+
+// merchantBank is what a bank calls a merchant.
+type merchantBank struct {
+	Bank       string           `yaml:"bank"`
+	MerchantID string           `yaml:"merchant_id"`
+	Terminals  []string         `yaml:"terminals"`
+	Payouts    map[string]int64 `yaml:"payouts"`
 }
 
 // LoadConfig reads and validates a configuration file. Every error is one line

@@ -387,6 +387,9 @@ func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, err
 	if len(out.Banks) == 0 {
 		return none, c.fault(at("banks"), "at least one bank is needed")
 	}
+	if out.PIN, err = c.merchantPIN(i); err != nil {
+		return none, err
+	}
 	if out.Check, err = c.shopCheck(i); err != nil {
 		return none, err
 	}

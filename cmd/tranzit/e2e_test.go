@@ -57,6 +57,8 @@ type rigPlan struct {
 	timeouts string                          // of both banks; default rigTimeouts
 	links    int                             // to each bank; default 2
 	bank     string                          // further keys of both banks
+	merchant string                          // and of the merchant
+	keys     map[string][]byte               // of both simulated banks, by the dialect's names
 	via      func(id, address string) string // what the switch dials instead of the bank
 	eager    bool                            // reversals are tried after rigFirstTry, not after seconds
 }
@@ -85,7 +87,7 @@ func newRigWith(t *testing.T, plan rigPlan) *rig {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sim, err := banksim.New(banksim.Config{Dialect: d, Listen: "127.0.0.1:0", LateBy: 1500 * time.Millisecond})
+		sim, err := banksim.New(banksim.Config{Dialect: d, Listen: "127.0.0.1:0", LateBy: 1500 * time.Millisecond, Keys: plan.keys})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,6 +109,7 @@ func newRigWith(t *testing.T, plan rigPlan) *rig {
 	}
 	r.config = filepath.Join(r.dir, "tranzit.yaml")
 	text := fmt.Sprintf(rigConfig, r.api, r.admin, filepath.Join(r.dir, "data"), banks.String(), rigKey) + plan.settings
+	text = strings.Replace(text, rigMerchant, rigMerchant+plan.merchant, 1)
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +148,8 @@ const rigBank = `  - id: %s
     institution: "123456"
 `
 
+const rigMerchant = "    card_present: true\n"
+
 const rigConfig = `listen: %s
 admin: %s
 data: %s
@@ -157,8 +162,7 @@ banks:
     country: "276"
     mcc: "5411"
     keys: [{mode: test, key: %s}]
-    card_present: true
-    banks:
+` + rigMerchant + `    banks:
       - {bank: alfa, merchant_id: MERCHANT0000001, terminals: [TERM0001, TERM0002]}
       - {bank: vega, merchant_id: MERCHANT0000002, terminals: [TERM0001]}
 `

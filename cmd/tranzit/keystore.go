@@ -82,14 +82,20 @@ func (c *Config) keyStore() error {
 func (c *Config) bankKeys(i int, d *iso.Dialect) (map[string]string, error) {
 	given, path := c.Banks[i].Keys, fmt.Sprintf("banks[%d].keys", i)
 	needed := d.KeySlots()
+	_, forPIN, pins := d.PIN()
 	for _, name := range needed {
 		if given[name] == "" {
 			return nil, c.fault(path, "dialect %s needs a key %q: write keys: {%s: SLOT}", d.ID(), name, name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if !slices.Contains(needed, name) {
-			return nil, c.fault(path+"."+name, "dialect %s has no key %q; it has %v", d.ID(), name, needed)
+		switch {
+		case pins && name == forPIN:
+			if err := c.pinStore(path+"."+name, c.Banks[i].Mode == "live"); err != nil {
+				return nil, err
+			}
+		case !slices.Contains(needed, name):
+			return nil, c.fault(path+"."+name, "dialect %s has no key %q; it has %v", d.ID(), name, append(slices.Clone(needed), forPIN))
 		}
 	}
 	if len(given) > 0 && c.KeyStore == (KeyStoreConfig{}) {

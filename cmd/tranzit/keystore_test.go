@@ -117,14 +117,31 @@ security:
 	withKeys := func(keys string) string {
 		return strings.Replace(coded, "    window: 64", "    window: 64\n    keys: "+keys, 1)
 	}
+	withPIN := func(present, pin string) string {
+		return strings.Replace(soundConfig, "    banks:\n", "    card_present: "+present+"\n    pin: "+pin+"\n    banks:\n", 1)
+	}
 	store := "key_store: {file: keys.sealed, key_file: keys.key}\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"good":           {store + withKeys("{mac: alfa-mac}"), ""},
 		"no keys":        {store + coded, `needs a key "mac": write keys: {mac: SLOT}`},
-		"a key too many": {store + withKeys("{mac: alfa-mac, pin: alfa-pin}"), `banks[0].keys.pin: dialect coded has no key "pin"`},
-		"no store":       {withKeys("{mac: alfa-mac}"), "needs key_store"},
-		"half a store":   {"key_store: {file: keys.sealed}\n" + coded, "one key store is needed"},
-		"two stores":     {"key_store: {file: a, key_file: b, pkcs11: {module: c, token: d, pin: e}}\n" + coded, "one key store is needed"},
+		"a key too many": {store + withKeys("{mac: alfa-mac, pim: alfa-pin}"), `banks[0].keys.pim: dialect coded has no key "pim"; it has [mac pin]`},
+		"a key for PINs": {store + withKeys("{mac: alfa-mac, pin: alfa-pin}"), ""},
+		"PINs, no store": {strings.Replace(soundConfig, "    window: 64", "    window: 64\n    keys: {pin: alfa-pin}", 1), "tranzit.yaml:14: banks[0].keys.pin: needs key_store"},
+		"live PINs": {store + strings.Replace(withKeys("{mac: alfa-mac, pin: alfa-pin}"), "mode: test", "mode: live", 1),
+			"tranzit.yaml:15: banks[0].keys.pin: live PINs need a hardware key store"},
+		"live PINs in hardware": {"key_store: {pkcs11: {module: c, token: d, pin: e}}\n" + strings.Replace(withKeys("{mac: alfa-mac, pin: alfa-pin}"), "mode: test", "mode: live", 1), ""},
+		"terminals":             {store + withPIN("true", `{keys: {lane-1: term-1}, base_keys: {"FFFF987654": bdk}}`), ""},
+		"terminals, no store":   {withPIN("true", "{keys: {lane-1: term-1}}"), "merchants[0].pin: needs key_store"},
+		"terminals in live mode": {store + strings.Replace(withPIN("true", "{keys: {lane-1: term-1}}"), "mode: test", "mode: live", 1),
+			"merchants[0].pin: live PINs need a hardware key store"},
+		"no terminals":          {store + withPIN("false", "{keys: {lane-1: term-1}}"), "merchants[0].pin: needs card_present: true"},
+		"terminals, no key":     {store + withPIN("true", "{}"), "merchants[0].pin: names no key"},
+		"a key's name":          {store + withPIN("true", "{keys: {Lane 1: term-1}}"), "merchants[0].pin.keys.Lane 1"},
+		"a serial number":       {store + withPIN("true", "{base_keys: {ffff: bdk}}"), `merchants[0].pin.base_keys.ffff: "ffff" must be how key serial numbers begin`},
+		"a short serial number": {store + withPIN("true", "{base_keys: {FFF: bdk}}"), "4 to 16 capital"},
+		"no store":              {withKeys("{mac: alfa-mac}"), "needs key_store"},
+		"half a store":          {"key_store: {file: keys.sealed}\n" + coded, "one key store is needed"},
+		"two stores":            {"key_store: {file: a, key_file: b, pkcs11: {module: c, token: d, pin: e}}\n" + coded, "one key store is needed"},
 	} {
 		_, err := parseConfig("tranzit.yaml", []byte(c.text))
 		if got := fmt.Sprint(err); c.want == "" && err != nil || !strings.Contains(got, c.want) {

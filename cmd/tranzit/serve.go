@@ -293,6 +293,12 @@ func (a *app) reload() {
 }
 
 func (a *app) renew(cfg *Config) error {
+	if changed, can := a.cfg.keys.(interface{ Reload() error }); can {
+		if err := changed.Reload(); err != nil {
+			return err
+		}
+	}
+	cfg.keys = a.cfg.keys
 	o, err := switchOptions(cfg)
 	if err != nil {
 		return err
@@ -309,9 +315,6 @@ func (a *app) renew(cfg *Config) error {
 	}
 	if secure != nil {
 		a.encrypted.config.Store(secure)
-	}
-	if changed, can := a.cfg.keys.(interface{ Reload() error }); can {
-		return changed.Reload()
 	}
 	return nil
 }

@@ -127,9 +127,23 @@ func ByNetworkToken(n NetworkToken) PaymentMethod {
 type CardPresent struct {
 	Entry    string `json:"entry"`              // "magnetic", "chip" or "contactless"
 	Track2   string `json:"track2"`             // without sentinels
-	EMV      string `json:"emv,omitempty"`      // field 55 in hexadecimal digits
+	EMV      string `json:"emv,omitempty"`      // chip data (field 55) in hexadecimal digits
 	Sequence string `json:"sequence,omitempty"` // three digits
+	PIN      *PIN   `json:"pin,omitempty"`
 }
+
+// PIN is a PIN as the terminal encrypted it. It prints nothing of it.
+type PIN struct {
+	Format int    `json:"format"`        // of ISO 9564-1: 0, 1, 3 or 4
+	Block  string `json:"block"`         // in hexadecimal digits
+	KSN    string `json:"ksn,omitempty"` // key serial number of a terminal whose keys are derived per transaction (DUKPT)
+	Key    string `json:"key,omitempty"` // else the name of the terminal's key
+}
+
+func (p PIN) String() string { return "PIN" }
+
+// GoString keeps %#v from telling more than String.
+func (p PIN) GoString() string { return p.String() }
 
 func (p CardPresent) String() string { return "card present, " + p.Entry }
 
@@ -216,6 +230,7 @@ type UsedMethod struct {
 	Type   string `json:"type"`   // "card", "token", "network_token" or "card_present"
 	Token  string `json:"token"`  // the saved card it was made by, or that SaveCard made
 	Wallet string `json:"wallet"` // of a network token
+	EMV    string `json:"emv"`    // what the bank answered the chip of a card that is present, in hexadecimal digits
 }
 
 // Card is what may be shown of a card.

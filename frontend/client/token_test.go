@@ -77,13 +77,14 @@ func TestPayByNetworkToken(t *testing.T) {
 	if part.Status != "captured" || part.AmountAuthorized != 50 || part.Instalments == nil || part.Instalments.Count != 3 {
 		t.Errorf("a part: %+v", part)
 	}
-	terminal := client.AtTerminal(client.CardPresent{Entry: "chip", Track2: "4111111111111111=28122010000012345678", EMV: "9F2600"})
+	terminal := client.AtTerminal(client.CardPresent{Entry: "chip", Track2: "4111111111111111=28122010000012345678", EMV: "9F2600",
+		PIN: &client.PIN{Format: 0, Block: "0123456789ABCDEF", KSN: "FFFF9876543210E00003"}})
 	var problem *client.Problem
 	if _, err := c.CreatePayment(t.Context(), client.PaymentRequest{Amount: 100, Currency: "RUB", Method: terminal}); !errors.As(err, &problem) || problem.Code != "forbidden" {
 		t.Errorf("a card that is present: %v", err)
 	}
 	shown := fmt.Sprintf("%v %+v %#v %v %+v %#v", method, method, method, terminal, terminal, terminal)
-	for _, secret := range []string{"AgAAA", "40000000012", "4111", "9F26"} {
+	for _, secret := range []string{"AgAAA", "40000000012", "4111", "9F26", "0123456789ABCDEF"} {
 		if strings.Contains(shown, secret) {
 			t.Errorf("printed: %s", shown)
 		}
