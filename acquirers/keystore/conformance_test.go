@@ -335,8 +335,7 @@ func conformOffer(t *testing.T, s Store, again func() Store) {
 	kek, aes := "A1A2A3A4A5A6A7A8B1B2B3B4B5B6B7B8", "88E1AB2A2E3DD38C1FA039A536500CC8A87AB9D62DC92C01058FA79F44657DE6"
 	load(t, s, "offer-kek", "K0", kek)
 	load(t, s, "offer-aes/A", "K0", aes)
-	m := security.MAC{Algorithm: security.X919}
-	data := []byte("offered")
+	m, data := security.MAC{Algorithm: security.X919}, []byte("offered")
 	for i, c := range []struct {
 		form Form
 		kek  string
