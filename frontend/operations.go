@@ -84,7 +84,7 @@ func (c *call) operate(kind payswitch.OperationKind) {
 		c.refuse(problemOf(err))
 		return
 	}
-	c.writeOperation(&answer)
+	c.writeOperation(answer)
 }
 
 // writeOperation answers with an operation that was recorded. As with payments,

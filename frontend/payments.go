@@ -42,7 +42,7 @@ func (c *call) createPayment() {
 		c.refuse(problemOf(err))
 		return
 	}
-	c.writePayment(&answer)
+	c.writePayment(answer)
 }
 
 // readPayment decodes the request, or answers what is wrong with it.

@@ -338,7 +338,7 @@ func (s *Switch) tryRow(b *openBatch, row *numbered) (RowResult, *Refusal) {
 	}
 	a, key, request := Account{Merchant: m, Live: b.account.live}, rowKey(b.id, row.n), fmt.Sprintf("%s/%d", b.id.Text(BatchPrefix), row.n)
 	print := s.Fingerprint("BATCH", request, body)
-	var answer Answer
+	var answer *Answer
 	if row.Kind != RowPayment {
 		answer, err = s.Operate(a, &OperationRequest{Payment: row.Payment, Kind: row.Kind.operation(), IdempotencyKey: key, Fingerprint: print,
 			RequestID: request, Amount: row.Amount, Final: row.Final, Reason: row.Reason})
@@ -354,7 +354,7 @@ func (s *Switch) tryRow(b *openBatch, row *numbered) (RowResult, *Refusal) {
 	if no, refused := err.(*Refusal); refused {
 		return RowResult{}, no
 	}
-	return resultOf(&answer, s.now()), nil
+	return resultOf(answer, s.now()), nil
 }
 
 func (k RowKind) operation() OperationKind {

@@ -19,6 +19,7 @@ type flightShard struct {
 // flight is one running request. Its members after done are the owner's until
 // done is closed.
 type flight struct {
+	key         [16]byte
 	fingerprint Fingerprint
 	id          ID            // of the payment it begins, zero before; under the shard's lock
 	done        chan struct{} // made by the first joiner, nil while nobody waits

@@ -16,22 +16,23 @@ import (
 // resolve. Repeats under one idempotency key get the first answer, also across
 // restarts; while the first still runs they wait for it. Every error is a
 // *Refusal: nothing was recorded, unless its code says otherwise.
-func (s *Switch) Operate(a Account, r *OperationRequest) (Answer, error) {
+func (s *Switch) Operate(a Account, r *OperationRequest) (*Answer, error) {
 	key := s.idempotencyDigest(a, r.IdempotencyKey)
 	mine := &flight{fingerprint: r.Fingerprint}
 	if other := s.flights.join(key, mine); other != nil {
 		if other.fingerprint != r.Fingerprint {
-			return s.refuseOperation(r, key, errKeyReused)
+			mine.answer, mine.err = s.refuseOperation(r, key, errKeyReused)
+			return &mine.answer, mine.err
 		}
 		<-other.done
-		answer := other.answer
-		answer.Replayed = other.err == nil
-		return answer, other.err
+		mine.answer = other.answer
+		mine.answer.Replayed = other.err == nil
+		return &mine.answer, other.err
 	}
 	mine.err = errInternal
 	defer s.flights.finish(key, mine)
 	mine.answer, mine.err = s.operate(a, r, key)
-	return mine.answer, mine.err
+	return &mine.answer, mine.err
 }
 
 // operate is the walk of an operation: admission, plan, intent, message, round

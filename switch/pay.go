@@ -73,32 +73,32 @@ func (w *work) reset() {
 // the outcome is durable, or durably unknown. Repeats under one idempotency key
 // get the first answer, byte for byte, also across restarts; while the first
 // still runs they wait for it. Every error is a *Refusal: nothing was recorded,
-// unless its code says otherwise.
-func (s *Switch) Pay(a Account, r *PayRequest) (Answer, error) {
+// unless its code says otherwise. The answer is the caller's to read.
+func (s *Switch) Pay(a Account, r *PayRequest) (*Answer, error) {
 	key := s.idempotencyDigest(a, r.IdempotencyKey)
-	mine := &flight{fingerprint: r.Fingerprint}
+	mine := &flight{key: key, fingerprint: r.Fingerprint}
 	if other := s.flights.join(key, mine); other != nil {
 		if other.fingerprint != r.Fingerprint {
 			// The one that runs may itself be the reuse: what is recorded decides.
-			err := s.refuse(r, key, errKeyReused, &mine.answer)
-			return mine.answer, err
+			return &mine.answer, s.refuse(r, key, errKeyReused, &mine.answer)
 		}
 		<-other.done
-		answer := other.answer
-		answer.Replayed = other.err == nil
-		return answer, other.err
+		mine.answer = other.answer
+		mine.answer.Replayed = other.err == nil
+		return &mine.answer, other.err
 	}
 	mine.err = errInternal
 	defer s.flights.finish(key, mine)
-	mine.err = s.pay(a, r, key, &mine.answer)
-	return mine.answer, mine.err
+	mine.err = s.pay(a, r, mine)
+	return &mine.answer, mine.err
 }
 
 // pay is the walk of a payment, whole: admission, route, numbers, intent,
 // message, round trip, next bank or outcome, answer. No byte leaves before the
 // intent is durable; no answer is given before the outcome is. The answer is
 // written where it is kept for those who join.
-func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error {
+func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
+	key, into := mine.key, &mine.answer
 	if a.Merchant.Check != nil && r.Purpose == PurposePayment {
 		if err := s.askShop(a, r, key); err != nil {
 			return s.refuse(r, key, err, into)
@@ -133,8 +133,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 			s.log.Error("the declines of a card could not be read", "request_id", r.RequestID, "error", err)
 			return s.refuse(r, key, errInternal, into)
 		case d != nil:
-			*into, err = s.decline(a, r, key, *d)
-			return err
+			return s.decline(a, r, mine, *d)
 		}
 	}
 
@@ -182,8 +181,7 @@ func (s *Switch) pay(a Account, r *PayRequest, key [16]byte, into *Answer) error
 		s.log.Error("journal refused an intent", "request_id", r.RequestID, "error", err)
 		return errInternal
 	case result.Kind == storage.Exists:
-		*into, err = s.clash(r, result.Value)
-		return err
+		return s.clash(r, result.Value, into)
 	case result.Kind == storage.Short:
 		return errBalance
 	case result.Kind != storage.Applied:
@@ -434,19 +432,18 @@ func (s *Switch) refuse(r *PayRequest, key [16]byte, why error, into *Answer) er
 		return errInternal
 	}
 	if ok {
-		*into, err = s.replay(r.Fingerprint, held)
-		return err
+		return s.replay(r.Fingerprint, held, into)
 	}
 	return why
 }
 
 // clash answers a request whose intent clashed with what is in the journal: the
 // repeat of one that was recorded, or the other attempt at an order.
-func (s *Switch) clash(r *PayRequest, held []byte) (Answer, error) {
+func (s *Switch) clash(r *PayRequest, held []byte, into *Answer) error {
 	if other, ok := parseAttemptValue(held); ok {
-		return Answer{}, orderInProgress(other)
+		return orderInProgress(other)
 	}
-	return s.replay(r.Fingerprint, held)
+	return s.replay(r.Fingerprint, held, into)
 }
 
 // fillIntent writes down what the payment is, all but its sealed card, in the
@@ -607,20 +604,21 @@ func (s *Switch) oweReversal(b *bank, h *history, r *record) error {
 
 // replay is the answer to a repeat: the payment as it stood when the first
 // request was answered.
-func (s *Switch) replay(fingerprint Fingerprint, held []byte) (Answer, error) {
+func (s *Switch) replay(fingerprint Fingerprint, held []byte, into *Answer) error {
 	if len(held) != len(ID{}) {
-		return Answer{}, errKeyReused // by an operation
+		return errKeyReused // by an operation
 	}
 	id := ID(held)
 	h, err := s.firstAnswer(id)
 	switch {
 	case err != nil:
-		return Answer{}, errInternal
+		return errInternal
 	case h.in.fingerprint != fingerprint:
-		return Answer{}, errKeyReused
+		return errKeyReused
 	case h.Status == StatusInFlight:
 		// The first request died between its two commits in this very life.
-		return Answer{}, errUncertain
+		return errUncertain
 	}
-	return Answer{Payment: h.Payment, Replayed: true}, nil
+	into.Payment, into.Replayed = h.Payment, true
+	return nil
 }

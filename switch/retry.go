@@ -195,7 +195,7 @@ func exhausted(rules *iso.SchemeRetries, counted []countedDecline, next countedD
 
 // decline records a payment that the switch itself declines: nothing was sent,
 // and no bank was chosen. Intent and outcome are one durable step.
-func (s *Switch) decline(a Account, r *PayRequest, key [16]byte, d Decline) (Answer, error) {
+func (s *Switch) decline(a Account, r *PayRequest, mine *flight, d Decline) error {
 	w := s.pool.Get().(*work)
 	defer func() { w.reset(); s.pool.Put(w) }()
 	now := s.now()
@@ -205,18 +205,18 @@ func (s *Switch) decline(a Account, r *PayRequest, key [16]byte, d Decline) (Ans
 	s.describe(in, a, r, &route{nameField: nameLocation(a.Merchant)})
 	w.sealed = s.keys.seal(w.sealed[:0], r.PAN, id)
 	in.sealedPAN = w.sealed
-	in.keyDigest, in.fingerprint = key, r.Fingerprint
+	in.keyDigest, in.fingerprint = mine.key, r.Fingerprint
 
 	var h history
 	begun, refused := record{kind: recordIntent, at: now, intent: in}, record{kind: recordRefused, at: now, decline: d}
 	if err := h.apply(id, 1, &begun); err != nil {
-		return Answer{}, errInternal
+		return errInternal
 	}
 	w.body = begun.encode(w.body[:0])
 	w.intentCommand(&h, a)
 	before := h.standing()
 	if err := h.apply(id, 2, &refused); err != nil {
-		return Answer{}, errInternal
+		return errInternal
 	}
 	w.body = refused.encode(w.body[:0])
 	w.cmd.Append(storage.ID(id), 2, w.body)
@@ -226,15 +226,16 @@ func (s *Switch) decline(a Account, r *PayRequest, key [16]byte, d Decline) (Ans
 	switch {
 	case err != nil:
 		s.log.Error("journal refused an intent", "request_id", r.RequestID, "error", err)
-		return Answer{}, errInternal
+		return errInternal
 	case result.Kind == storage.Exists:
-		return s.clash(r, result.Value)
+		return s.clash(r, result.Value, &mine.answer)
 	case result.Kind != storage.Applied:
-		return Answer{}, errInternal
+		return errInternal
 	}
 	s.metrics.payments.WithLabelValues("none", h.Status.String()).Inc()
 	s.told(&h)
-	return Answer{Payment: h.Payment}, nil
+	mine.answer.Payment = h.Payment
+	return nil
 }
 
 // loadDeclines fills the filter from the journal; until it is done every card

@@ -98,7 +98,7 @@ func (s *Switch) runSchedule(id ID) error {
 		return err
 	}
 	account, err := s.AccountOf(c.Merchant, c.Live)
-	var answer Answer
+	answer := new(Answer)
 	if err == nil {
 		answer, err = s.Pay(account, s.runRequest(c))
 	}

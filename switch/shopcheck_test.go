@@ -57,7 +57,7 @@ func TestTheShopIsAskedFirst(t *testing.T) {
 			if errors.As(err, &refusal); (want == "") != (err == nil) || refusal != nil && refusal.Code != want {
 				t.Fatalf("%v, want %q", err, want)
 			}
-			return a
+			return *a
 		}
 		pay(CodeShopRefused)
 		answer = ShopAnswer{}

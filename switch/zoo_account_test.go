@@ -97,7 +97,7 @@ func TestKeyOfARunningPayment(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			running <- answer
+			running <- *answer
 		}
 		go pay()
 		synctest.Wait()
