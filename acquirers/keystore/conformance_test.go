@@ -387,11 +387,8 @@ func conformOffer(t *testing.T, s Store, again func() Store) {
 		if err != nil || at < 0 || all[at].Version != 2 || all[at].Offer != "" || all[at].Before != before.Check || time.Until(all[at].Until) < 50*time.Minute {
 			t.Errorf("%+v, %v", all[at], err)
 		}
-		if _, err := s.Import(Import{Slot: name, KEK: c.kek, Make: c.form}); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Change(name, RetireBefore); err != nil {
-			t.Fatal(err)
+		if _, err := s.Import(Import{Slot: name, KEK: c.kek, Make: c.form}); err != nil || s.Change(name, RetireBefore) != nil {
+			t.Fatal("withdrawn:", err)
 		}
 		if err := s.Change(name, TakeOffer); !errors.Is(err, ErrNoKey) {
 			t.Errorf("an offer that was withdrawn is taken: %v", err)
