@@ -251,6 +251,25 @@ type ListQuery struct {
 	Limit                  int  // 1..100
 	Cursor                 ID   // zero: from the newest; else strictly older than it
 	Operations             bool // the page has the operations of its payments, too
+
+	Bank, Last4          string // empty: any
+	AmountFrom, AmountTo int64  // minor units, both inclusive; 0: no bound
+	ResponseCode         string // the bank's own; empty: any
+}
+
+// takes reports whether a payment is one of those asked for.
+func (q *ListQuery) takes(p *Payment) bool {
+	switch {
+	case p.Status == StatusInFlight,
+		q.Status != StatusInFlight && p.Status != q.Status,
+		q.Bank != "" && p.Bank != q.Bank,
+		q.Last4 != "" && p.Card.Last4 != q.Last4,
+		q.AmountFrom > 0 && p.Amount < q.AmountFrom,
+		q.AmountTo > 0 && p.Amount > q.AmountTo,
+		q.ResponseCode != "" && p.ResponseCode != q.ResponseCode:
+		return false
+	}
+	return true
 }
 
 // ListPage is one page of payments. More says that older ones exist; Next is

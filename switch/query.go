@@ -184,7 +184,7 @@ func (s *Switch) List(a Account, q ListQuery) (ListPage, error) {
 				}
 				examined++
 				page.Next = h.ID
-				if h.Status != StatusInFlight && (q.Status == StatusInFlight || h.Status == q.Status) {
+				if q.takes(&h.Payment) {
 					page.Payments = append(page.Payments, h.Payment)
 					if q.Operations {
 						page.Operations = append(page.Operations, h.shownOperations())

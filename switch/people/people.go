@@ -26,9 +26,9 @@ import (
 // The spaces of people. The first byte of a key in spacePeople says what stands
 // there: the bytes are stored, never reuse one.
 const (
-	spacePeople storage.Space = 'u'
-	spaceTicket storage.Space = 'g' // see ticket.go
-	spaceAct    storage.Space = 'i' // see act.go
+	spacePeople storage.Space = 'U'
+	spaceTicket storage.Space = 'T' // see ticket.go
+	spaceAct    storage.Space = 'A' // see act.go
 )
 
 const (
