@@ -3,6 +3,7 @@ package people
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ const ActPrefix = "act"
 const (
 	actShop    = 's' // merchant digest, act id -> Act
 	actPayment = 'p' // payment id, act id -> merchant digest
+	actOnce    = 'o' // digest of Act.Once; claimed
 )
 
 // Act is what one person did at a merchant. What touches money is written before
@@ -34,6 +36,9 @@ type Act struct {
 	Detail   string       `json:"detail,omitempty"` // one line, without card data
 	Outcome  string       `json:"outcome,omitempty"`
 	Address  string       `json:"address,omitempty"`
+
+	// Once names the act: one of a name is kept, however often it is recorded.
+	Once string `json:"-"`
 }
 
 // At is when it was done.
@@ -41,21 +46,48 @@ func (a *Act) At() time.Time { return a.ID.Time() }
 
 const maxActDetail = 500
 
-// Record makes an act durable and gives it its id. Errors are refusals.
+// Record makes an act durable and gives it its id; none when one of its Once stands
+// already. Errors are refusals.
 func (p *People) Record(a *Act) error {
 	a.ID = p.freshID()
 	var c storage.Command
+	if a.Once != "" {
+		d := digestOf(a.Once)
+		c.Claim(spaceAct, key(actOnce, d[:]), nil)
+	}
 	if err := a.put(&c); err != nil {
 		return err
 	}
 	if !a.Payment.IsZero() {
 		c.Set(spaceAct, key(actPayment, a.Payment[:], a.ID[:]), shopDigest(a.Merchant))
 	}
+	err := p.do(&c)
+	if a.Once != "" && errors.Is(err, errTaken) {
+		a.ID = payswitch.ID{} // it stands under another id, and as it was
+		return nil
+	}
+	return err
+}
+
+// Made adds to a recorded act the payment that it made. Errors are refusals.
+func (p *People) Made(a *Act, payment payswitch.ID) error {
+	if a.ID.IsZero() {
+		return nil
+	}
+	a.Payment = payment
+	var c storage.Command
+	c.Set(spaceAct, key(actPayment, payment[:], a.ID[:]), shopDigest(a.Merchant))
+	if err := a.put(&c); err != nil {
+		return err
+	}
 	return p.do(&c)
 }
 
 // Conclude adds to a recorded act that it was refused, and why. Errors are refusals.
 func (p *People) Conclude(a *Act, outcome string) error {
+	if a.ID.IsZero() {
+		return nil
+	}
 	a.Outcome = outcome
 	var c storage.Command
 	if err := a.put(&c); err != nil {

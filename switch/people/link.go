@@ -45,9 +45,15 @@ func (p *People) newLink(user payswitch.ID, kind string, lasts time.Duration) (w
 }
 
 // Reset makes a link by which a user sets password and authenticator anew. What
-// the user has goes on opening the door until the link is followed. Errors are refusals.
-func (p *People) Reset(id payswitch.ID) (word string, err error) {
-	if _, err := p.User(id); err != nil {
+// the user has goes on opening the door until the link is followed. An owner can
+// reset those alone whose every right is the owner's to give; nil: an operator asks.
+// Errors are refusals.
+func (p *People) Reset(id payswitch.ID, owner *User) (word string, err error) {
+	u, err := p.User(id)
+	if err == nil && owner != nil && !owner.controls(u.Grants) {
+		err = notFound("user")
+	}
+	if err != nil {
 		return "", err
 	}
 	return p.newLink(id, linkJoin, joinLasts)

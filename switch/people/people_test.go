@@ -312,7 +312,7 @@ func TestLinksCountOnce(t *testing.T) {
 	_, _, err = r.Join(join)
 	refused(t, "the link again", err, payswitch.CodeNotFound)
 
-	again, err := r.Reset(u.ID)
+	again, err := r.Reset(u.ID, nil)
 	r.must(err)
 	_, b, err := r.Joining(again)
 	r.must(err)
@@ -339,23 +339,21 @@ func TestPasskeys(t *testing.T) {
 	credential := json.RawMessage(`{"id":"AQID","count":1}`)
 	u, err := r.AddPasskey(u.ID, Passkey{Name: "laptop", Credential: credential})
 	r.must(err)
-	session, err := r.ByPasskey(u.ID, "", json.RawMessage(`{"id":"AQID","count":2}`), here)
+	session, err := r.ByPasskey(u.ID, json.RawMessage(`{"id":"AQID","count":2}`), here)
 	r.must(err)
 	s, err := r.Session(session)
 	r.must(err)
 	if k := s.User.Passkeys[0]; !strings.Contains(string(k.Credential), `"count":2`) || k.UsedAt.IsZero() {
 		t.Errorf("the passkey is %+v", k)
 	}
-	_, err = r.ByPasskey(u.ID, "", json.RawMessage(`{"id":"AQIE"}`), here)
+	_, err = r.ByPasskey(u.ID, json.RawMessage(`{"id":"AQIE"}`), here)
 	refused(t, "another credential", err, payswitch.CodeForbidden)
-	half, err := r.SignIn("owner@shop.example", goodPassword, here)
-	r.must(err)
 	other, _ := r.joined("other@shop.example")
-	_, err = r.ByPasskey(other.ID, half, credential, here)
-	refused(t, "somebody else's passkey as second factor", err, payswitch.CodeForbidden)
+	_, err = r.ByPasskey(other.ID, credential, here)
+	refused(t, "somebody else's passkey", err, payswitch.CodeForbidden)
 	_, err = r.RemovePasskey(u.ID, s.User.Passkeys[0].AddedAt)
 	r.must(err)
-	_, err = r.ByPasskey(u.ID, half, credential, here)
+	_, err = r.ByPasskey(u.ID, credential, here)
 	refused(t, "a removed passkey", err, payswitch.CodeForbidden)
 }
 
@@ -393,7 +391,7 @@ func TestNothingThatOpensIsKept(t *testing.T) {
 	r.must(err)
 	session, codes, err := r.Join(Join{Word: word, Password: goodPassword, Code: r.code(a), Visit: here})
 	r.must(err)
-	fresh, err := r.Reset(u.ID)
+	fresh, err := r.Reset(u.ID, nil)
 	r.must(err)
 	words := append([]string{word, session, fresh, goodPassword, a.Secret, string(secret)}, codes...)
 	rows := 0
@@ -411,4 +409,33 @@ func TestNothingThatOpensIsKept(t *testing.T) {
 	if rows < 4 {
 		t.Fatalf("%d rows", rows)
 	}
+}
+
+// TestOwnersStayAtHome: an owner gets no link that opens another merchant's door,
+// and gives nobody else's user a right.
+func TestOwnersStayAtHome(t *testing.T) {
+	r := newRig(t)
+	hats, _ := r.joined("hats@shop.example", Grant{"mer_hats", false, RoleOwner})
+	socks, _ := r.joined("socks@shop.example", Grant{"mer_socks", false, RoleOwner})
+	pending, _, err := r.Invite(Invitation{Email: "pending@shop.example", Grants: []Grant{{"mer_socks", false, RoleViewer}}, By: socks.Email, Owner: &socks})
+	r.must(err)
+	for _, email := range []string{socks.Email, pending.Email} {
+		_, word, err := r.Invite(Invitation{Email: email, Grants: []Grant{{"mer_hats", false, RoleViewer}}, By: hats.Email, Owner: &hats})
+		refused(t, "an invitation of "+email, err, payswitch.CodeForbidden)
+		if word != "" {
+			t.Error("and gives a link")
+		}
+	}
+	for _, id := range []payswitch.ID{socks.ID, pending.ID} {
+		_, err := r.Reset(id, &hats)
+		refused(t, "a reset", err, payswitch.CodeNotFound)
+	}
+	_, _, err = r.Invite(Invitation{Email: "new@shop.example", Grants: []Grant{{"mer_hats", true, RoleViewer}}, By: hats.Email, Owner: &hats})
+	refused(t, "an invitation into a mode the owner does not own", err, payswitch.CodeForbidden)
+	_, word, err := r.Invite(Invitation{Email: pending.Email, Grants: []Grant{{"mer_socks", false, RoleSupport}}, By: socks.Email, Owner: &socks})
+	if r.must(err); word == "" {
+		t.Error("the owner cannot invite again")
+	}
+	_, err = r.Reset(pending.ID, &socks)
+	r.must(err)
 }

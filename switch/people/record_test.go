@@ -59,6 +59,29 @@ func TestActs(t *testing.T) {
 	}
 }
 
+func TestActsOfOneForm(t *testing.T) {
+	r := newRig(t)
+	payment := r.freshID()
+	for i := range 3 {
+		a := Act{Merchant: "mer_hats", Who: "owner@shop.example", What: "terminal", Once: "form 1"}
+		r.must(r.Record(&a))
+		if a.ID.IsZero() != (i > 0) {
+			t.Errorf("record %d has the id %s", i, a.ID.Text(ActPrefix))
+		}
+		r.must(r.Made(&a, payment))
+		if i > 0 {
+			r.must(r.Conclude(&a, "A repeat does not change it."))
+		}
+	}
+	page, err := r.Acts(ActQuery{Merchant: "mer_hats", Limit: 10})
+	r.must(err)
+	acts, err := r.ActsOn("mer_hats", payment)
+	r.must(err)
+	if len(page.Acts) != 1 || len(acts) != 1 || page.Acts[0].Outcome != "" {
+		t.Errorf("acts %+v, on the payment %+v", page.Acts, acts)
+	}
+}
+
 func TestTickets(t *testing.T) {
 	r := newRig(t)
 	payment := r.freshID()

@@ -60,13 +60,8 @@ func (p *People) Second(word, code string, v Visit) (session string, err error) 
 	}
 	code = cleanCode(code)
 	session, err = p.admit(s, v, func(u *User) error {
-		if len(code) == totpDigits && u.HasAuthenticator() {
-			step, ok := totpStepOf(p.totpSecretOf(u.ID, u.TOTPNonce), code, p.now(), u.TOTPLast)
-			if !ok {
-				return errCode
-			}
-			u.TOTPLast = step
-			return nil
+		if len(code) == totpDigits {
+			return p.useCode(u, code)
 		}
 		d := digestOf(strings.ToLower(code))
 		left := slices.DeleteFunc(slices.Clone(u.Recoveries), func(r digest) bool { return r == d })
@@ -120,19 +115,11 @@ func (p *People) admit(half Session, v Visit, how func(*User) error) (session st
 	return session, p.do(&c)
 }
 
-// ByPasskey signs in whom a passkey proved: with the half session whose second
-// factor it is, or alone, since it was checked that the device knew its owner.
-// REQUIRES: the frontend verified the assertion. Errors are refusals.
-func (p *People) ByPasskey(user payswitch.ID, half string, credential json.RawMessage, v Visit) (session string, err error) {
-	var from Session
-	if half != "" {
-		if _, from, err = p.session(half, stagePassword); err != nil || from.User.ID != user {
-			return "", errCredentials
-		}
-	} else if from.User, err = p.User(user); err != nil || from.User.JoinedAt.IsZero() {
-		return "", errCredentials
-	}
-	return p.admit(from, v, func(u *User) error {
+// ByPasskey signs in whom a passkey proved, without a password: the device checked
+// its owner, so that it is two factors in one. REQUIRES: the frontend verified the
+// assertion, that the owner was checked included. Errors are refusals.
+func (p *People) ByPasskey(user payswitch.ID, credential json.RawMessage, v Visit) (session string, err error) {
+	return p.admit(Session{User: User{ID: user}}, v, func(u *User) error {
 		u.Passkeys = slices.Clone(u.Passkeys)
 		for i := range u.Passkeys {
 			if sameCredential(u.Passkeys[i].Credential, credential) {
@@ -150,4 +137,34 @@ func sameCredential(a, b json.RawMessage) bool {
 		ID []byte `json:"id"`
 	}
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && len(x.ID) > 0 && slices.Equal(x.ID, y.ID)
+}
+
+// Prove checks a code of the authenticator of somebody who is signed in. Errors are
+// refusals.
+func (p *People) Prove(id payswitch.ID, code string, v Visit) error {
+	u, err := p.User(id)
+	if err != nil {
+		return err
+	}
+	if wait := p.guard.try("second of "+u.Email, v.Address); wait > 0 {
+		return errWait(wait)
+	}
+	_, err = p.change(id, func(u *User) error { return p.useCode(u, cleanCode(code)) })
+	if err == nil {
+		p.guard.forgive("second of "+u.Email, v.Address)
+	}
+	return err
+}
+
+// useCode uses a code of the authenticator up.
+func (p *People) useCode(u *User, code string) error {
+	if !u.HasAuthenticator() {
+		return errCode
+	}
+	step, ok := totpStepOf(p.totpSecretOf(u.ID, u.TOTPNonce), code, p.now(), u.TOTPLast)
+	if !ok {
+		return errCode
+	}
+	u.TOTPLast = step
+	return nil
 }

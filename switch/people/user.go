@@ -184,6 +184,26 @@ type Invitation struct {
 	Email  string
 	Grants []Grant
 	By     string // who asks
+	Owner  *User  // who asks, if it is not an operator
+}
+
+// controls reports whether every right of a list is the user's to give.
+func (u *User) controls(grants []Grant) bool {
+	return !slices.ContainsFunc(grants, func(g Grant) bool { return !u.RoleAt(g.Merchant, g.Live).Rights().Has(RightUsers) })
+}
+
+// allow keeps an owner at home. Whoever makes a user holds the user's first link,
+// so an address that another merchant knows is for the operators to connect.
+func (in *Invitation) allow(known *User) error {
+	switch {
+	case in.Owner == nil:
+		return nil
+	case !in.Owner.controls(in.Grants):
+		return refusal(payswitch.CodeForbidden, "/role", "You may not give rights there.")
+	case !in.Owner.controls(known.Grants):
+		return refusal(payswitch.CodeForbidden, "/email", "This person is known at another merchant: ask the operators to let the person in.")
+	}
+	return nil
 }
 
 // Invite gives somebody rights at merchants, and makes the user when the address is
@@ -204,6 +224,9 @@ func (p *People) Invite(in Invitation) (u User, word string, err error) {
 	}
 	p.mu.Lock()
 	was, known, err := p.byEmail(email)
+	if err == nil {
+		err = in.allow(&was)
+	}
 	if err != nil {
 		p.mu.Unlock()
 		return u, "", err
@@ -361,3 +384,6 @@ func makeRecoveryCodes() (codes []string, kept []digest) {
 	}
 	return codes, kept
 }
+
+// Controls reports whether every right of another user is this one's to give.
+func (u *User) Controls(other *User) bool { return u.controls(other.Grants) }
