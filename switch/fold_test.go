@@ -132,3 +132,18 @@ func TestResolutionIsNotShared(t *testing.T) {
 		t.Errorf("attempts %d and %d, want 0 and 1", first.Resolution.Attempts, h.Resolution.Attempts)
 	}
 }
+
+func TestMajorUnits(t *testing.T) {
+	for _, tt := range []struct {
+		amount     int64
+		code, want string
+	}{{129900, "RUB", "1299.00 RUB"}, {5, "RUB", "0.05 RUB"}, {0, "EUR", "0.00 EUR"}, {700, "JPY", "700 JPY"}, {1234, "KWD", "1.234 KWD"}} {
+		c, err := iso.ParseCurrency(tt.code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := majorUnits(tt.amount, c); got != tt.want {
+			t.Errorf("%d %s is told as %q, want %q", tt.amount, tt.code, got, tt.want)
+		}
+	}
+}

@@ -31,10 +31,10 @@ func (r *record) detail() string {
 		return fmt.Sprintf("The switch declined it before anything was sent: %s. %s", r.decline.Code, r.decline.Message)
 	case recordIntent:
 		if r.intent.bank == "" {
-			return fmt.Sprintf("%s of %d %s, for which no bank was asked.", r.intent.operation, r.intent.amount, r.intent.currency.Alpha())
+			return fmt.Sprintf("%s of %s, for which no bank was asked.", r.intent.operation, majorUnits(r.intent.amount, r.intent.currency))
 		}
-		return fmt.Sprintf("%s of %d %s to bank %s, STAN %06d, RRN %s.", r.intent.operation, r.intent.amount,
-			r.intent.currency.Alpha(), r.intent.bank, uint32(r.intent.stan), r.intent.rrn)
+		return fmt.Sprintf("%s of %s to bank %s, STAN %06d, RRN %s.", r.intent.operation, majorUnits(r.intent.amount, r.intent.currency),
+			r.intent.bank, uint32(r.intent.stan), r.intent.rrn)
 	case recordAnswered:
 		if r.approved {
 			return fmt.Sprintf("The bank approved with code %s, approval %s.", r.responseCode, r.approvalCode)
@@ -63,6 +63,17 @@ func (r *record) detail() string {
 		return fmt.Sprintf("Given to the operators: %s.", r.reason)
 	}
 	return ""
+}
+
+// majorUnits tells an amount to people: 1299.00 RUB.
+func majorUnits(amount int64, currency iso.Currency) string {
+	exponent := currency.Exponent()
+	digits := fmt.Sprintf("%0*d", exponent+1, amount)
+	whole := len(digits) - exponent
+	if exponent == 0 {
+		return digits + " " + currency.Alpha()
+	}
+	return digits[:whole] + "." + digits[whole:] + " " + currency.Alpha()
 }
 
 // message is the ISO 8583 message that went or came with the record.

@@ -66,9 +66,9 @@ func (h *history) detail(r *record) string {
 	switch r.kind {
 	case recordOperation:
 		if o.Method == MethodNone {
-			return fmt.Sprintf("%s of %d, %s: the bank needs no message.", o.Kind, o.Amount, name)
+			return fmt.Sprintf("%s of %s, %s: the bank needs no message.", o.Kind, majorUnits(o.Amount, h.Currency), name)
 		}
-		return fmt.Sprintf("%s of %d by %s, %s, STAN %06d, RRN %s.", o.Kind, o.Amount, o.Method, name, uint32(o.STAN), o.RRN)
+		return fmt.Sprintf("%s of %s by %s, %s, STAN %06d, RRN %s.", o.Kind, majorUnits(o.Amount, h.Currency), o.Method, name, uint32(o.STAN), o.RRN)
 	case recordOperationAnswered:
 		return fmt.Sprintf("The bank answered %s with code %s.", name, r.responseCode)
 	case recordOperationNotSent:
