@@ -149,7 +149,7 @@ func (i *issuedKeys) owned(a Account, id ID) (*APIKey, error) {
 func (s *Switch) IssueKey(a Account, wish Access, act Act) (IssuedKey, error) {
 	now := s.now()
 	wish.ExpiresAt = wish.ExpiresAt.UTC().Truncate(time.Millisecond)
-	if err := cmp.Or(act.validate(), wish.validate(now)); err != nil {
+	if err := cmp.Or(act.Validate(), wish.validate(now)); err != nil {
 		return IssuedKey{}, err
 	}
 	if err := reach(a, &wish); err != nil {
@@ -175,7 +175,7 @@ func (s *Switch) IssueKey(a Account, wish Access, act Act) (IssuedKey, error) {
 // RollKey makes a key with the same access that takes the place of an old one,
 // which goes on for grace (0..MaxKeyGrace) and then expires. Errors are refusals.
 func (s *Switch) RollKey(a Account, id ID, grace time.Duration, act Act) (IssuedKey, error) {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return IssuedKey{}, err
 	}
 	if grace < 0 || grace > MaxKeyGrace {
@@ -212,7 +212,7 @@ func (s *Switch) RollKey(a Account, id ID, grace time.Duration, act Act) (Issued
 // RevokeKey ends a key for good: no request that comes after it returned is let
 // in. Revoking twice is no error. Errors are refusals.
 func (s *Switch) RevokeKey(a Account, id ID, act Act) (APIKey, error) {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return APIKey{}, err
 	}
 	now := s.now()

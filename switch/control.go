@@ -19,7 +19,8 @@ type Act struct {
 	Reason   string
 }
 
-func (a Act) validate() error {
+// Validate refuses an act without a name or a reason, or with too long ones.
+func (a Act) Validate() error {
 	switch {
 	case strings.TrimSpace(a.Operator) == "":
 		return &Refusal{Code: CodeInvalidRequest, Pointer: "/operator", Detail: "Every act of an operator carries a name."}
@@ -83,7 +84,7 @@ func (s *Switch) loadControls() error {
 // reversals and the answers on their way are not touched (features R13). It is
 // durable. Errors are refusals.
 func (s *Switch) SetDrained(bankID string, drained bool, act Act) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	b := s.banks[bankID]
@@ -108,7 +109,7 @@ func (s *Switch) SetDrained(bankID string, drained bool, act Act) error {
 // banks' health; an empty bank unbinds. A request that names a bank still goes
 // to that one. It is durable. Errors are refusals.
 func (s *Switch) Pin(merchant, bankID string, act Act) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	dir := s.dir.Load()
@@ -223,7 +224,7 @@ func (s *Switch) approvedPart(b *bank, h *history) (part int64, err error) {
 }
 
 func (s *Switch) onDesk(id ID, act Act, do func(*history, *bank, time.Time) error) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	mu := s.lock(id)

@@ -60,7 +60,7 @@ func (o *operation) closings() []OperationStatus {
 }
 
 func (s *Switch) operationOffDesk(id ID, act Act, do func(*history, *bank, uint32) error) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	missing := &Refusal{Code: CodeInvalidState, Detail: "This operation is not on the desk."}

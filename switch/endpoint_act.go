@@ -24,7 +24,7 @@ func (o *Outbox) Standings() (list []EndpointStanding, err error) {
 // EnableEndpoint enables or disables any account's endpoint for an operator.
 // Errors are refusals.
 func (o *Outbox) EnableEndpoint(id ID, enabled bool, act Act) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	_, err := o.change(id, func(e *Endpoint) error {
@@ -39,7 +39,7 @@ func (o *Outbox) EnableEndpoint(id ID, enabled bool, act Act) error {
 
 // ReplayFor is Replay for an operator, to any account's endpoint.
 func (o *Outbox) ReplayFor(id ID, from, to time.Time, act Act) (Replayed, error) {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return Replayed{}, err
 	}
 	e := o.Endpoint(id)

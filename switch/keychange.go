@@ -16,7 +16,7 @@ const keyChangeTimeout = time.Minute
 // a minute at most. Payments go on. Errors are refusals; after one the keys
 // before it stay in use.
 func (s *Switch) ChangeKeys(bankID string, act Act) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	b := s.banks[bankID]

@@ -167,7 +167,7 @@ func (l *Letters) Failed(limit int) (list []Letter, err error) {
 // Retry puts a letter that was given up back into the queue, its attempts begun
 // anew. Errors are refusals.
 func (l *Letters) Retry(id ID, act Act) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	key := append([]byte{letterFailed}, id[:]...)

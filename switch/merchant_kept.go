@@ -142,7 +142,7 @@ func (s *Switch) KeepMerchant(m Merchant, act Act, also func(*storage.Command)) 
 	if m.TimeZone == nil {
 		m.TimeZone = time.UTC
 	}
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	if err := m.validate(s.banks); err != nil {

@@ -291,7 +291,7 @@ func (s *Switch) forgetDeclines() {
 // stopped it and what was counted against it is forgotten. It is durable. Errors
 // are refusals.
 func (s *Switch) AllowCard(payment ID, act Act) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	h, err := s.history(payment)

@@ -89,7 +89,7 @@ func (s *Switch) Vault() VaultStatus {
 // cards are sealed anew in the background. Nothing needs the new key until an old
 // one is retired. Errors are refusals.
 func (s *Switch) AddVaultKey(act Act) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	s.vault.mu.Lock()
@@ -117,7 +117,7 @@ func (s *Switch) AddVaultKey(act Act) error {
 // RotateVault seals with a new data key from now on, and the saved cards anew in
 // the background, under the same key file. Errors are refusals.
 func (s *Switch) RotateVault(act Act) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	s.vault.mu.Lock()
@@ -195,7 +195,7 @@ func (s *Switch) useKeys(ring *KeyRing, act Act, fresh bool) error {
 // present key in a copy of the file that is kept elsewhere: without that copy a
 // lost file would now be a lost vault. Errors are refusals.
 func (s *Switch) RetireVaultKey(id byte, check string, act Act) error {
-	if err := act.validate(); err != nil {
+	if err := act.Validate(); err != nil {
 		return err
 	}
 	v := &s.vault

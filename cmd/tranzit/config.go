@@ -64,6 +64,7 @@ type Config struct {
 	Banks     []BankConfig     `yaml:"banks"`
 	Merchants []MerchantConfig `yaml:"merchants"`
 	Assist    AssistConfig     `yaml:"assist"`
+	Cabinet   CabinetConfig    `yaml:"cabinet"`
 
 	file  string
 	lines map[string]int // path of a key -> its line

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -35,7 +36,7 @@ func (c *Config) validate() error {
 	if err := c.validateNumbers(); err != nil {
 		return err
 	}
-	if err := c.validateWebhooks(); err != nil {
+	if err := cmp.Or(c.validateWebhooks(), c.validateCabinet()); err != nil {
 		return err
 	}
 	if _, err := c.apiTLS(); err != nil {
@@ -59,7 +60,7 @@ func (c *Config) validate() error {
 		return c.fault("merchants", "at least one merchant is needed")
 	}
 	seen := map[string]bool{}
-	ports := map[string]string{c.Listen: "listen", c.Admin: "admin"}
+	ports := map[string]string{c.Listen: "listen", c.Admin: "admin", c.Cabinet.Listen: "cabinet.listen"}
 	for i := range c.Banks {
 		b := &c.Banks[i]
 		if where, taken := ports[b.Listen]; taken && b.Listen != "" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/switch/people"
 )
 
 //go:embed tranzit.example.yaml
@@ -22,7 +23,7 @@ var exampleConfig []byte
 
 const demoKey = "sk_test_demo_4f9a1c7e2b6d8035"
 
-type demoFlags struct{ data, listen, admin string }
+type demoFlags struct{ data, listen, admin, cabinet string }
 
 func demoCommand() *cobra.Command {
 	var f demoFlags
@@ -40,6 +41,7 @@ pasted. Ctrl-C drains. The data stays: a second run finds the earlier payments.`
 	c.Flags().StringVar(&f.data, "data", "tranzit-data", "data directory")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "address of the merchants' API")
 	c.Flags().StringVar(&f.admin, "admin", "127.0.0.1:9090", "address of the admin listener")
+	c.Flags().StringVar(&f.cabinet, "cabinet", "localhost:8081", "address of the cabinet")
 	return c
 }
 
@@ -51,6 +53,7 @@ func demo(ctx context.Context, f demoFlags, out io.Writer) error {
 	cfg.Data, cfg.KeyFile, cfg.Listen, cfg.Admin = f.data, filepath.Join(f.data, "vault.key"), f.listen, f.admin
 	cfg.Webhooks.AllowHTTP, cfg.Webhooks.AllowNetworks = true, []string{"127.0.0.0/8", "::1/128"}
 	cfg.Assist.Enabled = true
+	cfg.Cabinet.Listen = f.cabinet
 	if err := os.MkdirAll(f.data, 0o700); err != nil {
 		return err
 	}
@@ -81,6 +84,10 @@ func demo(ctx context.Context, f demoFlags, out io.Writer) error {
 		return errors.Join(err, a.stop())
 	}
 	printDemo(out, a, cfg, sims)
+	if err := a.printCabinet(out); err != nil {
+		return errors.Join(err, a.stop())
+	}
+	fmt.Fprint(out, "\nCtrl-C drains and stops.\n")
 	select {
 	case err = <-a.failed:
 	case <-ctx.Done():
@@ -146,7 +153,7 @@ func printDemo(out io.Writer, a *app, cfg *Config, sims []*banksim.Bank) {
 	fmt.Fprintf(out, "  data     %s (log: demo.log)\n\nPay:\n\n%s\n\n", cfg.Data, payLine(a.listeners[0].Addr()))
 	fmt.Fprintf(out, "Then look at it:\n\n  curl -s -u %s: %s/v1/payments\n\n", demoKey, api)
 	fmt.Fprint(out, "A server of yours on this machine is told of it by a webhook: docs/api.md, Webhooks.\n")
-	fmt.Fprint(out, "Other cards make the bank decline, stay silent or answer late: tranzit bank --help.\nCtrl-C drains and stops.\n")
+	fmt.Fprint(out, "Other cards make the bank decline, stay silent or answer late: tranzit bank --help.\n")
 }
 
 // payLine is a curl call that can be pasted any number of times.
@@ -156,4 +163,37 @@ func payLine(api net.Addr) string {
     -d '{"amount": 129900, "currency": "RUB", "order_id": "A-1001",
          "payment_method": {"type": "card", "card": {"number": "4111111111111111",
            "exp_month": 12, "exp_year": %d, "cvc": "123", "holder": "I PETROV"}}}'`, demoKey, api, time.Now().Year()+2)
+}
+
+// The demo's user of the cabinet, who owns the demo merchant in test mode.
+const (
+	demoUser     = "owner@demo.example"
+	demoPassword = "calm-harbour-demo"
+)
+
+// printCabinet makes the demo's user in the first run, and tells how to sign in.
+func (a *app) printCabinet(out io.Writer) error {
+	merchant := a.cfg.Merchants[0].ID
+	u, err := a.people.Find(demoUser)
+	var made people.Authenticator
+	if err != nil {
+		u, _, err = a.people.Invite(people.Invitation{Email: demoUser, Grants: []people.Grant{{Merchant: merchant, Role: people.RoleOwner}}, By: "demo"})
+		if err == nil {
+			made, err = a.people.Settle(u.ID, "Demo Owner", demoPassword)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the demo's user: %w", err)
+	}
+	word, err := a.people.EntryLink(u.ID)
+	if err != nil {
+		return fmt.Errorf("the demo's user: %w", err)
+	}
+	fmt.Fprintf(out, "\nThe cabinet, where %s's people see every payment:\n\n  %s\n\n  in at once, this link works once: %s/enter/%s\n", merchant, a.cabinetAt(), a.cabinetAt(), word)
+	if made.Secret != "" {
+		fmt.Fprintf(out, "  or as %s with password %s\n  and the codes of an authenticator that was given the key %s\n", demoUser, demoPassword, made.Secret)
+	} else {
+		fmt.Fprintf(out, "  or as %s, as you did before\n", demoUser)
+	}
+	return nil
 }

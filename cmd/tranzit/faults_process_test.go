@@ -204,7 +204,7 @@ type demoRun struct {
 
 func startDemo(t *testing.T, dir string) *demoRun {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "demo", "--data", dir, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	cmd := exec.Command(os.Args[0], "demo", "--data", dir, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--cabinet", "localhost:0")
 	cmd.Env = append(os.Environ(), runAsTranzit+"=1")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

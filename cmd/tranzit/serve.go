@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,9 +23,11 @@ import (
 
 	"github.com/tranzit/tranzit/frontend"
 	"github.com/tranzit/tranzit/frontend/admin"
+	"github.com/tranzit/tranzit/frontend/cabinet"
 	"github.com/tranzit/tranzit/frontend/webhooks"
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
+	"github.com/tranzit/tranzit/switch/people"
 )
 
 func serveCommand() *cobra.Command {
@@ -74,19 +78,21 @@ type app struct {
 	store  *storage.Store
 	core   *payswitch.Switch
 	front  *frontend.Server
+	people *people.People
+	desk   *cabinet.Server // nil: there is none
 	admin  *admin.Server
 	caller *webhooks.Caller
 	hooks  *webhooks.Deliverer
 	failed chan error
 
-	listeners [2]net.Listener // merchants', admin
+	listeners [3]net.Listener // merchants', admin, cabinet or nil
 	encrypted *tlsListener    // the first of them; nil: in clear
 }
 
 // startApp brings everything up in order: journal, recovery, banks, listeners.
 func startApp(cfg *Config, logTo io.Writer) (*app, error) {
 	tuneRuntime(cfg)
-	a := &app{cfg: cfg, log: newLogger(cfg, logTo), failed: make(chan error, 2)}
+	a := &app{cfg: cfg, log: newLogger(cfg, logTo), failed: make(chan error, 3)}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -259,9 +265,52 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	if err != nil {
 		return errors.Join(err, api.Close(), control.Close())
 	}
-	a.admin = admin.New(admin.Options{Switch: a.core, Store: a.store, Gatherer: registry, Logger: a.log})
-	a.listeners = [2]net.Listener{api, control}
+	if err := a.openCabinet(proxies); err != nil {
+		return errors.Join(err, api.Close(), control.Close())
+	}
+	a.admin = admin.New(admin.Options{Switch: a.core, Store: a.store, People: a.people, CabinetURL: a.cabinetAt(), Gatherer: registry, Logger: a.log})
+	a.listeners[0], a.listeners[1] = api, control
 	return nil
+}
+
+// openCabinet prepares the people of merchants and, where it is configured, the
+// cabinet.
+func (a *app) openCabinet(proxies []netip.Prefix) error {
+	y := &a.cfg.Cabinet
+	var err error
+	if a.people, err = people.New(people.Options{Store: a.store, Switch: a.core, Logger: a.log, Idle: y.Idle, Lasting: y.Lasting}); err != nil || y.Listen == "" {
+		return err
+	}
+	secure, err := a.cfg.cabinetTLS()
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", y.Listen)
+	if err != nil {
+		return fmt.Errorf("cabinet.listen: %w", err)
+	}
+	if y.URL == "" { // a port of the system's choice
+		host, _, _ := net.SplitHostPort(y.Listen)
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		y.Listen = net.JoinHostPort(host, port)
+	}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
+	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	a.listeners[2] = l
+	return nil
+}
+
+// cabinetAt is how browsers reach the cabinet; empty: there is none.
+func (a *app) cabinetAt() string {
+	if a.desk == nil {
+		return ""
+	}
+	return a.cfg.cabinetURL()
 }
 
 func (a *app) serveListeners() {
@@ -275,6 +324,13 @@ func (a *app) serveListeners() {
 			a.failed <- fmt.Errorf("admin listener: %w", err)
 		}
 	}()
+	if a.desk != nil {
+		go func() {
+			if err := a.desk.Serve(a.listeners[2]); err != nil {
+				a.failed <- fmt.Errorf("cabinet: %w", err)
+			}
+		}()
+	}
 	a.log.Info("tranzit is up", "listen", a.listeners[0].Addr().String(), "admin", a.listeners[1].Addr().String(), "epoch", a.store.Epoch())
 }
 
@@ -330,7 +386,11 @@ func (a *app) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.DrainTimeout)
 	defer cancel()
 	start := time.Now()
-	err := errors.Join(a.front.Shutdown(ctx), a.core.Drain(ctx))
+	var err error
+	if a.desk != nil {
+		err = a.desk.Shutdown(ctx)
+	}
+	err = errors.Join(err, a.front.Shutdown(ctx), a.core.Drain(ctx))
 	last, done := context.WithTimeout(ctx, cutOff)
 	defer done()
 	a.hooks.Stop(last)

@@ -19,14 +19,18 @@ import (
 
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
+	"github.com/tranzit/tranzit/switch/people"
 )
 
 // Options are what the listener shows.
 type Options struct {
-	Switch   *payswitch.Switch
-	Store    *storage.Store
-	Gatherer prometheus.Gatherer
-	Logger   *slog.Logger
+	Switch *payswitch.Switch
+	People *people.People
+	// CabinetURL is how browsers reach the cabinet; empty: there is none.
+	CabinetURL string
+	Store      *storage.Store
+	Gatherer   prometheus.Gatherer
+	Logger     *slog.Logger
 }
 
 // Server is the admin listener. Its methods are goroutine-safe.
@@ -53,6 +57,7 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /admin/v1/payments/{id}", s.payment)
 	s.routeActs(mux)
 	s.routeKeys(mux)
+	s.routePeople(mux)
 	s.routeVault(mux)
 	s.routeWebhooks(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)

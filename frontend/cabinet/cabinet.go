@@ -57,18 +57,28 @@ func (o *Options) EnsureDefaults() {
 
 // Validate checks bounds. Errors name the option.
 func (o *Options) Validate() error {
-	u, err := url.Parse(o.URL)
+	if err := CheckURL(o.URL); err != nil {
+		return fmt.Errorf("cabinet: URL: %w", err)
+	}
 	switch {
 	case o.Switch == nil || o.People == nil:
 		return errors.New("cabinet: Switch and People are required")
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" || u.RawQuery != "":
-		return fmt.Errorf("cabinet: URL is %q: want https://HOST", o.URL)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return fmt.Errorf("cabinet: URL is %q: in clear only on this machine, else https://", o.URL)
 	case o.Concurrency < 1 || o.Concurrency > 1024:
 		return fmt.Errorf("cabinet: Concurrency is %d: want 1..1024", o.Concurrency)
 	case o.Connections < 1 || o.Connections > 65536:
 		return fmt.Errorf("cabinet: Connections is %d: want 1..65536", o.Connections)
+	}
+	return nil
+}
+
+// CheckURL refuses an address that cannot be the cabinet's.
+func CheckURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" || u.RawQuery != "":
+		return fmt.Errorf("%q is not https://HOST", text)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return fmt.Errorf("%q is in clear: that is for this machine only, else https://", text)
 	}
 	return nil
 }

@@ -20,13 +20,15 @@ type chartsPage struct {
 	Volumes []volume
 	Waiting int // days that are not counted yet
 	Width   int
+	Bar     int // width of one
 }
 
 // bar is one day of the chart; heights are of barHeight.
 type bar struct {
 	Day             string
 	Cell            cell
-	X, Tried, Okay  int
+	X, Middle       int
+	Tried, Okay     int
 	Label, Counting bool
 }
 
@@ -44,9 +46,9 @@ type volume struct {
 }
 
 const (
-	barHeight = 160
-	barStep   = 24
-	topLines  = 12
+	barHeight  = 160
+	chartWidth = 1080
+	topLines   = 12
 )
 
 // choices of how many days are shown.
@@ -75,10 +77,11 @@ func (c *chartsPage) fill(days []time.Time, counts []*dayTally) {
 			c.Highest = max(c.Highest, d.Tried)
 		}
 	}
-	c.Width = len(days)*barStep + barStep
+	step := chartWidth / len(days)
+	c.Width, c.Bar = chartWidth, min(step*2/3, 64)
 	volumes := map[string]*volume{}
 	for i, d := range counts {
-		b := bar{Day: days[i].Format("01-02"), X: barStep/2 + i*barStep, Counting: d == nil, Label: len(days) <= 10 || i%(len(days)/6) == 0}
+		b := bar{Day: days[i].Format("01-02"), X: i*step + (step-c.Bar)/2, Middle: i*step + step/2, Counting: d == nil, Label: len(days) <= 10 || i%(len(days)/6) == 0}
 		if d == nil {
 			c.Waiting++
 		} else {

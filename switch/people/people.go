@@ -41,6 +41,13 @@ const (
 	peopleView    = 'v' // user id, account digest, view id -> View
 )
 
+// How long sessions live.
+const (
+	DefaultIdle    = 30 * time.Minute
+	DefaultLasting = 12 * time.Hour
+	MaxLasting     = 30 * 24 * time.Hour
+)
+
 // Options configure People.
 type Options struct {
 	Store  *storage.Store
@@ -62,10 +69,10 @@ func (o *Options) EnsureDefaults() {
 		o.Now = time.Now
 	}
 	if o.Idle == 0 {
-		o.Idle = 30 * time.Minute
+		o.Idle = DefaultIdle
 	}
 	if o.Lasting == 0 {
-		o.Lasting = 12 * time.Hour
+		o.Lasting = DefaultLasting
 	}
 }
 
@@ -76,8 +83,8 @@ func (o *Options) Validate() error {
 		return errors.New("people: Store and Switch are required")
 	case o.Idle < time.Minute || o.Idle > 24*time.Hour:
 		return fmt.Errorf("people: Idle is %s: want 1m..24h", o.Idle)
-	case o.Lasting < o.Idle || o.Lasting > 30*24*time.Hour:
-		return fmt.Errorf("people: Lasting is %s: want at least Idle, which is %s, and at most 720h", o.Lasting, o.Idle)
+	case o.Lasting < o.Idle || o.Lasting > MaxLasting:
+		return fmt.Errorf("people: Lasting is %s: want at least Idle, which is %s, and at most %s", o.Lasting, o.Idle, MaxLasting)
 	}
 	return nil
 }

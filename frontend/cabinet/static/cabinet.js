@@ -36,6 +36,9 @@ for (const part of document.querySelectorAll("[data-live]")) {
   setTimeout(look, 3000);
 }
 
+// On a phone the sections stand in a row that scrolls.
+for (const here of document.querySelectorAll(".side nav [aria-current]")) here.scrollIntoView({ block: "nearest", inline: "center" });
+
 // One box checks all rows.
 const all = document.querySelector("[data-all]");
 if (all) {
