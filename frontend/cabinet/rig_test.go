@@ -36,6 +36,8 @@ const (
 	badCard      = "4000000000000002"
 )
 
+var here = people.Visit{Address: "192.0.2.7", Agent: "test"}
+
 // rig is a real switch with one simulated bank, its people, and the cabinet on
 // loopback.
 type rig struct {
@@ -44,6 +46,7 @@ type rig struct {
 	people *people.People
 	disk   *storage.Disk
 	host   *banksim.Bank
+	server *Server
 	url    string
 	log    logBook
 	keys   atomic.Int64
@@ -76,7 +79,13 @@ func shop(id string) payswitch.Merchant {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, disk: storage.NewMemDisk()}
+	return newRigOn(t, storage.Options{Disk: storage.NewMemDisk()})
+}
+
+// newRigOn is newRig with a journal of the test's choice.
+func newRigOn(t testing.TB, on storage.Options) *rig {
+	t.Helper()
+	r := &rig{t: t, disk: on.Disk}
 	quiet := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	dialect, err := iso.Builtin("ascii87")
 	r.must(err)
@@ -84,7 +93,8 @@ func newRig(t testing.TB) *rig {
 	r.must(err)
 	r.must(r.host.Start())
 	t.Cleanup(func() { _ = r.host.Close() })
-	store, err := storage.Open(storage.Options{Disk: r.disk, Logger: quiet})
+	on.Logger = quiet
+	store, err := storage.Open(on)
 	r.must(err)
 	t.Cleanup(func() { _ = store.Close() })
 	path := filepath.Join(t.TempDir(), "keys")
@@ -111,14 +121,14 @@ func (r *rig) serve(log *slog.Logger) {
 	r.must(err)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	r.url = "http://localhost:" + port
-	s, err := New(Options{Switch: r.sw, People: r.people, Logger: log, URL: r.url})
+	r.server, err = New(Options{Switch: r.sw, People: r.people, Logger: log, URL: r.url})
 	r.must(err)
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
+	go func() { done <- r.server.Serve(l) }()
 	r.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		_ = s.Shutdown(ctx)
+		_ = r.server.Shutdown(ctx)
 		if err := <-done; err != nil {
 			r.t.Error(err)
 		}
