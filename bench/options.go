@@ -38,6 +38,8 @@ type Options struct {
 	// Admin is the base address of the admin listener; empty: no metrics, no
 	// journal in the money check.
 	Admin string
+	// Cabinet is the base address of the merchants' cabinet; empty: there is none.
+	Cabinet string
 	// Books are base addresses of the simulated banks' books; empty: no bank in
 	// the money check.
 	Books []string

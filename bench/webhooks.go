@@ -117,7 +117,7 @@ func MeasureWebhooks(ctx context.Context, o WebhookOptions) (*WebhookResult, err
 	return out, nil
 }
 
-func medianOf(rounds []WebhookRound, of func(WebhookRound) float64) float64 {
+func medianOf[R any](rounds []R, of func(R) float64) float64 {
 	var values []float64
 	for _, r := range rounds {
 		values = append(values, of(r))
@@ -128,8 +128,8 @@ func medianOf(rounds []WebhookRound, of func(WebhookRound) float64) float64 {
 
 // loaded runs one load on a switch of its own; before is done before the load, after
 // while the switch is still up.
-func (o *WebhookOptions) loaded(ctx context.Context, before func(*client.Client) error, after func(*rig, *client.Client) error) (p Purchases, err error) {
-	run, cleanup, err := o.Prepare()
+func loaded(ctx context.Context, prepare func() (Options, func(), error), before func(*client.Client) error, after func(*rig, *client.Client) error) (p Purchases, err error) {
+	run, cleanup, err := prepare()
 	if err != nil {
 		return p, err
 	}
@@ -168,7 +168,7 @@ func nothing(*client.Client) error { return nil }
 func noMore(*rig, *client.Client) error { return nil }
 
 func alone(ctx context.Context, o *WebhookOptions, r *WebhookRound) (err error) {
-	r.Alone, err = o.loaded(ctx, nothing, noMore)
+	r.Alone, err = loaded(ctx, o.Prepare, nothing, noMore)
 	return err
 }
 
@@ -183,7 +183,7 @@ func besideDead(ctx context.Context, o *WebhookOptions, r *WebhookRound) error {
 		return err
 	}
 	gone.close() // nobody listens there any more
-	r.Dead, err = o.loaded(ctx, func(api *client.Client) error {
+	r.Dead, err = loaded(ctx, o.Prepare, func(api *client.Client) error {
 		for i := range o.Dead {
 			url := silent.url()
 			if i%2 == 1 {
@@ -209,7 +209,7 @@ func besidePrompt(ctx context.Context, o *WebhookOptions, r *WebhookRound) error
 	defer shop.close()
 	begun := time.Now().Add(-time.Minute)
 	endpoint := ""
-	r.Prompt, err = o.loaded(ctx, func(api *client.Client) error {
+	r.Prompt, err = loaded(ctx, o.Prepare, func(api *client.Client) error {
 		e, err := api.CreateWebhookEndpoint(ctx, client.WebhookEndpointRequest{URL: shop.url()})
 		if err == nil {
 			endpoint = e.ID

@@ -23,6 +23,7 @@ type benchFlags struct {
 	keep    bool
 	bare    bool
 	plain   bool
+	cabinet bool // the switch has one
 	scenarioFlags
 }
 
@@ -81,7 +82,7 @@ program. --kill kills the switch in full traffic.
 	f.scenarioFlags.add(run, &o)
 	c.AddCommand(benchScenariosCommand(), benchSearchCommand())
 	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand(), benchISOCommand())
-	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand(), benchWebhooksCommand())
+	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand(), benchWebhooksCommand(), benchCabinetCommand())
 	return c
 }
 
@@ -170,7 +171,7 @@ func prepareBench(o *bench.Options, f benchFlags) (cleanup func(), err error) {
 	if f.keep {
 		cleanup = func() {}
 	}
-	var free [4]string
+	var free [5]string
 	for i := range free {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -184,6 +185,10 @@ func prepareBench(o *bench.Options, f benchFlags) (cleanup func(), err error) {
 	config := filepath.Join(dir, "tranzit.yaml")
 	text := strings.NewReplacer("API", api, "ADMIN", control, "DATA", filepath.Join(dir, "data"), "HOST", host, "DIALECT", f.dialect,
 		"KEY", benchKey).Replace(benchConfig)
+	if f.cabinet {
+		text += "cabinet: {listen: " + free[4] + "}\n"
+		o.Cabinet = "http://" + free[4]
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		cleanup()
 		return nil, err

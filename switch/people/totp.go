@@ -52,6 +52,15 @@ type Authenticator struct {
 	URI    string // otpauth://totp/...
 }
 
+// Code is what the program shows at a moment.
+func (a Authenticator) Code(at time.Time) (string, error) {
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(a.Secret)
+	if err != nil {
+		return "", fmt.Errorf("the authenticator's key: %w", err)
+	}
+	return totpCode(secret, uint64(at.Unix())/uint64(totpStep.Seconds()), totpDigits), nil
+}
+
 func authenticator(secret []byte, email string) Authenticator {
 	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
 	query := url.Values{"secret": {text}, "issuer": {"Tranzit"}, "algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"}}
