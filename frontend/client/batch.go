@@ -9,7 +9,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -154,31 +153,11 @@ func (c *Client) ListBatches(ctx context.Context, cursor string) (batches []Batc
 // AllBatchRows goes through the rows of a batch in their order, those of one status
 // or (empty) all. It ends with the first error.
 func (c *Client) AllBatchRows(ctx context.Context, id, status string) iter.Seq2[BatchedRow, error] {
-	return func(yield func(BatchedRow, error) bool) {
-		q := url.Values{"limit": {strconv.Itoa(1000)}}
-		if status != "" {
-			q.Set("status", status)
-		}
-		for {
-			var page struct {
-				Data       []BatchedRow
-				NextCursor string `json:"next_cursor"`
-			}
-			if _, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/batches" + segment(id) + "/rows", query: q}, &page); err != nil {
-				yield(BatchedRow{}, err)
-				return
-			}
-			for _, row := range page.Data {
-				if !yield(row, nil) {
-					return
-				}
-			}
-			if page.NextCursor == "" {
-				return
-			}
-			q.Set("cursor", page.NextCursor)
-		}
+	q := url.Values{"limit": {"1000"}}
+	if status != "" {
+		q.Set("status", status)
 	}
+	return all[BatchedRow](ctx, c, call{method: http.MethodGet, path: "/v1/batches" + segment(id) + "/rows", query: q})
 }
 
 // BatchRowsCSV streams all rows of a batch as CSV with a header, like ResultsCSV.

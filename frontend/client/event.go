@@ -88,11 +88,7 @@ func (f *EventFilter) query() url.Values {
 }
 
 // EventPage is one page of events, newest first.
-type EventPage struct {
-	Data       []Event `json:"data"`
-	HasMore    bool    `json:"has_more"`
-	NextCursor string  `json:"next_cursor"`
-}
+type EventPage = Page[Event]
 
 // ListEvents reads one page of events, newest first.
 func (c *Client) ListEvents(ctx context.Context, f EventFilter) (*EventPage, error) {
@@ -101,24 +97,7 @@ func (c *Client) ListEvents(ctx context.Context, f EventFilter) (*EventPage, err
 
 // AllEvents goes through all pages. It ends with the first error.
 func (c *Client) AllEvents(ctx context.Context, f EventFilter) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		for {
-			page, err := c.ListEvents(ctx, f)
-			if err != nil {
-				yield(Event{}, err)
-				return
-			}
-			for i := range page.Data {
-				if !yield(page.Data[i], nil) {
-					return
-				}
-			}
-			if !page.HasMore {
-				return
-			}
-			f.Cursor = page.NextCursor
-		}
-	}
+	return all[Event](ctx, c, call{method: http.MethodGet, path: "/v1/events", query: f.query()})
 }
 
 // GetEvent reads an event.

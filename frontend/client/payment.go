@@ -342,33 +342,12 @@ type PaymentList struct {
 
 // ListPayments reads one page.
 func (c *Client) ListPayments(ctx context.Context, f PaymentFilter) (*PaymentList, error) {
-	page := new(PaymentList)
-	if _, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/payments", query: f.query()}, page); err != nil {
-		return nil, err
-	}
-	return page, nil
+	return read[PaymentList](ctx, c, call{method: http.MethodGet, path: "/v1/payments", query: f.query()})
 }
 
 // AllPayments goes through all pages. It ends with the first error.
 func (c *Client) AllPayments(ctx context.Context, f PaymentFilter) iter.Seq2[Payment, error] {
-	return func(yield func(Payment, error) bool) {
-		for {
-			page, err := c.ListPayments(ctx, f)
-			if err != nil {
-				yield(Payment{}, err)
-				return
-			}
-			for i := range page.Data {
-				if !yield(page.Data[i], nil) {
-					return
-				}
-			}
-			if !page.HasMore {
-				return
-			}
-			f.Cursor = page.NextCursor
-		}
-	}
+	return all[Payment](ctx, c, call{method: http.MethodGet, path: "/v1/payments", query: f.query()})
 }
 
 // TimelineEvent is one event of a payment.

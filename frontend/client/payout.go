@@ -119,12 +119,7 @@ func (c *Client) GetVerification(ctx context.Context, id string) (*Payout, error
 
 // ListPayouts reads one page of payouts.
 func (c *Client) ListPayouts(ctx context.Context, f PaymentFilter) (*PayoutList, error) {
-	page := new(PayoutList)
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/payouts", query: f.query()}, page)
-	if err != nil {
-		return nil, err
-	}
-	return page, nil
+	return read[PayoutList](ctx, c, call{method: http.MethodGet, path: "/v1/payouts", query: f.query()})
 }
 
 // Balances reads what may be paid out.

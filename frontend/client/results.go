@@ -64,41 +64,16 @@ func (f *ResultsFilter) query() url.Values {
 }
 
 // ResultsPage is one page of results, oldest first.
-type ResultsPage struct {
-	Data       []Result `json:"data"`
-	HasMore    bool     `json:"has_more"`
-	NextCursor string   `json:"next_cursor"`
-}
+type ResultsPage = Page[Result]
 
 // ListResults reads one page of what the account did in a period.
 func (c *Client) ListResults(ctx context.Context, f ResultsFilter) (*ResultsPage, error) {
-	page := new(ResultsPage)
-	if _, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/results", query: f.query()}, page); err != nil {
-		return nil, err
-	}
-	return page, nil
+	return read[ResultsPage](ctx, c, call{method: http.MethodGet, path: "/v1/results", query: f.query()})
 }
 
 // AllResults goes through all pages. It ends with the first error.
 func (c *Client) AllResults(ctx context.Context, f ResultsFilter) iter.Seq2[Result, error] {
-	return func(yield func(Result, error) bool) {
-		for {
-			page, err := c.ListResults(ctx, f)
-			if err != nil {
-				yield(Result{}, err)
-				return
-			}
-			for i := range page.Data {
-				if !yield(page.Data[i], nil) {
-					return
-				}
-			}
-			if !page.HasMore {
-				return
-			}
-			f.Cursor = page.NextCursor
-		}
-	}
+	return all[Result](ctx, c, call{method: http.MethodGet, path: "/v1/results", query: f.query()})
 }
 
 // ResultsCSV streams all rows of a period as CSV with a header. The caller reads it

@@ -127,11 +127,3 @@ func tell[T any](ctx context.Context, c *Client, path string, body any, single b
 	}
 	return read[T](ctx, c, call{method: http.MethodPost, path: path, body: text, single: single})
 }
-
-func read[T any](ctx context.Context, c *Client, ask call) (*T, error) {
-	out := new(T)
-	if _, err := c.do(ctx, ask, out); err != nil {
-		return nil, err
-	}
-	return out, nil
-}
