@@ -2,10 +2,7 @@ package frontend
 
 import (
 	"bytes"
-	"encoding/csv"
 	"errors"
-	"io"
-	"net"
 	"strconv"
 	"time"
 
@@ -297,58 +294,20 @@ func (c *call) pageRows(q payswitch.BatchQuery) {
 	c.answer(200, valueJSON)
 }
 
-// streamRows answers with all rows of a batch as CSV, page after page; see
-// streamResults.
+// streamRows answers with all rows of a batch as CSV.
 func (c *call) streamRows(q payswitch.BatchQuery) {
 	q.Limit = payswitch.MaxBatchPage
 	if _, err := c.server.sw.Batch(c.account, c.id); err != nil {
 		c.refuse(problemOf(err))
 		return
 	}
-	s := &rowsStream{server: c.server, account: c.account, id: c.id, query: q, conn: c.ctx.Conn(), more: true}
-	s.out = csv.NewWriter(&s.text)
-	s.put(rowColumns[:])
-	c.out = c.out[:0]
-	c.answer(200, valueCSV)
-	c.ctx.Response.SetBodyStream(s, -1)
-}
-
-// rowsStream makes the pages of a CSV on demand. It outlives its call.
-type rowsStream struct {
-	server  *Server
-	account payswitch.Account
-	id      payswitch.ID
-	query   payswitch.BatchQuery
-	conn    net.Conn
-	more    bool
-	text    bytes.Buffer
-	out     *csv.Writer
-}
-
-// Read implements io.Reader.
-func (s *rowsStream) Read(p []byte) (int, error) {
-	for s.text.Len() == 0 && s.more {
-		if s.server.draining.Load() {
-			return 0, ErrClosed
-		}
-		rows, more, err := s.server.sw.BatchRows(s.account, s.id, s.query)
-		if err != nil {
-			return 0, err
-		}
+	sw, account, id := c.server.sw, c.account, c.id
+	c.streamCSV(rowColumns[:], func(put func([]string)) (bool, error) {
+		rows, more, err := sw.BatchRows(account, id, q)
 		for i := range rows {
-			s.put(rowOfCSV(&rows[i]))
-			s.query.After = rows[i].Row
+			put(rowOfCSV(&rows[i]))
+			q.After = rows[i].Row
 		}
-		s.more = more
-		_ = s.conn.SetWriteDeadline(time.Now().Add(s.server.o.WriteTimeout))
-	}
-	if s.text.Len() == 0 {
-		return 0, io.EOF
-	}
-	return s.text.Read(p)
-}
-
-func (s *rowsStream) put(row []string) {
-	_ = s.out.Write(row) // a bytes.Buffer takes everything
-	s.out.Flush()
+		return more, err
+	})
 }

@@ -99,55 +99,18 @@ func appendResults(dst []byte, page *payswitch.ResultsPage) []byte {
 
 var valueCSV = []byte("text/csv; charset=utf-8")
 
-// streamResults answers with all rows of a period as CSV, page after page, as the
-// client reads them. When a page cannot be read the answer breaks off without its
-// end, which every HTTP client notices.
+// streamResults answers with all rows of a period as CSV.
 func (c *call) streamResults(q payswitch.ResultsQuery) {
 	q.Limit = payswitch.MaxResults
-	s := &resultsStream{server: c.server, account: c.account, query: q, conn: c.ctx.Conn(), more: true}
-	s.out = csv.NewWriter(&s.text)
-	s.put(resultColumns[:])
-	c.out = c.out[:0]
-	c.answer(200, valueCSV)
-	c.ctx.Response.SetBodyStream(s, -1)
-}
-
-// resultsStream makes the pages of a CSV on demand. It outlives its call.
-type resultsStream struct {
-	server  *Server
-	account payswitch.Account
-	query   payswitch.ResultsQuery
-	conn    net.Conn
-	more    bool
-	text    bytes.Buffer
-	out     *csv.Writer
-}
-
-// Read implements io.Reader.
-func (s *resultsStream) Read(p []byte) (int, error) {
-	for s.text.Len() == 0 && s.more {
-		if s.server.draining.Load() {
-			return 0, ErrClosed
-		}
-		page, err := s.server.sw.Results(s.account, s.query)
-		if err != nil {
-			return 0, err
-		}
+	sw, account := c.server.sw, c.account
+	c.streamCSV(resultColumns[:], func(put func([]string)) (bool, error) {
+		page, err := sw.Results(account, q)
 		for i := range page.Results {
-			s.put(resultRow(&page.Results[i]))
+			put(resultRow(&page.Results[i]))
 		}
-		s.more, s.query.Cursor = page.More, page.Next
-		_ = s.conn.SetWriteDeadline(time.Now().Add(s.server.o.WriteTimeout))
-	}
-	if s.text.Len() == 0 {
-		return 0, io.EOF
-	}
-	return s.text.Read(p)
-}
-
-func (s *resultsStream) put(row []string) {
-	_ = s.out.Write(row) // a bytes.Buffer takes everything
-	s.out.Flush()
+		q.Cursor = page.Next
+		return page.More, err
+	})
 }
 
 // resultColumns are the columns of the CSV. New ones go to the end.
@@ -183,4 +146,49 @@ func declineCode(d *payswitch.Decline) string {
 		return ""
 	}
 	return d.Code
+}
+
+// streamCSV answers with a CSV, page after page as the client reads them. When a
+// page cannot be read the answer breaks off without its end, which every HTTP
+// client notices. page puts the next page's rows and says whether more follow; it
+// outlives the call.
+func (c *call) streamCSV(columns []string, page func(put func([]string)) (more bool, err error)) {
+	s := &csvStream{server: c.server, conn: c.ctx.Conn(), page: page, more: true}
+	s.out = csv.NewWriter(&s.text)
+	s.put(columns)
+	c.out = c.out[:0]
+	c.answer(200, valueCSV)
+	c.ctx.Response.SetBodyStream(s, -1)
+}
+
+// csvStream makes the pages of a CSV on demand.
+type csvStream struct {
+	server *Server
+	conn   net.Conn
+	page   func(put func([]string)) (more bool, err error)
+	more   bool
+	text   bytes.Buffer
+	out    *csv.Writer
+}
+
+// Read implements io.Reader.
+func (s *csvStream) Read(p []byte) (_ int, err error) {
+	for s.text.Len() == 0 && s.more {
+		if s.server.draining.Load() {
+			return 0, ErrClosed
+		}
+		if s.more, err = s.page(s.put); err != nil {
+			return 0, err
+		}
+		_ = s.conn.SetWriteDeadline(time.Now().Add(s.server.o.WriteTimeout))
+	}
+	if s.text.Len() == 0 {
+		return 0, io.EOF
+	}
+	return s.text.Read(p)
+}
+
+func (s *csvStream) put(row []string) {
+	_ = s.out.Write(row) // a bytes.Buffer takes everything
+	s.out.Flush()
 }
