@@ -39,6 +39,7 @@ type rig struct {
 	count           atomic.Int64      // of keys given by tries
 	adjust          func(*Options)    // nil: the options as they are
 	spoken          *iso.Dialect      // by every bank; nil: rigBanks say
+	second          *iso.Dialect      // by the second bank; nil: rigBanks say
 	lineKeys        map[string][]byte // the banks' keys in clear, where the dialect has codes
 }
 
@@ -67,6 +68,9 @@ func (r *rig) dialect(name string) *iso.Dialect {
 	r.t.Helper()
 	if r.spoken != nil {
 		return r.spoken
+	}
+	if r.second != nil && name == rigBanks[1].dialect {
+		return r.second
 	}
 	d, err := iso.Builtin(name)
 	if err != nil {
