@@ -139,9 +139,8 @@ func TestChipDataHasNoOtherReading(t *testing.T) {
 			return
 		}
 		var again []byte
-		var tags []uint32
 		for _, i := range items[:n] {
-			again, tags = append(again, i.whole...), append(tags, i.tag)
+			again = append(again, i.whole...)
 		}
 		if string(again) != string(data) {
 			t.Fatalf("%X is read as %X", data, again)
