@@ -143,7 +143,7 @@ func TestPINForTheNextBank(t *testing.T) {
 				}
 				r.pass(time.Second)
 				q := r.withPIN("moved", 3, banksim.TestPIN)
-				done := make(chan Answer)
+				done := make(chan *Answer, 1)
 				go func() {
 					answer, err := r.core.Pay(a, q)
 					if err != nil {
