@@ -30,10 +30,11 @@ func (c *call) targetBatch(text []byte) bool {
 	return true
 }
 
-// longBody lets who has a key send a batch, which may be longer than anything else,
-// and take its time. It is asked before the body is read.
+// longBody lets who has a key send a batch, or a document, which may be longer than
+// anything else, and take its time. It is asked before the body is read.
 func (s *Server) longBody(header *fasthttp.RequestHeader) (config fasthttp.RequestConfig) {
-	if !header.IsPost() || !bytes.Equal(header.RequestURI(), batchesPath) {
+	isBatch := bytes.Equal(header.RequestURI(), batchesPath)
+	if !header.IsPost() || !isBatch && !bytes.HasPrefix(header.RequestURI(), []byte(applicationsPath)) {
 		return config
 	}
 	defer func() {
@@ -42,6 +43,9 @@ func (s *Server) longBody(header *fasthttp.RequestHeader) (config fasthttp.Reque
 			config = fasthttp.RequestConfig{}
 		}
 	}()
+	if !isBatch {
+		return s.longAct(header)
+	}
 	var buf [maxAPIKey + 2]byte
 	key, ok := apiKey(header.Peek("Authorization"), buf[:])
 	if ok {

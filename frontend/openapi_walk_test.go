@@ -28,6 +28,7 @@ const (
 	noBatch            = "bat_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noEndpoint         = "we_01kaz7q2v5e8xv9h2m3n4p5q6r"
 	noEvent            = "evt_01kaz7q2v5e8xv9h2m3n4p5q6r"
+	noApplication      = "app_01kaz7q2v5e8xv9h2m3n4p5q6r"
 )
 
 // TestDocumentIsTrue walks over all operations and provokes every answer that
@@ -51,6 +52,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	walk("batches", walkBatches)
 	walk("schedules", walkSchedules)
 	walk("notifications", walkNotifications)
+	walk("applications", walkApplications)
 	missing := document().lines()
 	for line := range given {
 		delete(missing, line)
@@ -70,7 +72,7 @@ func (s *shop) collect(given map[string]bool) {
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
 	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule,
-		"{payout_id}", noPayout, "{verification_id}", noVerified, "{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent).Replace(o.path)
+		"{payout_id}", noPayout, "{verification_id}", noVerified, "{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent, "{application_id}", noApplication).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
@@ -97,6 +99,10 @@ func (o apiOperation) body() string {
 		return verifyBody
 	case o.path == "/v1/webhook_endpoints":
 		return endpointBody
+	case o.path == "/v1/applications":
+		return formBody
+	case strings.HasPrefix(o.path, "/v1/applications/"):
+		return `{"type":"withdraw"}`
 	case strings.HasSuffix(o.path, "/replay"):
 		return `{"from":"2026-11-01T00:00:00Z"}`
 	case o.path == "/v1/api_keys":
@@ -361,7 +367,7 @@ func walkCrowded(t *testing.T, given map[string]bool) {
 
 // walkDefect asks a switch that was never made: every call panics.
 func walkDefect(t *testing.T, given map[string]bool) {
-	s := openShop(t, func(o *Options) { o.Switch = new(payswitch.Switch) })
+	s := openShop(t, func(o *Options) { o.Switch, o.Joining = new(payswitch.Switch), nil })
 	defer s.collect(given)
 	for _, op := range document().operations() {
 		if op.documents("500") {

@@ -10,7 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tranzit/tranzit/frontend/assist"
+	"github.com/tranzit/tranzit/frontend/guide"
 	payswitch "github.com/tranzit/tranzit/switch"
+	"github.com/tranzit/tranzit/switch/joining"
 )
 
 // Options configure a Server. Every limit has a default and bounds.
@@ -22,6 +24,11 @@ type Options struct {
 
 	// Assist answers the entry points of Assist beside the API; default none.
 	Assist *assist.Adapter
+
+	// Joining takes the applications of shops. Without it they are refused.
+	Joining *joining.Office
+	// TestCards stand in the guides of shops.
+	TestCards []guide.Card
 
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed when a
 	// key's address list is asked; default none.

@@ -106,7 +106,13 @@ type routes struct {
 	balance    *route // /v1/balance
 	declines   *route // /v1/declines
 	openAPI    *route // /openapi.json
-	none       *route // anything else, and what could not be read
+
+	applications     *route // /v1/applications
+	application      *route // /v1/applications/{id}
+	applicationActs  *route // /v1/applications/{id}/acts
+	applicationGuide *route // /v1/applications/{id}/guide
+
+	none *route // anything else, and what could not be read
 
 	placed []placedRoute     // those that do not begin with /v1/payments
 	assist map[string]*route // by address; nil: there are none
@@ -155,6 +161,7 @@ func newRoutes(m *metrics) *routes {
 	r.addNotifications(with)
 	r.addSchedules(with)
 	r.addOthers(with)
+	r.addApplications(with)
 	r.place(all)
 	return r
 }

@@ -75,9 +75,9 @@ func (b *safeBuffer) String() string {
 // openShop serves on a loopback port until the test ends. Everything is logged.
 func openShop(t testing.TB, change func(*Options)) *shop {
 	t.Helper()
-	log := &safeBuffer{}
+	log, bench := &safeBuffer{}, newRig(t)
 	o := Options{
-		Switch: newTestSwitch(t), Now: func() time.Time { return testNow },
+		Switch: bench.sw, Joining: bench.office, Now: func() time.Time { return testNow },
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/tranzit/tranzit/iso"
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
+	"github.com/tranzit/tranzit/switch/joining"
 )
 
 // Cards of the simulated bank that the tests need by what they do.
@@ -25,6 +26,7 @@ const (
 // loopback.
 type rig struct {
 	sw     *payswitch.Switch
+	office *joining.Office
 	host   *banksim.Bank
 	disk   *storage.Disk
 	broken atomic.Bool  // the journal may fail
@@ -69,6 +71,8 @@ func newRig(t testing.TB) *rig {
 			askedShop(shopOf("mer_asked", keyAsked))},
 		AskShop: answerByOrder,
 	})
+	must(t, err)
+	r.office, err = joining.New(joining.Options{Switch: r.sw, Store: store, Logger: quiet})
 	must(t, err)
 	must(t, r.sw.Start())
 	t.Cleanup(r.sw.Close)

@@ -102,9 +102,10 @@ func (y *Letter) encode() []byte {
 	return body
 }
 
-// Due are the letters due at now, at most limit, the first due first. next is
-// when the first of the others will be; zero: there is none.
-func (l *Letters) Due(now time.Time, limit int) (list []Letter, next time.Time, err error) {
+// Due are the letters due at now, at most limit, the first due first, but for those
+// of channels that are skipped. next is when the first of the others will be; zero:
+// there is none.
+func (l *Letters) Due(now time.Time, limit int, skip map[string]bool) (list []Letter, next time.Time, err error) {
 	var bad error
 	err = l.s.store.Scan(storage.Range{Space: spaceLetter, Prefix: []byte{letterDue}}, func(key, body []byte) bool {
 		if len(key) != 1+8+16 {
@@ -116,7 +117,7 @@ func (l *Letters) Due(now time.Time, limit int) (list []Letter, next time.Time, 
 			return false
 		}
 		var y Letter
-		if bad = json.Unmarshal(body, &y); bad == nil {
+		if bad = json.Unmarshal(body, &y); bad == nil && !skip[y.Channel] {
 			y.ID = ID(key[9:])
 			list = append(list, y)
 		}

@@ -85,6 +85,7 @@ func TestRulesCanFail(t *testing.T) {
 		{"guests stay in their rooms", "bench/x.go", `package bench; import _ "github.com/cockroachdb/pebble/v2"`},
 		{"guests stay in their rooms", "bench/bare/x.go", `package bare; import _ "github.com/moov-io/iso8583"`},
 		{"guests stay in their rooms", "bench/plainer/x.go", `package plainer; import _ "github.com/moov-io/iso8583-connection"`},
+		{"guests stay in their rooms", "frontend/x.go", `package frontend; import _ "github.com/wneessen/go-mail"`},
 		{"guests stay in their rooms", "cmd/tranzit/x.go", `package main; import _ "github.com/valyala/fasthttp"`},
 		{"file sizes", "iso/x.go", "package iso\n" + long},
 		{"function sizes", "iso/x.go", "package iso\nfunc long" + body(maxFuncLines)},

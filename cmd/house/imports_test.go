@@ -26,6 +26,7 @@ var guests = []struct {
 	{module: "github.com/moov-io/iso8583-connection", rooms: []string{"acquirers"}, files: 1},
 	{module: "github.com/cockroachdb/pebble", rooms: []string{"storage"}, files: 2},
 	{module: "github.com/miekg/pkcs11", rooms: []string{"acquirers/keystore"}, files: 2},
+	{module: "github.com/wneessen/go-mail", rooms: []string{"frontend/mail"}, files: 1},
 	{module: "github.com/jackc/pgx", rooms: []string{"storage"}, files: 1},
 	{module: "github.com/chromedp", rooms: []string{"frontend/browser"}},
 	{module: "github.com/valyala/fasthttp", rooms: []string{"frontend", "bench"}},

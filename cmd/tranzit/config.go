@@ -65,6 +65,8 @@ type Config struct {
 	Merchants []MerchantConfig `yaml:"merchants"`
 	Assist    AssistConfig     `yaml:"assist"`
 	Cabinet   CabinetConfig    `yaml:"cabinet"`
+	Joining   JoiningConfig    `yaml:"joining"`
+	Mail      MailConfig       `yaml:"mail"`
 
 	file  string
 	lines map[string]int // path of a key -> its line
@@ -345,6 +347,7 @@ func (c *Config) ensureDefaults() {
 	setDefault(&c.Log.Format, "json")
 	setDefault(&c.Runtime.GCPercent, 100)
 	setDefault(&c.DrainTimeout, 40*time.Second)
+	setDefault(&c.Joining.TimeZone, "UTC")
 	for i := range c.Banks {
 		b := &c.Banks[i]
 		setDefault(&b.Mode, "test")

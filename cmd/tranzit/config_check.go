@@ -86,8 +86,15 @@ func (c *Config) validate() error {
 			return err
 		}
 	}
-	_, err := c.assistShops()
-	return err
+	return c.validateShops()
+}
+
+// validateShops checks what is said of shops that join and of those of Assist.
+func (c *Config) validateShops() error {
+	_, joiningErr := c.joiningOptions()
+	_, mailErr := c.letterOptions()
+	_, assistErr := c.assistShops()
+	return cmp.Or(joiningErr, mailErr, assistErr)
 }
 
 // retryRules reads the schemes' rules of retries, nil: the built-in ones.

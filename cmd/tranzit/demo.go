@@ -152,6 +152,7 @@ func printDemo(out io.Writer, a *app, cfg *Config, sims []*banksim.Bank) {
 	}
 	fmt.Fprintf(out, "  data     %s (log: demo.log)\n\nPay:\n\n%s\n\n", cfg.Data, payLine(a.listeners[0].Addr()))
 	fmt.Fprintf(out, "Then look at it:\n\n  curl -s -u %s: %s/v1/payments\n\n", demoKey, api)
+	fmt.Fprintf(out, "Join as a shop: docs/joining.md. Letters go to %s/\n", cfg.letterFolder())
 	fmt.Fprint(out, "A server of yours on this machine is told of it by a webhook: docs/api.md, Webhooks.\n")
 	fmt.Fprint(out, "Other cards make the bank decline, stay silent or answer late: tranzit bank --help.\n")
 }

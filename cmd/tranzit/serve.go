@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,9 +25,11 @@ import (
 	"github.com/tranzit/tranzit/frontend"
 	"github.com/tranzit/tranzit/frontend/admin"
 	"github.com/tranzit/tranzit/frontend/cabinet"
+	"github.com/tranzit/tranzit/frontend/mail"
 	"github.com/tranzit/tranzit/frontend/webhooks"
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
+	"github.com/tranzit/tranzit/switch/joining"
 	"github.com/tranzit/tranzit/switch/people"
 )
 
@@ -83,6 +86,10 @@ type app struct {
 	admin  *admin.Server
 	caller *webhooks.Caller
 	hooks  *webhooks.Deliverer
+	office *joining.Office
+	poster *mail.Sender
+	desks  sync.WaitGroup // what office and poster do by themselves
+	rest   context.CancelFunc
 	failed chan error
 
 	listeners [3]net.Listener // merchants', admin, cabinet or nil
@@ -130,12 +137,16 @@ func startApp(cfg *Config, logTo io.Writer) (*app, error) {
 	if err := a.deliver(registry); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
+	if err := a.join(registry); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
 	if err := a.listen(registry); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	if err := errors.Join(a.core.Start(), a.hooks.Start()); err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
+	a.openDesks()
 	a.serveListeners()
 	return a, nil
 }
@@ -149,6 +160,46 @@ func (a *app) deliver(registry *prometheus.Registry) error {
 		PerEndpoint: w.PerEndpoint, Retries: w.Retries, DisableAfter: w.DisableAfter,
 	})
 	return err
+}
+
+// join prepares what takes applications, and what sends letters.
+func (a *app) join(registry *prometheus.Registry) error {
+	o, err := a.cfg.joiningOptions()
+	if err != nil {
+		return err
+	}
+	o.Switch, o.Store, o.Logger, o.Prove = a.core, a.store, a.log, a.hooks.Prove
+	setDefault(&o.API, "http://"+a.cfg.Listen)
+	if a.office, err = joining.New(o); err != nil {
+		return err
+	}
+	letters, err := a.cfg.letterOptions()
+	if err != nil {
+		return err
+	}
+	letters.Letters, letters.Logger, letters.Registerer = a.core.Letters(), a.log, registry
+	letters.Tell = func(ctx context.Context, y *payswitch.Letter) error {
+		err := a.hooks.Tell(ctx, y)
+		if errors.Is(err, webhooks.ErrNoEndpoint) {
+			err = &mail.Refused{Why: err}
+		}
+		return err
+	}
+	a.poster, err = mail.New(letters)
+	return err
+}
+
+// openDesks lets letters go, and test modes end in time.
+func (a *app) openDesks() {
+	var ctx context.Context
+	ctx, a.rest = context.WithCancel(context.Background())
+	for _, run := range []func(context.Context){a.office.Run, a.poster.Run} {
+		a.desks.Add(1)
+		go func() {
+			defer a.desks.Done()
+			run(ctx)
+		}()
+	}
 }
 
 func tuneRuntime(cfg *Config) {
@@ -260,7 +311,7 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	a.front, err = frontend.New(frontend.Options{
 		Switch: a.core, Assist: bridge, Logger: a.log, Registerer: registry, MaxBody: a.cfg.HTTP.MaxBody, ReadTimeout: a.cfg.HTTP.ReadTimeout,
 		IdleTimeout: a.cfg.HTTP.IdleTimeout, Concurrency: a.cfg.HTTP.Connections, TrustedProxies: proxies,
-		PlainWebhooks: a.cfg.Webhooks.AllowHTTP, TestEndpoint: a.hooks.Test,
+		PlainWebhooks: a.cfg.Webhooks.AllowHTTP, TestEndpoint: a.hooks.Test, Joining: a.office, TestCards: testCards(),
 	})
 	if err != nil {
 		return errors.Join(err, api.Close(), control.Close())
@@ -268,7 +319,7 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	if err := a.openCabinet(proxies); err != nil {
 		return errors.Join(err, api.Close(), control.Close())
 	}
-	a.admin = admin.New(admin.Options{Switch: a.core, Store: a.store, People: a.people, CabinetURL: a.cabinetAt(), Gatherer: registry, Logger: a.log})
+	a.admin = admin.New(admin.Options{Switch: a.core, Store: a.store, People: a.people, CabinetURL: a.cabinetAt(), Gatherer: registry, Logger: a.log, Joining: a.office})
 	a.listeners[0], a.listeners[1] = api, control
 	return nil
 }
@@ -391,6 +442,8 @@ func (a *app) stop() error {
 		err = a.desk.Shutdown(ctx)
 	}
 	err = errors.Join(err, a.front.Shutdown(ctx), a.core.Drain(ctx))
+	a.rest()
+	a.desks.Wait()
 	last, done := context.WithTimeout(ctx, cutOff)
 	defer done()
 	a.hooks.Stop(last)

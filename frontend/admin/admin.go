@@ -19,6 +19,7 @@ import (
 
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
+	"github.com/tranzit/tranzit/switch/joining"
 	"github.com/tranzit/tranzit/switch/people"
 )
 
@@ -31,6 +32,7 @@ type Options struct {
 	Store      *storage.Store
 	Gatherer   prometheus.Gatherer
 	Logger     *slog.Logger
+	Joining    *joining.Office // nil: there are no applications
 }
 
 // Server is the admin listener. Its methods are goroutine-safe.
@@ -60,6 +62,7 @@ func New(o Options) *Server {
 	s.routePeople(mux)
 	s.routeVault(mux)
 	s.routeWebhooks(mux)
+	s.routeJoining(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

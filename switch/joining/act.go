@@ -180,6 +180,11 @@ func ActTypes() []ActType {
 		ActProvision, ActTestConnection, ActCheck, ActWaiveCheck, ActRequestLive, ActApproveLive, ActRefuseLive, ActDropBank, ActReject, ActWithdraw, ActExpire}
 }
 
+// IsFor reports whether an act is ever for a kind of actor to ask for.
+func IsFor(kind string, t ActType) bool {
+	return t != ActApply && slices.Contains(rules[t].by, kind)
+}
+
 // legal says why an act may not be done now; nil: it may. Errors are refusals.
 func (a *Application) legal(act *Act) error {
 	r, known := rules[act.Type]

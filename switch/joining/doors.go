@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tranzit/tranzit/iso"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
@@ -128,15 +129,14 @@ func (f *Office) plan(a *Application, act *Act, banks []string) error {
 		return invalid("/banks", "At most %d banks can be chosen.", MaxBanks)
 	}
 	for _, id := range banks {
-		live, known := f.o.Switch.BankIsLive(id)
-		terms, open := Terms{}, false
-		if known && live {
-			terms, open = f.o.Terms(id)
-		}
+		terms, open := f.terms(id)
 		if !open {
 			return invalid("/banks", "There is no bank of this name that merchants can join.")
 		}
-		terms.Bank = id
+		offer, _ := f.o.Switch.BankOffer(id)
+		if misfit := offer.Profile.TakesMerchant(a.Form.MCC, a.Form.Country); misfit != iso.Fits {
+			return invalid("/banks", "Bank %s does not take such merchants (%s in its profile).", id, misfit)
+		}
 		act.Terms = append(act.Terms, terms)
 		for _, r := range terms.Requirements {
 			act.Dues = append(act.Dues, payswitch.WorkingDays(act.At, r.Days, f.o.Calendar.Zone, f.o.Calendar.Holidays))

@@ -18,7 +18,8 @@ type LetterData struct {
 	Code        string     `json:"code,omitempty"`
 	Until       string     `json:"until,omitempty"` // on the shop's clock
 	Reason      string     `json:"reason,omitempty"`
-	Bank        string     `json:"bank,omitempty"`
+	Bank        string     `json:"bank,omitempty"` // its name
+	BankID      string     `json:"bank_id,omitempty"`
 	Form        string     `json:"contract_form,omitempty"`
 	Months      int        `json:"contract_months,omitempty"`
 	Contract    string     `json:"contract,omitempty"`
@@ -149,7 +150,7 @@ func (f *Office) letterData(a *Application, s step) LetterData {
 		}
 	}
 	if t := a.track(act.Bank); t != nil {
-		d.Bank, d.Form, d.Months = In(t.Terms.Name, a.Form.Language), t.Terms.Form, t.Terms.Months
+		d.Bank, d.BankID, d.Form, d.Months = In(t.Terms.Name, a.Form.Language), t.Terms.Bank, t.Terms.Form, t.Terms.Months
 		d.Due = lastDay(t.ConnectionDue, f.o.Calendar.Zone)
 		if i := t.item(act.Item); i != nil {
 			d.Item = In(i.Text, a.Form.Language)

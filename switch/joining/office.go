@@ -37,9 +37,6 @@ type Options struct {
 	Logger *slog.Logger     // default: slog.Default
 	Now    func() time.Time // default: time.Now
 
-	// Terms are what a bank asks of merchants; false: merchants cannot join it. It is
-	// asked for live banks only. Default: PlainTerms for each.
-	Terms func(bank string) (Terms, bool)
 	// Prove sends test messages to a webhook endpoint, one of them signed wrongly, and
 	// says whether the shop took the right one and refused the other. Default: nobody
 	// can tell, so the check does not pass.
@@ -69,9 +66,6 @@ func (o *Options) EnsureDefaults() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.Terms == nil {
-		o.Terms = func(bank string) (Terms, bool) { return PlainTerms(bank), true }
 	}
 	if o.Prove == nil {
 		o.Prove = func(*payswitch.Endpoint) (bool, string) { return false, "This process sends no webhooks." }
@@ -184,6 +178,9 @@ func (f *Office) load() error {
 	}
 	return nil
 }
+
+// API is the address of the API as shops reach it.
+func (f *Office) API() string { return f.o.API }
 
 func (f *Office) now() time.Time { return f.o.Now().UTC().Truncate(time.Millisecond) }
 

@@ -52,6 +52,17 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
+// profile is that of a bank that merchants can join on plainTerms.
+func profile(id string) *iso.Profile {
+	p := iso.PlainProfile(id)
+	p.Joining = &iso.Joining{Contract: iso.Contract{Form: "bilateral", Months: 12}, WorkingDays: 5}
+	for _, r := range plainTerms(id).Requirements {
+		p.Joining.Requirements = append(p.Joining.Requirements, iso.Requirement{ID: r.ID, Owner: r.Owner, Kind: r.Kind, WorkingDays: r.Days,
+			Text: iso.Text{EN: r.Text["en"], RU: r.Text["ru"], ES: r.Text["es"]}})
+	}
+	return p
+}
+
 func dialect(t *testing.T) *iso.Dialect {
 	t.Helper()
 	d, err := iso.Builtin("ascii87")
@@ -74,7 +85,7 @@ func (d *desk) open() {
 	must(d.t, err)
 	o := payswitch.Options{Store: d.store, Keys: d.keys, Logger: quiet}
 	for _, id := range []string{"sim", "alfa"} {
-		o.Banks = append(o.Banks, payswitch.BankConfig{Dialect: dialect(d.t), Acquirer: "123456", Live: id == "alfa", Link: acquirers.Config{ID: id,
+		o.Banks = append(o.Banks, payswitch.BankConfig{Profile: profile(id), Dialect: dialect(d.t), Acquirer: "123456", Live: id == "alfa", Link: acquirers.Config{ID: id,
 			Endpoints: []string{id + ":9101"}, LinksPerEndpoint: 1, SignOn: true, Dial: d.net.Dial, Logger: quiet, EchoInterval: 24 * time.Hour}})
 	}
 	d.core, err = payswitch.New(o)
@@ -109,7 +120,7 @@ func (d *desk) close() {
 // letters are those that are owed, as "template to".
 func (d *desk) owed() (list []payswitch.Letter) {
 	d.t.Helper()
-	list, _, err := d.core.Letters().Due(time.Now().Add(time.Second), 1000)
+	list, _, err := d.core.Letters().Due(time.Now().Add(time.Second), 1000, nil)
 	must(d.t, err)
 	return list
 }

@@ -56,9 +56,6 @@ func chooseHolds(a *Application, _ *Track, act *Act) error {
 		if slices.ContainsFunc(act.Terms[:i], func(o Terms) bool { return o.Bank == t.Bank }) {
 			return invalid("/banks", "Bank %s is named twice.", t.Bank)
 		}
-		if len(t.Countries) > 0 && !slices.Contains(t.Countries, a.Form.Country) {
-			return invalid("/banks", "Bank %s takes no merchants of country %s.", t.Bank, a.Form.Country)
-		}
 	}
 	switch {
 	case len(act.Dues) != items:
@@ -115,7 +112,7 @@ func itemHolds(_ *Application, t *Track, act *Act) error {
 		return err
 	case act.Status != ItemAccepted && act.Status != ItemReturned && act.Status != ItemWaived:
 		return invalid("/status", "Must be accepted, returned or waived.")
-	case act.Status == ItemAccepted && i.Owner == "merchant" && i.Status != ItemSubmitted:
+	case act.Status == ItemAccepted && i.Owner == "merchant" && i.Kind != "check" && i.Status != ItemSubmitted:
 		return refused("Item %s is %s: there is nothing to accept.", i.ID, i.Status)
 	case act.Status == ItemReturned && i.Status != ItemSubmitted:
 		return refused("Item %s is %s: there is nothing to return.", i.ID, i.Status)

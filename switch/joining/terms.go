@@ -1,16 +1,19 @@
 package joining
 
-import "time"
+import (
+	"time"
+
+	"github.com/tranzit/tranzit/iso"
+)
 
 // Terms are what one bank asks of a merchant that joins it. They are written into
 // the act that chooses the bank: what the catalogue says later changes no plan.
 type Terms struct {
 	Bank           string            `json:"bank"`
-	Name           map[string]string `json:"name"`                // by language
-	Form           string            `json:"contract_form"`       // accession, bilateral or trilateral
-	Months         int               `json:"contract_months"`     // 0: without an end
-	Countries      []string          `json:"countries,omitempty"` // ISO 3166 numeric; empty: any
-	ConnectionDays int               `json:"connection_days"`     // working days for the technical connection
+	Name           map[string]string `json:"name"`            // by language
+	Form           string            `json:"contract_form"`   // accession, bilateral or trilateral
+	Months         int               `json:"contract_months"` // 0: without an end
+	ConnectionDays int               `json:"connection_days"` // working days for the technical connection
 	Requirements   []Requirement     `json:"requirements"`
 }
 
@@ -31,17 +34,29 @@ func In(text map[string]string, language string) string {
 	return text["en"]
 }
 
-// PlainTerms are those of a bank of which the catalogue says nothing.
-func PlainTerms(bank string) Terms {
-	return Terms{Bank: bank, Name: map[string]string{"en": bank}, Form: "bilateral", Months: 12, ConnectionDays: 1, Requirements: []Requirement{
-		{ID: "registration", Owner: "merchant", Kind: "document", Days: 3, Text: map[string]string{
-			"en": "Extract from the register of companies", "ru": "Выписка из реестра юридических лиц", "es": "Extracto del registro mercantil"}},
-		{ID: "account", Owner: "merchant", Kind: "field", Days: 3, Text: map[string]string{
-			"en": "Bank account for the settlements", "ru": "Банковский счёт для возмещений", "es": "Cuenta bancaria para las liquidaciones"}},
-		{ID: "site", Owner: "us", Kind: "check", Days: 5, Text: map[string]string{
-			"en": "The site shows the goods, prices, delivery and terms of return", "ru": "На сайте есть товары, цены, доставка и условия возврата",
-			"es": "El sitio muestra productos, precios, entrega y devoluciones"}},
-	}}
+// connectionDays are the working days that the technical connection may take.
+const connectionDays = 1
+
+// terms are those of a bank in the catalogue; false: merchants cannot join it.
+func (f *Office) terms(bank string) (t Terms, ok bool) {
+	offer, known := f.o.Switch.BankOffer(bank)
+	if !known || !offer.Live || offer.Profile.Joining == nil {
+		return Terms{}, false
+	}
+	p := offer.Profile
+	t = Terms{Bank: bank, Name: texts(p.Name), Form: p.Joining.Contract.Form, Months: p.Joining.Contract.Months, ConnectionDays: connectionDays}
+	for _, r := range p.Joining.Requirements {
+		t.Requirements = append(t.Requirements, Requirement{ID: r.ID, Owner: r.Owner, Kind: r.Kind, Days: r.WorkingDays, Text: texts(r.Text)})
+	}
+	return t, true
+}
+
+func texts(t iso.Text) map[string]string {
+	all := map[string]string{}
+	for _, language := range Languages {
+		all[language] = t.In(language)
+	}
+	return all
 }
 
 // Calendar says which days are worked.
