@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tranzit/tranzit/frontend/admin"
+	"github.com/tranzit/tranzit/switch/people"
+)
+
+// TestPeopleByHand adds a user to a running switch with the commands an operator
+// has, joins by the printed link, survives a kill, asks, is answered, and is barred.
+func TestPeopleByHand(t *testing.T) {
+	address := freeAddress(t)
+	r := newRigWith(t, rigPlan{settings: "cabinet: {listen: \"" + address + "\"}\n"})
+	r.start()
+	do := func(ok bool, args ...string) string {
+		t.Helper()
+		out, err := r.command(append(append([]string{"merchant"}, args...), "--admin", r.admin)...)
+		if (err == nil) != ok {
+			t.Errorf("%v: %v %s", args, err, out)
+		}
+		return out
+	}
+	user := func(ok bool, args ...string) string {
+		t.Helper()
+		return do(ok, append(append([]string{"user"}, args...), "--merchant", "mer_rig")...)
+	}
+	user(false, "add", "ann@shop.example", "--role", "king", "--reason", "test")
+	user(false, "add", "ann@shop.example", "--role", "owner", "--mode", "both")
+	var added admin.UserView
+	if err := json.Unmarshal([]byte(user(true, "add", "ann@shop.example", "--role", "owner", "--mode", "test", "--reason", "contract 17", "--json")), &added); err != nil || added.Status != "invited" {
+		t.Fatalf("%+v, %v", added, err)
+	}
+	p := newPerson(t)
+	secret := regexp.MustCompile(`id="secret">([A-Z2-7]+)<`).FindStringSubmatch(p.get(added.Link))
+	if secret == nil {
+		t.Fatalf("no key of an authenticator at %s", added.Link)
+	}
+	code, err := people.Authenticator{Secret: secret[1]}.Code(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.post(added.Link, url.Values{"name": {"Ann"}, "password": {"a wide quiet river"}, "again": {"a wide quiet river"}, "code": {code}})
+	home := "http://" + address + "/m/mer_rig/test/"
+	if body := p.get(home + "payments"); !strings.Contains(body, "RIG SHOP") {
+		t.Fatalf("the cabinet shows %.300s", body)
+	}
+	if out := user(true, "list"); !strings.Contains(out, "ann@shop.example") || !strings.Contains(out, "active") || !strings.Contains(out, "test owner") {
+		t.Error(out)
+	}
+	r.kill()
+	r.start()
+	csrf := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(p.get(home + "tickets"))
+	if csrf == nil {
+		t.Fatal("a kill of the switch signs people out")
+	}
+	p.post(home+"tickets", url.Values{"csrf": csrf[1:], "subject": {"Where is it?"}, "text": {"Two days now."}})
+	id := regexp.MustCompile(`tkt_\w+`).FindString(do(true, "ticket", "list"))
+	do(false, "ticket", "answer", id)
+	do(true, "ticket", "answer", id, "--text", "It is on its way.", "--operator", "desk")
+	if out := do(true, "ticket", "show", id); !strings.Contains(out, "It is on its way.") || !strings.Contains(out, "answered") {
+		t.Error(out)
+	}
+	if out := user(true, "acts", "--search", "ticket"); !strings.Contains(out, "ticket_opened") || !strings.Contains(out, "desk") {
+		t.Error(out)
+	}
+	user(true, "disable", "ann@shop.example", "--reason", "left the shop")
+	if body := p.get(home + "payments"); strings.Contains(body, "RIG SHOP") {
+		t.Error("a barred user sees the cabinet")
+	}
+	user(true, "enable", "ann@shop.example", "--reason", "came back")
+	if out := user(true, "reset", "ann@shop.example", "--reason", "lost the phone"); !strings.Contains(out, "/join/") {
+		t.Error(out)
+	}
+}
+
+// person is a browser without script.
+type person struct {
+	t    *testing.T
+	http *http.Client
+}
+
+func newPerson(t *testing.T) *person {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &person{t, &http.Client{Jar: jar, Timeout: time.Minute}}
+}
+
+func (p *person) get(address string) string {
+	p.t.Helper()
+	answer, err := p.http.Get(address)
+	return p.read(answer, err)
+}
+
+func (p *person) post(address string, form url.Values) string {
+	p.t.Helper()
+	answer, err := p.http.PostForm(address, form)
+	return p.read(answer, err)
+}
+
+func (p *person) read(answer *http.Response, err error) string {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if answer.StatusCode >= 400 {
+		p.t.Logf("%s answers %s", answer.Request.URL.Path, answer.Status)
+	}
+	return string(body)
+}
