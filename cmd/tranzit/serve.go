@@ -348,7 +348,7 @@ func (a *app) openCabinet(proxies []netip.Prefix) error {
 	if secure != nil {
 		l = tls.NewListener(l, secure)
 	}
-	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies})
+	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies, Joining: a.office})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

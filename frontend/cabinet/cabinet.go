@@ -22,6 +22,7 @@ import (
 	"github.com/go-webauthn/webauthn/webauthn"
 
 	payswitch "github.com/tranzit/tranzit/switch"
+	"github.com/tranzit/tranzit/switch/joining"
 	"github.com/tranzit/tranzit/switch/people"
 )
 
@@ -30,6 +31,9 @@ type Options struct {
 	Switch *payswitch.Switch
 	People *people.People
 	Logger *slog.Logger // default: slog.Default
+
+	// Joining shows shops how far they have come; default: nobody joins here.
+	Joining *joining.Office
 
 	// URL is how people's browsers reach the cabinet: scheme and host, without a path.
 	// Passkeys belong to its host; an address in numbers has none.

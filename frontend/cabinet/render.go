@@ -64,6 +64,7 @@ func functionsOf(lang string) template.FuncMap {
 			return money.Format(amount)
 		},
 		"plain":  plainAmount,
+		"moment": moment,
 		"static": staticAddress,
 		"text":   func(id payswitch.ID, prefix string) string { return id.Text(prefix) },
 		"can":    func(f frame, word string) bool { return f.can[word] },
@@ -91,7 +92,7 @@ var sections = []section{
 	{"payments", "payments", []string{"payments", "payment", "ask"}}, {"charts", "payments", []string{"charts"}},
 	{"batches", "batches", []string{"batches", "batch", "bulk"}}, {"terminal", "terminal", []string{"terminal"}},
 	{"tickets", "tickets", []string{"tickets", "ticket"}}, {"webhooks", "webhooks", []string{"webhooks", "event"}},
-	{"keys", "keys", []string{"keys"}}, {"users", "users", []string{"users"}}, {"audit", "audit", []string{"audit"}},
+	{"keys", "keys", []string{"keys"}}, {"joining", "joining", []string{"joining"}}, {"users", "users", []string{"users"}}, {"audit", "audit", []string{"audit"}},
 }
 
 // declineIn tells a decline: to people who read English what it means, to others
@@ -107,6 +108,15 @@ func declineIn(lang, code string) string {
 		return d.Buyer.ES
 	}
 	return d.Meaning
+}
+
+// moment shows a time that comes as text, to the minute and in UTC.
+func moment(text *string) string {
+	t, err := time.Parse(time.RFC3339Nano, *text)
+	if err != nil {
+		return *text
+	}
+	return t.UTC().Format("2006-01-02 15:04") + " UTC"
 }
 
 func textOf(word any) string {
@@ -195,6 +205,7 @@ func (v *visit) frame(page string, data any) frame {
 		for word, right := range rightWords {
 			f.can[word] = v.rights.Has(right)
 		}
+		f.can["joining"] = v.rights.Has(people.RightTickets) && v.application() != nil
 	}
 	if done := v.r.URL.Query().Get("done"); phrase(v.lang, "done."+done) != "" {
 		f.Done = "done." + done

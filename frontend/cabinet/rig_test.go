@@ -45,6 +45,7 @@ type rig struct {
 	sw     *payswitch.Switch
 	people *people.People
 	disk   *storage.Disk
+	store  *storage.Store
 	host   *banksim.Bank
 	server *Server
 	url    string
@@ -94,14 +95,14 @@ func newRigOn(t testing.TB, on storage.Options) *rig {
 	r.must(r.host.Start())
 	t.Cleanup(func() { _ = r.host.Close() })
 	on.Logger = quiet
-	store, err := storage.Open(on)
+	r.store, err = storage.Open(on)
 	r.must(err)
-	t.Cleanup(func() { _ = store.Close() })
+	t.Cleanup(func() { _ = r.store.Close() })
 	path := filepath.Join(t.TempDir(), "keys")
 	r.must(payswitch.CreateKeyRing(path))
 	ring, err := payswitch.LoadKeyRing(path)
 	r.must(err)
-	r.sw, err = payswitch.New(payswitch.Options{Store: store, Keys: ring, Logger: quiet,
+	r.sw, err = payswitch.New(payswitch.Options{Store: r.store, Keys: ring, Logger: quiet,
 		Banks: []payswitch.BankConfig{{Dialect: dialect, Acquirer: "123456", Link: acquirers.Config{ID: "alfa", Endpoints: []string{r.host.Addr()},
 			SignOn: true, Institution: "123456", Logger: quiet, WriteTimeout: 5 * time.Second, ResponseTimeout: 10 * time.Second, ReversalTimeout: 10 * time.Second}}},
 		Merchants: []payswitch.Merchant{shop(shopHats), shop(shopSocks)}})
@@ -109,7 +110,7 @@ func newRigOn(t testing.TB, on storage.Options) *rig {
 	r.must(r.sw.Start())
 	t.Cleanup(r.sw.Close)
 	r.await("the bank's line", func() bool { ok, _ := r.sw.Ready(); return ok })
-	r.people, err = people.New(people.Options{Store: store, Switch: r.sw, Logger: quiet})
+	r.people, err = people.New(people.Options{Store: r.store, Switch: r.sw, Logger: quiet})
 	r.must(err)
 	r.serve(quiet)
 	return r

@@ -51,6 +51,8 @@ func accountRoutes() []accountRoute {
 		{"POST", "users", people.RightUsers, (*visit).inviteUser},
 		{"POST", "users/{id}/role", people.RightUsers, (*visit).changeRole},
 		{"POST", "users/{id}/reset", people.RightUsers, (*visit).resetUser},
+		{"GET", "joining", people.RightTickets, (*visit).showJoining},
+		{"POST", "joining", people.RightUsers, (*visit).actJoining},
 		{"GET", "audit", people.RightAudit, (*visit).listActs},
 	}
 }

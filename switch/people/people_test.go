@@ -49,7 +49,8 @@ func newRig(t *testing.T) *rig {
 		Banks: []payswitch.MerchantBank{{Bank: "alfa", MerchantID: "1", Terminals: []string{"T"}}}}
 	other := shop
 	other.ID = "mer_socks"
-	now := func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
+	begun := time.Now()
+	now := func() time.Time { return begun.Add(time.Duration(r.ahead.Load())) }
 	sw, err := payswitch.New(payswitch.Options{Store: r.store, Keys: keys, Logger: quiet, Now: now,
 		Banks:     []payswitch.BankConfig{{Dialect: dialect, Acquirer: "123456", Link: acquirers.Config{ID: "alfa", Endpoints: []string{"127.0.0.1:1"}, Logger: quiet}}},
 		Merchants: []payswitch.Merchant{shop, other}})
