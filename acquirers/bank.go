@@ -104,7 +104,7 @@ func New(cfg Config, d *iso.Dialect, h Hooks) (*Bank, error) {
 	b.unready.Store(&NotReadyError{"not started"})
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.base, b.stopBase = context.WithCancel(context.Background())
-	for i := range cfg.linkCount() {
+	for i := range cfg.LinkCount() {
 		k := &link{bank: b, number: i + 1, endpoint: cfg.endpoint(i), state: stateStopped,
 			out: recorder{ring: make([]recorded, cfg.Recorded)}, in: recorder{ring: make([]recorded, cfg.Recorded)}}
 		k.wanted.Store(v)

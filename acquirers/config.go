@@ -250,8 +250,8 @@ func (c *Config) validateListen() error {
 	return nil
 }
 
-// linkCount is how many links the bank has. REQUIRES: Validate passed.
-func (c *Config) linkCount() int {
+// LinkCount is how many links the bank has. REQUIRES: Validate passed.
+func (c *Config) LinkCount() int {
 	if c.Direction == DirectionListen {
 		return c.MaxPeers
 	}

@@ -184,3 +184,17 @@ func (k *link) opened() uint64 {
 	defer k.mu.Unlock()
 	return k.lines
 }
+
+// CanSpeak says why the bank, as it is configured, cannot speak a dialect; nil: it can.
+func (b *Bank) CanSpeak(d *iso.Dialect) error {
+	_, err := b.newVersion(d)
+	return err
+}
+
+// LinkCount is how many links the bank has.
+func (b *Bank) LinkCount() int { return len(b.links) }
+
+// Speaks reports whether a link takes traffic in a dialect.
+func (b *Bank) Speaks(d *iso.Dialect) bool {
+	return slices.ContainsFunc(*b.offered.Load(), func(l *line) bool { return l.version.dialect == d })
+}

@@ -31,6 +31,7 @@ type bank struct {
 	holdMade     chan struct{}
 	holdsAwaited atomic.Bool // expireHolds has nothing to wait for but holdMade
 
+	release release
 	drained atomic.Bool // by an operator: no new payments, reversals go on
 }
 
@@ -54,17 +55,23 @@ func (s *Switch) newBank(c *BankConfig) (*bank, error) {
 		NextSeq: b.trace.next,
 		Late:    func(d *iso.Dialect, m *iso.Message) { s.lateAnswer(b, d, m) },
 		CutOver: func(at time.Time) { s.cutOver(b, at) },
-		Alarm: func(kind, detail string) {
-			s.metrics.alarms.WithLabelValues(kind).Inc()
-			s.log.Warn("bank alarm", "bank", b.id, "kind", kind, "detail", detail)
-		},
+		Alarm:   func(kind, detail string) { s.bankAlarm(b, kind, detail) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	b.link = link
+	if err := b.newRelease(c, s.now()); err != nil {
+		return nil, err
+	}
 	b.health = newHealth(s.o.Now, cmp.Or(c.Link.ResponseTimeout, c.Dialect.Behaviour().ResponseTimeout))
 	return b, nil
+}
+
+// bankAlarm tells operators of what a bank, or its configuration, does.
+func (s *Switch) bankAlarm(b *bank, kind, detail string) {
+	s.metrics.alarms.WithLabelValues(kind).Inc()
+	s.log.Warn("bank alarm", "bank", b.id, "kind", kind, "detail", detail)
 }
 
 // traceBlock is how many trace numbers one durable reservation covers. A crash

@@ -16,7 +16,7 @@ func drawTime(t *rapid.T, label string) time.Time {
 
 func drawWay(t *rapid.T) way {
 	text := func(label string) string { return rapid.StringN(0, 20, 40).Draw(t, label) }
-	return way{bank: text("bank"), dialect: text("dialect"), dialectVersion: rapid.Uint32().Draw(t, "version"),
+	return way{bank: text("bank"), dialect: text("dialect"), dialectVersion: rapid.Uint32().Draw(t, "version"), requestType: iso.MTI(rapid.Uint16().Draw(t, "type")),
 		terminal: text("terminal"), bankMerchant: text("mid"), acquirer: text("acquirer"),
 		stan: iso.STAN(rapid.Uint32Range(1, 999999).Draw(t, "stan")), rrn: text("rrn"), sentAt: drawTime(t, "sent")}
 }
@@ -111,6 +111,9 @@ func TestRecordRoundTrip(t *testing.T) {
 			r.reversalReason, r.nextAt = iso.ReasonTimeout, drawTime(t, "next")
 		case recordReversalSent:
 			r.attempt, r.nextAt = rapid.Uint32().Draw(t, "attempt"), drawTime(t, "next")
+			if rapid.Bool().Draw(t, "rare") {
+				r.rare = &rare{spoken: iso.Revision{Dialect: text("dialect"), Version: rapid.IntRange(0, 1<<20).Draw(t, "version")}, requestType: 0x1200}
+			}
 		case recordReversalAnswered:
 			r.attempt, r.verdict, r.responseCode = 3, iso.ReversalDone, text("rc")
 			r.nextAt = drawTime(t, "next")

@@ -23,6 +23,9 @@ func (s *Switch) recover() error {
 	if err := s.loadControls(); err != nil {
 		return err
 	}
+	if err := s.loadReleases(); err != nil {
+		return err
+	}
 	if err := s.openPurses(); err != nil {
 		return err
 	}

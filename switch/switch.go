@@ -47,6 +47,7 @@ type Options struct {
 type BankConfig struct {
 	Link      acquirers.Config
 	Dialect   *iso.Dialect
+	Candidate Candidate    // the version of the dialect that comes next
 	Live      bool         // live payments go to live banks only, test payments to the others
 	Acquirer  string       // DE32
 	Forwarder string       // DE33, optional
@@ -228,6 +229,11 @@ func (s *Switch) Start() error {
 		go func() {
 			defer s.workers.Done()
 			s.expireHolds(b)
+		}()
+		s.workers.Add(1)
+		go func() {
+			defer s.workers.Done()
+			s.followDates(b)
 		}()
 	}
 	return nil

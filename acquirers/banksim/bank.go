@@ -58,8 +58,10 @@ func New(cfg Config) (*Bank, error) {
 		return nil, err
 	}
 	b := &Bank{cfg: cfg, keys: newKeys(cfg.Keys), pins: pins{wrong: map[iso.PAN]int{}}}
-	b.books = newBooks(&b.cfg.Codes, cfg.OvercapturePercent)
-	b.books.whole = cfg.Dialect.IncrementByTotal()
+	if b.books = cfg.Books; b.books == nil {
+		b.books = newBooks(&b.cfg.Codes, cfg.OvercapturePercent)
+		b.books.whole = cfg.Dialect.IncrementByTotal()
+	}
 	b.signsOn = slices.ContainsFunc(cfg.Dialect.NetworkSteps(), func(s *iso.NetworkStep) bool { return s.Effect == iso.EffectSignOn })
 	return b, nil
 }

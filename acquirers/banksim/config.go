@@ -63,6 +63,10 @@ type Config struct {
 	EchoInterval       time.Duration // the bank's own echo on every signed-on link; 0 = none
 	Codes              Codes
 
+	// Books are those of another host of the same bank, that speaks another dialect;
+	// nil: the bank has its own.
+	Books *Books
+
 	// Keys are the keys in clear that the dialect names; a test bank has no others.
 	Keys map[string][]byte
 

@@ -83,8 +83,13 @@ type httpTLS struct {
 
 // BankConfig is one bank of the configuration.
 type BankConfig struct {
-	ID               string   `yaml:"id"`
-	Dialect          string   `yaml:"dialect"`
+	ID        string `yaml:"id"`
+	Dialect   string `yaml:"dialect"`
+	Candidate struct {
+		Dialect string `yaml:"dialect"`
+		Version int    `yaml:"version"`
+		Canary  canary `yaml:"canary"`
+	} `yaml:"candidate"`
 	Profile          string   `yaml:"profile"`
 	Mode             string   `yaml:"mode"`
 	Endpoints        []string `yaml:"endpoints"`

@@ -167,9 +167,13 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 	if err != nil {
 		return none, err
 	}
-	d, err := iso.Resolve(b.Dialect)
+	d, err := c.bankDialect(i)
 	if err != nil {
-		return none, c.fault(at("dialect"), "%v", err)
+		return none, err
+	}
+	next, err := c.bankCandidate(i, d)
+	if err != nil {
+		return none, err
 	}
 	link := acquirers.Config{
 		ID: b.ID, Direction: acquirers.Direction(b.Direction), Endpoints: b.Endpoints, LinksPerEndpoint: b.LinksPerEndpoint,
@@ -182,20 +186,33 @@ func (c *Config) bank(i int) (payswitch.BankConfig, error) {
 	if link.TLS, err = c.bankTLS(i); err != nil {
 		return none, err
 	}
-	if link.Slots, err = c.bankKeys(i, d); err != nil {
+	if link.Slots, err = c.bankKeys(i, d, next.Dialect); err != nil {
 		return none, err
 	}
 	link.Keys, link.KeyChangeEvery, link.KeyChangeAfter = c.keys, b.KeyChangeEvery, b.KeyChangeAfter
-	check := link
-	check.EnsureDefaults(d)
-	if err := check.Validate(); err != nil {
-		return none, c.linkFault(i, err)
-	}
 	profile, err := c.bankProfile(i, d)
 	if err != nil {
 		return none, err
 	}
-	return payswitch.BankConfig{Link: link, Dialect: d, Live: b.Mode == "live", Profile: profile, Acquirer: b.Institution, Forwarder: b.Forwarder}, nil
+	for _, version := range []*iso.Dialect{d, next.Dialect} {
+		if version == nil {
+			continue
+		}
+		check := link
+		check.EnsureDefaults(version)
+		if err := check.Validate(); err != nil {
+			return none, c.linkFault(i, err)
+		}
+		if err := c.canaryFits(i, check.LinkCount()); err != nil {
+			return none, err
+		}
+	}
+	if next.Dialect != nil && profile != nil {
+		if err := profile.Fits(next.Dialect); err != nil {
+			return none, c.fault(at("candidate.dialect"), "%v", err)
+		}
+	}
+	return payswitch.BankConfig{Link: link, Dialect: d, Candidate: next, Live: b.Mode == "live", Profile: profile, Acquirer: b.Institution, Forwarder: b.Forwarder}, nil
 }
 
 // bankProfile reads what a bank supports and demands; nil: whatever its dialect can say.

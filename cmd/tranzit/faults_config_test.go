@@ -45,6 +45,13 @@ merchants:
 // mistakes are made one at a time: the first text is replaced by the second.
 var mistakes = []struct{ name, from, to string }{
 	{"empty file", soundConfig, ""},
+	{"a candidate without a dialect", "    window: 64", "    candidate: {canary: 1}\n    window: 64"},
+	{"a candidate that is not there", "    window: 64", "    candidate: {dialect: next.yaml}\n    window: 64"},
+	{"a candidate that is the dialect", "    window: 64", "    candidate: {dialect: ascii87}\n    window: 64"},
+	{"a candidate of another version", "    window: 64", "    candidate: {dialect: binary87, version: 7}\n    window: 64"},
+	{"a canary of all links", "    window: 64", "    candidate: {dialect: binary87, canary: 2}\n    window: 64"},
+	{"a canary on a link that is not there", "    window: 64", "    candidate: {dialect: binary87, canary: [3]}\n    window: 64"},
+	{"a canary that is no number", "    window: 64", "    candidate: {dialect: binary87, canary: some}\n    window: 64"},
 	{"not yaml", "log: {level", "log: [level"},
 	{"tab as indent", "    city", "\tcity"},
 	{"a list instead of a map", "log: {level: info, format: json}", "log: [info]"},

@@ -79,13 +79,22 @@ func (c *Config) keyStore() error {
 }
 
 // bankKeys are the slots of a bank's keys by the names its dialect has for them.
-func (c *Config) bankKeys(i int, d *iso.Dialect) (map[string]string, error) {
+func (c *Config) bankKeys(i int, versions ...*iso.Dialect) (map[string]string, error) {
 	given, path := c.Banks[i].Keys, fmt.Sprintf("banks[%d].keys", i)
-	needed := d.KeySlots()
-	_, forPIN, pins := d.PIN()
-	for _, name := range needed {
-		if given[name] == "" {
-			return nil, c.fault(path, "dialect %s needs a key %q: write keys: {%s: SLOT}", d.ID(), name, name)
+	var needed []string
+	var forPIN string
+	pins := false
+	for _, d := range versions {
+		if d == nil {
+			continue
+		}
+		if _, name, has := d.PIN(); has {
+			forPIN, pins = name, true
+		}
+		for _, name := range d.KeySlots() {
+			if needed = append(needed, name); given[name] == "" {
+				return nil, c.fault(path, "dialect %s needs a key %q: write keys: {%s: SLOT}", d.ID(), name, name)
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
@@ -95,7 +104,7 @@ func (c *Config) bankKeys(i int, d *iso.Dialect) (map[string]string, error) {
 				return nil, err
 			}
 		case !slices.Contains(needed, name):
-			return nil, c.fault(path+"."+name, "dialect %s has no key %q; it has %v", d.ID(), name, append(slices.Clone(needed), forPIN))
+			return nil, c.fault(path+"."+name, "dialect %s has no key %q; it has %v", versions[0].ID(), name, append(slices.Clone(needed), forPIN))
 		}
 	}
 	if len(given) > 0 && c.KeyStore == (KeyStoreConfig{}) {

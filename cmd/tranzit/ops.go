@@ -112,21 +112,21 @@ func bankLinkCommand() *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), got.Data)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "bank\tdialect\thealth\tlink\tendpoint\tstate\tin flight\treversals owed")
+			fmt.Fprintln(w, "bank\tdialect\tversion\thealth\tlink\tendpoint\tstate\tin flight\treversals owed")
 			for _, b := range got.Data {
 				health := b.Health
 				if b.Drained {
 					health = "drained"
 				}
 				for _, l := range b.Links.Links {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\n", b.ID, b.Dialect, health, l.Number, l.Endpoint, l.State, l.InFlight, b.Reversals)
+					fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\t%s\t%d\t%d\n", b.ID, l.Dialect, l.Version, health, l.Number, l.Endpoint, l.State, l.InFlight, b.Reversals)
 				}
 			}
 			return w.Flush()
 		},
 	}
 	addAdminFlags(list, &address, &asJSON)
-	c.AddCommand(list, framesCommand(),
+	c.AddCommand(list, framesCommand(), bankDialectCommand(),
 		actCommand(actSpec{use: "drain BANK", short: "Send no new payments to a bank; its reversals go on", path: "/admin/v1/banks/%s/drain"}),
 		actCommand(actSpec{use: "resume BANK", short: "Let new payments go to a drained bank again", path: "/admin/v1/banks/%s/resume"}),
 		actCommand(actSpec{use: "change-keys BANK", short: "Change the keys of a bank's line, as its dialect says; payments go on", path: "/admin/v1/banks/%s/change-keys"}),
@@ -140,6 +140,7 @@ type actSpec struct {
 	use, short, path string
 	bank, as, check  bool // needs --bank, --as, --check
 	whole            bool // acts on no single thing: takes no argument
+	links            bool // takes --links or --count
 }
 
 func actCommand(spec actSpec) *cobra.Command {
@@ -181,6 +182,12 @@ func actCommand(spec actSpec) *cobra.Command {
 		c.Flags().Int64Var(&a.Amount, "amount", 0, "minor units that stand at the bank, of a payment closed as captured or authorized (default what the bank's answer approved)")
 		c.Flags().StringVar(&a.As, "as", "", "reversed: no money moved; captured or authorized: the charge stands (required)")
 		required = append(required, "as")
+	}
+	if spec.links {
+		c.Flags().IntSliceVar(&a.Links, "links", nil, "numbers of the links")
+		c.Flags().IntVar(&a.Count, "count", 0, "or how many: the last ones")
+		c.MarkFlagsMutuallyExclusive("links", "count")
+		c.MarkFlagsOneRequired("links", "count")
 	}
 	for _, name := range required {
 		if err := c.MarkFlagRequired(name); err != nil {

@@ -17,6 +17,8 @@ type Act struct {
 	Bank     string `json:"bank,omitempty"`   // pin: the bank; empty unpins
 	Check    string `json:"check,omitempty"`  // retire a vault key: the check value of the present one
 	As       string `json:"as,omitempty"`     // close: reversed, captured, authorized, or succeeded for a payout; of an operation: succeeded, declined or reversed
+	Links    []int  `json:"links,omitempty"`  // canary: numbers of the links
+	Count    int    `json:"count,omitempty"`  // canary: or how many, the last ones
 	Amount   int64  `json:"amount,omitempty"` // close as captured or authorized: what stands, minor units; 0: what the bank's answer approved
 }
 
@@ -29,6 +31,15 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("POST /admin/v1/banks/{id}/change-keys", s.act(func(id string, a Act) error {
 		return s.o.Switch.ChangeKeys(id, a.by())
+	}))
+	mux.HandleFunc("POST /admin/v1/banks/{id}/dialect/canary", s.act(func(id string, a Act) error {
+		return s.o.Switch.StartCanary(id, payswitch.Canary{Links: a.Links, Count: a.Count}, a.by())
+	}))
+	mux.HandleFunc("POST /admin/v1/banks/{id}/dialect/promote", s.act(func(id string, a Act) error {
+		return s.o.Switch.Promote(id, a.by())
+	}))
+	mux.HandleFunc("POST /admin/v1/banks/{id}/dialect/rollback", s.act(func(id string, a Act) error {
+		return s.o.Switch.RollBack(id, a.by())
 	}))
 	mux.HandleFunc("POST /admin/v1/merchants/{id}/pin", s.act(func(id string, a Act) error {
 		return s.o.Switch.Pin(id, a.Bank, a.by())

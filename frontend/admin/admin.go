@@ -52,6 +52,7 @@ func New(o Options) *Server {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /admin/v1/banks", s.banks)
 	mux.HandleFunc("GET /admin/v1/banks/{id}/frames", s.frames)
+	mux.HandleFunc("GET /admin/v1/dialects", s.dialects)
 	mux.HandleFunc("GET /admin/v1/saf", s.saf)
 	mux.HandleFunc("GET /admin/v1/journal/stats", s.stats)
 	mux.HandleFunc("GET /admin/v1/journal/verify", s.verify)
@@ -107,6 +108,15 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) banks(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{"data": s.o.Switch.BankStatuses()})
+}
+
+func (s *Server) dialects(w http.ResponseWriter, _ *http.Request) {
+	releases, err := s.o.Switch.Releases()
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, http.StatusOK, map[string]any{"data": releases})
 }
 
 func (s *Server) frames(w http.ResponseWriter, r *http.Request) {
