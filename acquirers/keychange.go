@@ -17,13 +17,16 @@ var ErrNoKeyChange = errors.New("the bank's dialect has no change of keys that t
 // ChangeKeys runs the steps of a change of keys that are ours, in order, on one
 // ready link. Nothing changes unless the bank gives a key that its check value or
 // its key block proves; the key before goes on to verify for the dialect's overlap.
-// Goroutine-safe; one change runs at a time.
+// It waits until the change before is a WriteTimeout old. Goroutine-safe; one change runs at a time.
 func (b *Bank) ChangeKeys(ctx context.Context) error {
 	b.changing.Lock()
 	defer b.changing.Unlock()
 	steps := b.Current().dialect.KeySteps()
 	if len(steps) == 0 {
 		return ErrNoKeyChange
+	}
+	if wait := b.keys.fresh(b.cfg.WriteTimeout); wait > 0 && !rest(ctx, wait) {
+		return ctx.Err()
 	}
 	for _, s := range steps {
 		if err := ctx.Err(); err != nil {

@@ -277,7 +277,7 @@ func TestKeyChangeByCount(t *testing.T) {
 			for _, res := range collect(r.load(1+100*round, 100), 100) {
 				res.want(t, Answered, CauseNone)
 			}
-			time.Sleep(time.Second)
+			time.Sleep(5 * time.Second)
 		}
 		if v := versionOf(t, r); v < 5 || v > 7 || r.metrics.forged.Load()+sim.Status().Forged != 0 {
 			t.Errorf("version %d after 500 payments; alarms %v", v, r.alarms)

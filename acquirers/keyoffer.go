@@ -17,6 +17,7 @@ type lineKeys struct {
 	onOffer atomic.Pointer[string] // the store's slot with a key of ours that the bank may not have; nil: none
 	made    atomic.Uint64          // codes under the present key, by this process
 	worn    chan struct{}          // capacity 1: as many were made as one key may
+	last    atomic.Int64           // Unix nanoseconds of the latest change; 0: none in this life
 }
 
 // offers reports whether the key beside a slot's present one is on offer.
@@ -29,6 +30,13 @@ func (k *lineKeys) offers(slot string) bool {
 func (k *lineKeys) changed() {
 	k.onOffer.Store(nil)
 	k.made.Store(0)
+	k.last.Store(time.Now().UnixNano())
+}
+
+// fresh is for how long from now the bank may still read what was made under the key before the present one: it
+// keeps two keys, so that a third must wait.
+func (k *lineKeys) fresh(write time.Duration) time.Duration {
+	return max(0, write-time.Since(time.Unix(0, k.last.Load())))
 }
 
 // know looks whether an earlier life left a key of the version on offer.

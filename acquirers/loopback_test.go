@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/iso"
 	"go.uber.org/goleak"
 )
@@ -297,4 +298,75 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// Over real sockets keys change in both directions while payments run, and none fails.
+func TestLoopbackKeyChange(t *testing.T) {
+	for name, d := range map[string]*iso.Dialect{"the bank's keys": changing(t, "key-block"), "ours": giving(t, "ascii93", "cryptogram")} {
+		t.Run(name, func(t *testing.T) {
+			sim, err := banksim.New(banksim.Config{Dialect: d, Keys: map[string][]byte{"mac": macKey, "kek": kekKey}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sim.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer sim.Close()
+			r := dialLoopback(t, &host{t: t, d: d}, sim.Addr(), func(c *Config) {
+				c.Keys, c.Slots = newKeys(t), map[string]string{"mac": "alfa-mac", "kek": "alfa-kek"}
+				c.KeyChangeAfter, c.WriteTimeout = 1<<30, 500*time.Millisecond // one change at a time, soon after the other
+				kept(t, kekKey)(c)
+			})
+			r.awaitLinks(2)
+			var failed atomic.Int64
+			var paid [8]atomic.Int64
+			var payers sync.WaitGroup
+			stop := make(chan struct{})
+			for payer := range paid {
+				payers.Go(func() {
+					for n := payer; ; n += len(paid) {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						res := r.pay(r.purchase(uint64(n+1)), 0)
+						if res.fate != Answered || !d.Code(string(res.Answer.Get(39))).Approved {
+							failed.Add(1)
+						}
+						paid[payer].Add(1)
+					}
+				})
+			}
+			// Each payer pays once more from beginning to end: nothing is on its way that a change before had met.
+			settle := func() {
+				for payer := range paid {
+					for from := paid[payer].Load(); paid[payer].Load() < from+2; {
+						time.Sleep(time.Millisecond)
+					}
+				}
+			}
+			for round := range 6 {
+				settle()
+				change := func() error { return r.ChangeKeys(t.Context()) }
+				if round%2 == 1 {
+					if change = sim.GiveKey; name == "ours" {
+						change = sim.AskKey
+					}
+				}
+				if err := change(); err != nil {
+					t.Error(err)
+				}
+				for limit := time.Now().Add(time.Minute); versionOf(t, r) < round+2 && time.Now().Before(limit); {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			settle()
+			close(stop)
+			payers.Wait()
+			if n := r.metrics.forged.Load() + sim.Status().Forged; failed.Load() != 0 || n != 0 || versionOf(t, r) != 7 {
+				t.Errorf("%d payments failed, %d messages forged, version %d; %d alarms of codes", failed.Load(), n, versionOf(t, r), r.count("forged"))
+			}
+		})
+	}
 }

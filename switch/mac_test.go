@@ -16,15 +16,24 @@ import (
 	"github.com/tranzit/tranzit/iso"
 )
 
-// coded is a built-in dialect whose messages carry codes, with the policy for those that are wrong.
+// coded is the dialect of codedText.
 func coded(t *testing.T, base, policy string) *iso.Dialect {
 	t.Helper()
+	d, err := iso.ParseDialect("coded.yaml", []byte(codedText(base, policy)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// codedText is a built-in dialect whose messages carry codes, with the policy for those that are wrong.
+func codedText(base, policy string) string {
 	digit := map[string]string{"ascii93": "1", "jpos-cmf": "2"}[base]
 	if digit == "" {
 		digit = "0"
 	}
 	types := strings.NewReplacer("v", digit)
-	d, err := iso.ParseDialect("coded.yaml", []byte(fmt.Sprintf(`inherits: %s
+	return fmt.Sprintf(`inherits: %s
 meta: {schema: 1, id: coded, title: With codes, version: 1}
 security:
   mac:
@@ -37,11 +46,7 @@ security:
     receive: [%s]
     keys: {send: mac, receive: mac}
     failure: %s
-`, base, types.Replace(`"v100", "v200", "v220", "v420"`), types.Replace(`"v110", "v210", "v230", "v430"`), policy)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+`, base, types.Replace(`"v100", "v200", "v220", "v420"`), types.Replace(`"v110", "v210", "v230", "v430"`), policy)
 }
 
 var lineKey = []byte("0123456789abcdef")
@@ -58,19 +63,25 @@ func lineKeys(t *testing.T) keystore.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mask := bytes.Repeat([]byte{0x3C}, len(lineKey))
-	other := bytes.Clone(lineKey)
-	for i := range other {
-		other[i] ^= mask[i]
+	loadKey(t, s, keystore.Import{Slot: "line", Usage: "M3"}, lineKey)
+	return s
+}
+
+// loadKey puts a triple DES key into a slot.
+func loadKey(t *testing.T, s keystore.Store, i keystore.Import, key []byte) {
+	t.Helper()
+	mask, other := bytes.Repeat([]byte{0x3C}, len(key)), bytes.Clone(key)
+	for n := range other {
+		other[n] ^= mask[n]
 	}
-	check, err := keystore.CheckValue('T', lineKey, 3)
+	check, err := keystore.CheckValue('T', key, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Import(keystore.Import{Slot: "line", Usage: "M3", Algorithm: 'T', Parts: [][]byte{mask, other}, Check: check}); err != nil {
+	i.Algorithm, i.Parts, i.Check = 'T', [][]byte{mask, other}, check
+	if _, err := s.Import(i); err != nil {
 		t.Fatal(err)
 	}
-	return s
 }
 
 // An approval whose code is wrong approves nothing: the payment is unknown, its reversal is owed, goes out with a code that

@@ -52,7 +52,7 @@ func (k *keys) take(o iso.KeyOffer) bool {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !bytes.Equal(k.present[o.Slot], key) {
+	if !bytes.Equal(k.present[o.Slot], key) && !bytes.Equal(k.before[o.Slot], key) { // else it came late, twice
 		k.before[o.Slot], k.present[o.Slot] = k.present[o.Slot], key
 	}
 	delete(k.next, o.Slot)

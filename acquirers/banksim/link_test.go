@@ -212,6 +212,34 @@ func TestControlRefusesNonsense(t *testing.T) {
 	}
 }
 
+// TestNetworkSteps: every step of the switch's is granted in the words of its dialect, and what is none is refused in them.
+func TestNetworkSteps(t *testing.T) {
+	for _, name := range iso.Builtins() {
+		d := dialect(t, name)
+		b := start(t, Config{Dialect: d})
+		c := signedOn(t, b)
+		v := iso.Values{SentAt: sentAt, LocalAt: sentAt, Acquirer: "123456"}
+		step := func(s *iso.NetworkStep) *iso.Message {
+			c.stan++
+			v.STAN = c.stan
+			m := new(iso.Message)
+			if err := d.BuildStep(s, &v, m); err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		for _, s := range d.NetworkSteps() {
+			want := d.NetworkRefused()
+			if s.Ours {
+				want = d.StepGranted(s)
+			}
+			if got := c.ask(step(s)); code(got) != want || s.Ours && !d.StepDone(s, code(got)) {
+				t.Errorf("%s: %s is answered with %q, want %q", name, s.Name, code(got), want)
+			}
+		}
+	}
+}
+
 // TestBankStartsMessages: its own echo, sign-off and sign-on.
 func TestBankStartsMessages(t *testing.T) {
 	b := start(t, Config{})

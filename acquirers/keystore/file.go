@@ -324,15 +324,17 @@ func (s *File) change(edit func(slots map[string]*fileSlot) error) error {
 	return nil
 }
 
-// each tries a translation with the present key of where the block comes from,
-// and with the one before when the block cannot be read.
+// each tries a translation with the present key of where the block comes from, and
+// with the one beside it when the block cannot be read; the present one again, as the two may have changed places.
 func (t *Translation) each(try func(before bool) ([]byte, error)) ([]byte, error) {
 	out, err := try(false)
-	if err == nil {
-		return out, nil
+	for _, before := range []bool{true, false} {
+		if err == nil {
+			break
+		}
+		if again, fault := try(before); fault == nil {
+			out, err = again, nil
+		}
 	}
-	if again, err := try(true); err == nil {
-		return again, nil
-	}
-	return nil, err
+	return out, err
 }

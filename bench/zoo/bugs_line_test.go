@@ -192,4 +192,25 @@ var lineBugs = []bug{
 		breaks: "what is not done is not answered as done",
 		by:     test("acquirers", "TestBankStartedPaymentIsNotServed"),
 	},
+	{
+		name: "wrong-code-is-taken", file: "acquirers/reader.go",
+		old:    "iso.FromBank, l.version.codes); err != nil {\n",
+		new:    "iso.FromBank, l.version.codes); err != nil && !$zoo {\n",
+		breaks: "an answer whose authentication code is wrong approves nothing (I12)",
+		by:     test("switch", "TestAnswerWithAWrongCode"),
+	},
+	{
+		name: "key-on-offer-is-used-at-once", file: "acquirers/keyoffer.go",
+		old:    "	return o, have.Offer == \"\", err\n",
+		new:    "	if $zoo {\n		_ = v.cfg.Keys.Change(v.keySlot(), keystore.TakeOffer)\n	}\n$old",
+		breaks: "no message is under a key that the bank may not have (I16)",
+		by:     test("acquirers", "TestKeyOnOfferOutlivesTheProcess|TestOwnKeysUnderLoad"),
+	},
+	{
+		name: "bank-that-cuts-over-is-not-heard", file: "switch/cutover.go",
+		old:    "	told := y.ended.Load()\n",
+		new:    "$old	if $zoo {\n		told = 0\n	}\n",
+		breaks: "a charge of the bank's day before is refunded, not reversed (I26)",
+		by:     test("switch", "TestCutOverByTheBank"),
+	},
 }

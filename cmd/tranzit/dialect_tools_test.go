@@ -134,6 +134,11 @@ behaviour:
   match: {"0210": [11, 37]}
 encoding: {fields: {35: {class: z, var: {width: 2, enc: ascii, unit: bytes}, max: 37, content: ascii, mask: track}, 45: {class: ans, var: {width: 2, enc: ascii, unit: bytes}, max: 76, content: ascii}}}
 responses: {codes: {"09": {result: declined, decline: do_not_honor, retry: later, message: "no"}}}
+network: {steps: {sign_on: {code: "001", by: us, effect: sign_on}, key: {code: "161", by: us, effect: none, key: answer}}, connect: [echo, sign_on], close: []}
+security:
+  mac: {algorithm: x9.19, padding: zeros, field: last, bytes: 8, covers: {length: false, header: false, mti: true},
+    send: ["0200", "0420"], receive: ["0210"], keys: {send: mac, receive: mac}, failure: refute}
+  key_exchange: {slot: mac, kek: kek, form: key-block, field: 62, steps: [key], overlap: 1s}
 `} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -150,7 +155,9 @@ responses: {codes: {"09": {result: declined, decline: do_not_honor, retry: later
 	if err := json.Unmarshal([]byte(out[:strings.LastIndex(out, "}")+1]), &got); err != nil || got.Errors != 2 {
 		t.Fatalf("%v %s", err, out)
 	}
-	for _, want := range []string{"receive is any", "does not compare field 4;", "does not compare field 41", "response code 09", "timers.response", "saf.expiry", "max_attempts", "field 45"} {
+	for _, want := range []string{"receive is any", "does not compare field 4;", "does not compare field 41", "response code 09", "timers.response", "saf.expiry", "max_attempts", "field 45",
+		"network.connect does not end with echo", "not sign on again", "network.close does not sign off", "overlap is 1s", "messages.authorization goes out without a code",
+		"the answer to messages.reversal is taken without a code"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no warning of %s:\n%s", want, out)
 		}

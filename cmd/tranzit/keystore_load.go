@@ -37,7 +37,10 @@ func bankKeysList(k *KeyStoreConfig) *cobra.Command {
 			fmt.Fprintln(w, "slot\tusage\talgorithm\tcheck\tversion\tsince\tbefore\tuntil")
 			for _, s := range slots {
 				until := "-"
-				if s.Before != "" {
+				switch {
+				case s.Offer != "":
+					until = "on offer"
+				case s.Before != "":
 					until = s.Until.Format(time.RFC3339)
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", s.Name, s.Usage, s.Algorithm, s.Check, s.Version, s.Since.Format(time.RFC3339), dash(s.Before), until)
