@@ -300,6 +300,44 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// payers pay one payment after the other, each of them.
+type payers struct {
+	paid    chan int // who
+	stop    chan struct{}
+	running sync.WaitGroup
+	failed  atomic.Int64
+	counts  [8]int
+}
+
+func (r *rig) payers() *payers {
+	p := &payers{paid: make(chan int), stop: make(chan struct{})}
+	for payer := range p.counts {
+		p.running.Go(func() {
+			for n := payer; ; n += len(p.counts) {
+				res := r.pay(r.purchase(uint64(n+1)), 0)
+				if res.fate != Answered || !r.host.d.Code(string(res.Answer.Get(39))).Approved {
+					p.failed.Add(1)
+				}
+				select {
+				case p.paid <- payer:
+				case <-p.stop:
+					return
+				}
+			}
+		})
+	}
+	return p
+}
+
+// settle returns when each payer has paid once from beginning to end: nothing is on its way from before.
+func (p *payers) settle() {
+	for payer, from := range p.counts {
+		for p.counts[payer] < from+2 {
+			p.counts[<-p.paid]++
+		}
+	}
+}
+
 // Over real sockets keys change in both directions while payments run, and none fails.
 func TestLoopbackKeyChange(t *testing.T) {
 	for name, d := range map[string]*iso.Dialect{"the bank's keys": changing(t, "key-block"), "ours": giving(t, "ascii93", "cryptogram")} {
@@ -318,54 +356,36 @@ func TestLoopbackKeyChange(t *testing.T) {
 				kept(t, kekKey)(c)
 			})
 			r.awaitLinks(2)
-			var failed atomic.Int64
-			var paid [8]atomic.Int64
-			var payers sync.WaitGroup
-			stop := make(chan struct{})
-			for payer := range paid {
-				payers.Go(func() {
-					for n := payer; ; n += len(paid) {
-						select {
-						case <-stop:
-							return
-						default:
-						}
-						res := r.pay(r.purchase(uint64(n+1)), 0)
-						if res.fate != Answered || !d.Code(string(res.Answer.Get(39))).Approved {
-							failed.Add(1)
-						}
-						paid[payer].Add(1)
-					}
-				})
-			}
-			// Each payer pays once more from beginning to end: nothing is on its way that a change before had met.
-			settle := func() {
-				for payer := range paid {
-					for from := paid[payer].Load(); paid[payer].Load() < from+2; {
-						time.Sleep(time.Millisecond)
-					}
-				}
-			}
+			p := r.payers()
 			for round := range 6 {
-				settle()
+				p.settle()
 				change := func() error { return r.ChangeKeys(t.Context()) }
 				if round%2 == 1 {
 					if change = sim.GiveKey; name == "ours" {
 						change = sim.AskKey
 					}
 				}
-				if err := change(); err != nil {
-					t.Error(err)
+				done := make(chan error, 1)
+				go func() { done <- change() }()
+				for running := true; running; {
+					select {
+					case payer := <-p.paid:
+						p.counts[payer]++
+					case err := <-done:
+						if running = false; err != nil {
+							t.Error(err)
+						}
+					}
 				}
-				for limit := time.Now().Add(time.Minute); versionOf(t, r) < round+2 && time.Now().Before(limit); {
-					time.Sleep(time.Millisecond)
+				for n := 0; versionOf(t, r) < round+2 && n < 1_000_000; n++ {
+					p.counts[<-p.paid]++
 				}
 			}
-			settle()
-			close(stop)
-			payers.Wait()
-			if n := r.metrics.forged.Load() + sim.Status().Forged; failed.Load() != 0 || n != 0 || versionOf(t, r) != 7 {
-				t.Errorf("%d payments failed, %d messages forged, version %d; %d alarms of codes", failed.Load(), n, versionOf(t, r), r.count("forged"))
+			p.settle()
+			close(p.stop)
+			p.running.Wait()
+			if n := r.metrics.forged.Load() + sim.Status().Forged; p.failed.Load() != 0 || n != 0 || versionOf(t, r) != 7 {
+				t.Errorf("%d payments failed, %d messages forged, version %d; %d alarms of codes", p.failed.Load(), n, versionOf(t, r), r.count("forged"))
 			}
 		})
 	}
