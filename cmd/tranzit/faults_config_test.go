@@ -121,6 +121,15 @@ var mistakes = []struct{ name, from, to string }{
 	{"merchant at an unknown bank", "{bank: alfa,", "{bank: beta,"},
 	{"merchant id too long", "merchant_id: M1", "merchant_id: M234567890123456"},
 	{"no terminal", "terminals: [T1]", "terminals: []"},
+	{"test mode at a bank that is none", "banks:\n", "joining: {test_banks: [beta]}\nbanks:\n"},
+	{"a holiday that is no date", "banks:\n", "joining: {holidays: [tomorrow]}\nbanks:\n"},
+	{"working days in no zone", "banks:\n", "joining: {time_zone: Moscow}\nbanks:\n"},
+	{"test mode for a second", "banks:\n", "joining: {test_for: 1s}\nbanks:\n"},
+	{"an address with a slash at its end", "banks:\n", "joining: {api: \"https://api.example/\"}\nbanks:\n"},
+	{"operators without an address", "banks:\n", "joining: {operators_email: anna}\nbanks:\n"},
+	{"mail of an unknown kind", "banks:\n", "mail: {host: mail.example, from: pay@tranzit.example, tls: maybe}\nbanks:\n"},
+	{"mail without a sender", "banks:\n", "mail: {host: mail.example}\nbanks:\n"},
+	{"short messages to nowhere", "banks:\n", "mail: {sms: {url: sms.example}}\nbanks:\n"},
 }
 
 // TestConfigMistakes holds what `tranzit config check` says about each mistake

@@ -339,7 +339,7 @@ func TestSMTP(t *testing.T) {
 		letter, err := netmail.ReadMessage(strings.NewReader(<-got))
 		must(t, err)
 		if letter.Header.Get("Message-Id") != "<"+m.ID+"@tranzit.example>" || !strings.HasPrefix(letter.Header.Get("Content-Type"), "multipart/alternative") ||
-			letter.Header.Get("To") != "<pay@shop.example>" || letter.Header.Get("Auto-Submitted") != "auto-generated" {
+			letter.Header.Get("To") != "<pay@shop.example>" || letter.Header.Get("Auto-Submitted") != "auto-generated" || letter.Header.Get("User-Agent") != "" {
 			t.Errorf("the head: %v", letter.Header)
 		}
 	}

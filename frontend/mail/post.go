@@ -48,7 +48,7 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	case "none":
 		s.options = append(s.options, gomail.WithTLSPolicy(gomail.NoTLS))
 	default:
-		return nil, fmt.Errorf("mail: TLS is %q: want starttls, implicit or none", o.TLS)
+		return nil, fmt.Errorf("TLS is %q: want starttls, implicit or none", o.TLS)
 	}
 	if o.User != "" {
 		s.options = append(s.options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(o.User), gomail.WithPassword(o.Password))
@@ -91,7 +91,7 @@ func (r *Refused) Error() string { return "refused: " + r.Why.Error() }
 func (r *Refused) Unwrap() error { return r.Why }
 
 func letterOf(m *Message, from string) (*gomail.Msg, error) {
-	letter := gomail.NewMsg()
+	letter := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	if err := errors.Join(letter.From(from), letter.To(m.To)); err != nil {
 		return nil, err
 	}
