@@ -3,13 +3,26 @@ package iso
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // wordsOf are the words of the sources whose values are codes of the bank. The
 // first word of the channels, and the empty one of the others, is the zero value.
 var wordsOf = [srcCount][]string{
 	srcEntryMode: channelNames, srcCondition: channelNames, srcCredential: credentialNames, srcWallet: walletNames,
-	srcInstalmentType: instalmentTypeNames, srcPartial: {"", "accepted"},
+	srcInstalmentType: instalmentTypeNames, srcPartial: {"", "accepted"}, srcECI: eciNames,
+}
+
+// eciNames are the indicators that the card schemes' rules of 3-D Secure give.
+var eciNames = []string{"", "00", "01", "02", "05", "06", "07"}
+
+// eciCode is what the bank is told for an indicator: itself, unless the dialect has
+// codes; empty when those lack one for it.
+func (d *Dialect) eciCode(eci string) string {
+	if d.coded[srcECI] == nil || eci == "" {
+		return eci
+	}
+	return d.code(srcECI, uint8(max(slices.Index(eciNames, eci), 0)))
 }
 
 // code is the bank's code for the n-th word of a source, empty when it has none.
@@ -100,6 +113,9 @@ func (d *Dialect) Carries(op Operation, v *Values) error {
 	needed := []source{srcECI, srcCAVV, srcNetworkTransactionID, srcCredential, srcCryptogram, srcTokenRequestor, srcInstalmentCount,
 		srcInstalmentPlan, srcInstalmentType, srcTrack2, srcEMV, srcCardSequence}
 	for _, src := range needed {
+		if src == srcCAVV && d.requests[op].has&(1<<srcCAVVBytes) != 0 {
+			src = srcCAVVBytes
+		}
 		if err := d.carries(op, src, v); err != nil {
 			return err
 		}
@@ -126,12 +142,16 @@ func (d *Dialect) Carries(op Operation, v *Values) error {
 func (d *Dialect) carries(op Operation, src source, v *Values) error {
 	word := v.Carried.word(src)
 	var buf [64]byte
-	value := buf[:0]
+	value, broken := buf[:0], ruleNone
 	if word == "" {
-		value, _ = d.appendSource(value, src, inputs{op: op, v: v})
+		value, broken = d.appendSource(value, src, inputs{op: op, v: v})
 	}
 	defer clear(value)
 	switch p := &d.requests[op]; {
+	case src == srcECI && len(value) == 0 && v.ECI != "":
+		return &CarryError{Operation: op, Source: sourceRules[src].name, Word: v.ECI}
+	case broken != ruleNone:
+		return &CarryError{Operation: op, Source: sourceRules[src].name, Unfit: true}
 	case len(value) == 0 && word == "":
 		return nil
 	case p.has&(1<<src) == 0:
@@ -241,7 +261,7 @@ func (d *Dialect) See(m *Message, s *Seen) {
 			continue
 		}
 		eachSource(step.parts, func(t *partStep) {
-			if t.source < srcRare && t.source != srcCAVV {
+			if t.source < srcRare && t.source != srcCAVV && t.source != srcCAVVBytes {
 				return
 			}
 			if value := partOf(step.layout, step.parts, t.source, m.Get(step.field)); len(value) > 0 {
@@ -278,7 +298,7 @@ func (d *Dialect) see(src source, value []byte, s *Seen) {
 		s.InitialTransactionID = string(bytes.TrimRight(value, " "))
 	case srcThreeDSVersion:
 		s.ThreeDSVersion = string(value)
-	case srcCAVV:
+	case srcCAVV, srcCAVVBytes:
 		s.CAVV = true
 	case srcCryptogram:
 		s.Cryptogram = true

@@ -98,7 +98,7 @@ func TestNothingOnThePathAllocates(t *testing.T) {
 		d := builtin(t, name)
 		v, rv := purchase(), reversal()
 		v.CVC, _ = ParseCVC([]byte("123"))
-		v.ECI, v.CAVV = "05", strings.Repeat("A", 28)
+		v.ECI, v.CAVV = "05", strings.Repeat("A", 27)+"="
 		var req, back, ans, rev Message
 		var key, got Key
 		buf := make([]byte, 0, 4096)
@@ -128,7 +128,7 @@ func TestNothingOnThePathAllocates(t *testing.T) {
 func benchMessage(b *testing.B, d *Dialect) (*Message, []byte) {
 	var m Message
 	v := purchase()
-	v.ECI, v.CAVV = "05", strings.Repeat("A", 28)
+	v.ECI, v.CAVV = "05", strings.Repeat("A", 27)+"="
 	build(b, d, OpPurchase, v, &m)
 	body, err := d.AppendBody(nil, &m)
 	if err != nil {

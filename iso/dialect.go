@@ -54,6 +54,7 @@ type Dialect struct {
 
 	processing [opCount]string // DE3 of a request, where it is a constant
 	parts      bool            // a void can name what stays
+	partsIn4   bool            // it does so in field 4, and the original amount is elsewhere
 	totals     bool            // an increment names the new total, not what is added
 	advices    map[string]ReversalVerdict
 	reasons    [reasonCount]string

@@ -6,15 +6,15 @@ package iso
 // currency's number and its exponent.
 const moneyHead = 4
 
-func appendMoney(dst []byte, v *Values) ([]byte, rule) {
-	if v.Amount < 0 || v.Amount > maxAmount {
+func appendMoney(dst []byte, v *Values, amount int64) ([]byte, rule) {
+	if amount < 0 || amount > maxAmount {
 		return dst, ruleRange
 	}
 	if v.Currency.IsZero() {
 		return dst, ruleNone
 	}
 	dst = append(append(dst, v.Currency.Numeric()...), byte('0'+v.Currency.Exponent()))
-	return appendDigits(dst, uint64(v.Amount), 12), ruleNone
+	return appendDigits(dst, uint64(amount), 12), ruleNone
 }
 
 // appendAnswered is the money of an answer: that of the request, of another amount
@@ -74,7 +74,27 @@ func (d *Dialect) Facts(m *Message, f *Facts) bool {
 			return false
 		}
 	}
+	if !d.keeps(m, f) {
+		return false
+	}
 	return d.original(m, f)
+}
+
+// keeps reads a void whose field 4 is what stays: the amount is the original's.
+func (d *Dialect) keeps(m *Message, f *Facts) bool {
+	at, head := int(d.at[srcOriginalAmounts]), 0
+	if at == 0 {
+		at, head = int(d.at[srcOriginalMoney]), moneyHead
+	}
+	text := m.Get(at)
+	if !d.partsIn4 || len(text) < head+12 {
+		return true
+	}
+	n, ok := digitsOf(text[head : head+12])
+	if n != f.Amount {
+		f.Amount, f.Replacement = n, f.Amount
+	}
+	return ok
 }
 
 // original reads the original data elements, of which there may be none.

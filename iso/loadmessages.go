@@ -37,7 +37,8 @@ func (l *loader) request(s *section, op Operation) program {
 		if st.field == 3 && st.source == srcConst {
 			l.d.processing[op] = st.constant
 		}
-		l.d.parts = l.d.parts || st.source == srcReplacement && op == OpVoid
+		l.d.partsIn4 = l.d.partsIn4 || (st.source == srcOriginalAmounts || st.source == srcOriginalMoney) && op == OpVoid
+		l.d.parts = l.d.parts || st.source == srcReplacement && op == OpVoid || l.d.partsIn4
 		l.d.totals = l.d.totals || st.source == srcTotal
 	}
 	if p.mti != 0 {
@@ -182,8 +183,8 @@ func (l *loader) source(s *section, op Operation) source {
 		s.fail("%s: a card's verification data belongs in a purchase, an authorization and a verification only; remove the field", s.path)
 	case src == srcProcessingCode && op != OpReversal && op != OpVoid:
 		s.fail("%s: processing_code is that of a message that is undone; write a constant", s.path)
-	case src == srcReplacement && op != OpVoid && op != OpReversal:
-		s.fail("%s: replacement belongs in a void or a reversal", s.path)
+	case (src == srcReplacement || src == srcReversalFunction || src == srcOriginalMoney) && op != OpVoid && op != OpReversal:
+		s.fail("%s: %s belongs in a void or a reversal", s.path, sourceRules[src].name)
 	case src == srcTotal && op != OpIncrement:
 		s.fail("%s: total belongs in an increment", s.path)
 	case src == srcNetworkCode && !network:
@@ -194,7 +195,7 @@ func (l *loader) source(s *section, op Operation) source {
 		s.fail("%s: %s belongs in an answer", s.path, sourceRules[src].name)
 	case src >= srcRare && op == 0 && src != srcNetworkTransactionID:
 		s.fail("%s: %s belongs in a request", s.path, sourceRules[src].name)
-	case wordsOf[src] != nil && l.d.coded[src] == nil:
+	case wordsOf[src] != nil && l.d.coded[src] == nil && src != srcECI:
 		s.fail("%s: the file gives no codes for it; write values.codes.%s", s.path, sourceRules[src].name)
 	}
 	if src == srcEMV && l.chip != nil {
@@ -215,11 +216,14 @@ func (l *loader) takeChip() []uint32 {
 // secret reports whether a source gives what may never be stored.
 func (src source) secret() bool {
 	switch src {
-	case srcCVC, srcCAVV, srcCryptogram, srcTrack2, srcEMV, srcPINBlock:
+	case srcCVC, srcCAVV, srcCAVVBytes, srcCryptogram, srcTrack2, srcEMV, srcPINBlock:
 		return true
 	}
 	return false
 }
+
+// bytes reports whether a source gives no text.
+func (src source) bytes() bool { return src == srcEMV || src == srcCAVVBytes }
 
 // checkStep compares what a source gives with what the field takes.
 func (l *loader) checkStep(s *section, st *step, op Operation) {
@@ -234,13 +238,13 @@ func (l *loader) checkStep(s *section, st *step, op Operation) {
 			s.fail("%s: the constant does not fit field %d: %s", s.path, st.field, ruleTexts[broken])
 		}
 	case st.source == srcEcho, st.source == srcParts && st.layout == l.d.codec.parts[st.field]:
-	case st.source == srcEMV && f.class != classB:
-		s.fail("%s: emv needs a field of class b", s.path)
 	case st.source == srcPINBlock || st.source == srcPINControl:
 		l.checkPIN(s, st.source, f)
+	case st.source.bytes() && f.class != classB:
+		s.fail("%s: %s needs a field of class b", s.path, rule.name)
 	case st.source == srcMoney && st.field != 4:
 		s.fail("%s: money is currency and amount in field 4 of the 2003 edition; write from: amount and from: currency", s.path)
-	case st.source != srcEMV && f.class == classB || f.class == classSign:
+	case !st.source.bytes() && f.class == classB || f.class == classSign:
 		s.fail("%s: field %d has class %s, which takes no text; give it class n, an or ans", s.path, st.field, classNames[f.class-1])
 	case st.source == srcParts && f.class != classANS:
 		s.fail("%s: tags need a field of class ans", s.path)

@@ -290,10 +290,11 @@ func (l *loader) checkPart(s *section, st *step, t *partStep) {
 	case t.source == srcConst || t.source == srcParts:
 	case t.source == srcPINBlock || t.source == srcPINControl:
 		l.checkPIN(s, t.source, row)
-	case t.source == srcEMV && row.class != classB:
-		s.fail("%s: emv needs a part of class b", s.path)
-	case t.source != srcEMV && (row.class == classB || row.class == classSign):
+	case t.source.bytes() && row.class != classB:
+		s.fail("%s: %s needs a part of class b", s.path, rule.name)
+	case !t.source.bytes() && (row.class == classB || row.class == classSign):
 		s.fail("%s: part %s has class %s, which takes no text; give it class n, an or ans", s.path, t.part.key, classNames[row.class-1])
+	case t.source == srcCVC && int(row.max) >= rule.min: // American Express alone has four digits
 	case rule.max > int(row.max):
 		s.fail("%s: %s has %d characters but part %s takes %d", s.path, rule.name, rule.max, t.part.key, row.max)
 	}

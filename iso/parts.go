@@ -157,6 +157,8 @@ func hexOf(buf *[16]byte, b []byte) []byte {
 // appendParts appends a constructed value; nothing when no part has one.
 func (d *Dialect) appendParts(dst []byte, lay *layout, steps []partStep, in inputs) ([]byte, rule) {
 	start, any := len(dst), false
+	// Positions are there for what is put between the constants, unless all are.
+	constant := !slices.ContainsFunc(steps, func(s partStep) bool { return s.source != srcConst && s.source != 0 })
 	if lay.kind == layoutBitmap {
 		dst = append(dst, make([]byte, lay.mapBytes())...)
 	}
@@ -170,7 +172,7 @@ func (d *Dialect) appendParts(dst []byte, lay *layout, steps []partStep, in inpu
 			return dst, broken
 		}
 		if there {
-			any = true
+			any = any || lay.kind != layoutPositional || s.source != srcConst || constant
 			n := s.part.number - 1
 			word[max(n, 0)>>6] |= 1 << (63 - uint(max(n, 0))&63)
 		} else if lay.kind != layoutPositional {
@@ -215,6 +217,9 @@ func (d *Dialect) appendPart(dst []byte, lay *layout, s *partStep, in inputs) (o
 	value := dst[start:]
 	if there = len(value) > 0; !there && lay.kind != layoutPositional {
 		return dst[:head], false, ruleNone
+	}
+	if row := &s.part.row; !there && row.class == classB && row.prefix == prefixNone {
+		dst = append(dst, make([]byte, row.max)...)
 	}
 	if dst, broken = s.part.row.lay(dst, start, s.source); broken != ruleNone {
 		return dst, false, broken

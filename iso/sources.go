@@ -1,6 +1,9 @@
 package iso
 
-import "time"
+import (
+	"encoding/base64"
+	"time"
+)
 
 // source says which value a field takes.
 type source uint8
@@ -33,6 +36,7 @@ const (
 	srcForwarder
 	srcECI
 	srcCAVV
+	srcCAVVBytes
 	srcDSTransactionID
 	srcApprovalCode
 	srcResponseCode
@@ -40,11 +44,13 @@ const (
 	srcOriginal1993
 	srcOriginal2003
 	srcOriginalAmounts
+	srcOriginalMoney
 	srcMoney
 	srcReason
 	srcNetworkCode
 	srcProcessingCode
 	srcReplacement
+	srcReversalFunction
 	srcTotal
 	srcEntryMode
 	srcCondition
@@ -95,6 +101,7 @@ var sourceRules = [srcCount]struct {
 	srcOriginal1993:          {"original_1993", 24, 35},
 	srcOriginal2003:          {"original_2003", 30, 41},
 	srcOriginalAmounts:       {"original_amounts", 24, 24},
+	srcOriginalMoney:         {"original_money", 32, 32},
 	srcMoney:                 {"money", 16, 16},
 
 	srcTerminal:             {"terminal", 0, 0},
@@ -106,6 +113,7 @@ var sourceRules = [srcCount]struct {
 	srcForwarder:            {"forwarder", 0, 0},
 	srcECI:                  {"eci", 0, 0},
 	srcCAVV:                 {"cavv", 0, 0},
+	srcCAVVBytes:            {"cavv_bytes", cavvBytes, cavvBytes},
 	srcDSTransactionID:      {"ds_transaction_id", 0, 0},
 	srcApprovalCode:         {"approval_code", 0, 0},
 	srcResponseCode:         {"response_code", 0, 0},
@@ -114,6 +122,7 @@ var sourceRules = [srcCount]struct {
 	srcNetworkCode:          {"network_code", 0, 0},
 	srcProcessingCode:       {"processing_code", 6, 6},
 	srcReplacement:          {"replacement", 42, 42},
+	srcReversalFunction:     {"reversal_function", 3, 3},
 	srcTotal:                {"total", 12, 12},
 	srcEntryMode:            {"entry_mode", 0, 0},
 	srcCondition:            {"condition", 0, 0},
@@ -145,15 +154,9 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 	case srcCVC:
 		return v.CVC.Append(dst), ruleNone
 	case srcAmount:
-		if v.Amount < 0 || v.Amount > maxAmount {
-			return dst, ruleRange
-		}
-		return appendDigits(dst, uint64(v.Amount), 12), ruleNone
+		return appendAmount(dst, d.told(in))
 	case srcTotal:
-		if v.Total < 0 || v.Total > maxAmount {
-			return dst, ruleRange
-		}
-		return appendDigits(dst, uint64(v.Total), 12), ruleNone
+		return appendAmount(dst, v.Total)
 	case srcSTAN:
 		if v.STAN > stanMax {
 			return dst, ruleRange
@@ -166,14 +169,16 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 		srcSettlementDateCentury:
 		return appendTime(dst, src, v), ruleNone
 	case srcMoney:
-		return appendMoney(dst, v)
+		return appendMoney(dst, v, d.told(in))
 	case srcOriginal1993, srcOriginal2003:
 		return appendOriginalLocal(dst, src, v)
-	case srcOriginalAmounts:
-		if v.Amount < 0 || v.Amount > maxAmount {
-			return dst, ruleRange
+	case srcOriginalAmounts, srcOriginalMoney:
+		return appendOriginalAmounts(dst, src, in)
+	case srcReversalFunction:
+		if v.Replacement > 0 {
+			return append(dst, "401"...), ruleNone
 		}
-		return append(appendDigits(dst, uint64(v.Amount), 12), "000000000000"...), ruleNone
+		return append(dst, "400"...), ruleNone
 	case srcNameLocation:
 		return in.page.append(dst, v.NameLocation), ruleNone
 	case srcOriginal:
@@ -189,6 +194,10 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 		return append(dst, d.processingCode(v.Original.Operation)...), ruleNone
 	case srcReplacement:
 		return appendReplacement(dst, v.Replacement)
+	case srcCAVVBytes:
+		return appendCAVVBytes(dst, v.CAVV)
+	case srcECI:
+		return append(dst, d.eciCode(v.ECI)...), ruleNone
 	case srcEntryMode, srcCondition:
 		channel := ChannelEcommerce
 		if v.Carried != nil {
@@ -204,6 +213,60 @@ func (d *Dialect) appendSource(dst []byte, src source, in inputs) ([]byte, rule)
 	}
 	return append(dst, v.text(src)...), ruleNone
 }
+
+// told is the amount of field 4: what stays, in a void of a part whose dialect
+// names the original amount in another field (ISO 8583:1993 and 2003, field 30).
+func (d *Dialect) told(in inputs) int64 {
+	if d.partsIn4 && in.op == OpVoid && in.v.Replacement > 0 {
+		return in.v.Replacement
+	}
+	return in.v.Amount
+}
+
+func appendAmount(dst []byte, n int64) ([]byte, rule) {
+	if n < 0 || n > maxAmount {
+		return dst, ruleRange
+	}
+	return appendDigits(dst, uint64(n), 12), ruleNone
+}
+
+// appendOriginalAmounts is field 30 of 1993 and 2003: the original amount, and no
+// amount of reconciliation. In a void of the whole there is none.
+func appendOriginalAmounts(dst []byte, src source, in inputs) ([]byte, rule) {
+	if in.op == OpVoid && in.v.Replacement == 0 {
+		return dst, ruleNone
+	}
+	if src == srcOriginalAmounts {
+		dst, broken := appendAmount(dst, in.v.Amount)
+		return append(dst, "000000000000"...), broken
+	}
+	dst, broken := appendMoney(dst, in.v, in.v.Amount)
+	return append(dst, "0000000000000000"...), broken
+}
+
+// cavvBytes is the length of a cardholder authentication verification value.
+const cavvBytes = 20
+
+// appendCAVVBytes is the value without its base64.
+func appendCAVVBytes(dst []byte, text string) ([]byte, rule) {
+	if text == "" {
+		return dst, ruleNone
+	}
+	var in [base64Room]byte
+	if len(text) != len(in) {
+		return dst, ruleLength
+	}
+	copy(in[:], text)
+	defer clear(in[:])
+	out, err := base64.StdEncoding.AppendDecode(dst, in[:])
+	if err != nil || len(out) != len(dst)+cavvBytes {
+		return dst, ruleClass
+	}
+	return out, ruleNone
+}
+
+// base64Room is a CAVV in base64.
+const base64Room = (cavvBytes + 2) / 3 * 4
 
 // appendTime is a date or a time; nothing when it is absent.
 func appendTime(dst []byte, src source, v *Values) []byte {
@@ -243,8 +306,6 @@ func (v *Values) text(src source) string {
 		return v.Acquirer
 	case srcForwarder:
 		return v.Forwarder
-	case srcECI:
-		return v.ECI
 	case srcCAVV:
 		return v.CAVV
 	case srcDSTransactionID:

@@ -105,6 +105,14 @@ func endToEnd(t *testing.T, d *iso.Dialect) {
 		if p := r.now(undone.ID); p.Status != StatusCanceled && p.Status != StatusRefunded {
 			t.Errorf("canceled it is %s\n%s", p.Status, r.story(undone.ID))
 		}
+		if d.PartialVoid() {
+			part := pay("part", banksim.Approve, 5000, false)
+			o := act(part, KindCancel, 2000)
+			if p := r.now(part.ID); o.Method != MethodPartialReversal || p.AmountCaptured-p.AmountRefunded != 3000 {
+				t.Errorf("canceled in part it is %s, %d refunded of %d\n%s", p.Status, p.AmountRefunded, p.AmountCaptured, r.story(part.ID))
+			}
+			left += 3000
+		}
 		if d.Supports(iso.OpAuthorization) {
 			hold := pay("hold", banksim.Approve, 6000, true)
 			act(hold, KindCapture, 0)
