@@ -2,7 +2,6 @@ package payswitch
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -25,12 +24,9 @@ func TestEveryDialectEndToEnd(t *testing.T) {
 }
 
 // A tenth bank is a file: EBCDIC, another frame, a reversal request with the original's trace number, holds and charges
-// that are undone whole, no totals, no message for a capture.
+// that are undone whole, no totals. The real binary speaks it, too, in cmd/tranzit.
 func TestABankByAFileAlone(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "tenth.yaml")
-	if err := os.WriteFile(file, []byte(tenthBank), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := filepath.Join("..", "iso", "testdata", "tenth.yaml")
 	problems, err := iso.LintFile(file)
 	if err != nil || len(problems) > 0 {
 		t.Fatalf("%v %v", problems, err)
@@ -126,51 +122,3 @@ func endToEnd(t *testing.T, d *iso.Dialect) {
 		}
 	})
 }
-
-const tenthBank = `inherits: binary87
-meta: {schema: 1, id: tenth, version: 1, title: "A bank nobody wrote a line of code for"}
-link:
-  frame: {kind: len-hex, width: 4, inclusive: true, trailer: {byte: "03", counted: true}, max: 4096, zero: error}
-header: {kind: tpdu, id: "60", destination: "0010", source: "0000", receive: same}
-encoding:
-  mti: ebcdic
-  bitmap: ebcdic-hex
-  private: {tag: 3, length: 2}
-  fallback: {class: b, var: {width: 3, enc: ebcdic, unit: bytes}, max: 999, content: binary, mask: secret}
-  fields:
-    2: {class: n, var: {width: 2, enc: ebcdic, unit: bytes}, max: 19, content: ebcdic500, mask: pan}
-    3: {class: n, len: 6, content: ebcdic500}
-    4: {class: n, len: 12, content: ebcdic500}
-    7: {class: n, len: 10, content: ebcdic500}
-    11: {class: n, len: 6, content: ebcdic500}
-    37: {class: an, len: 12, content: ebcdic500}
-    38: {class: an, len: 6, content: ebcdic500}
-    39: {class: an, len: 2, content: ebcdic500}
-    41: {class: ans, len: 8, content: ebcdic500}
-    42: {class: ans, len: 15, content: ebcdic500}
-    43: {class: ans, len: 40, content: ebcdic500}
-    48: {class: ans, var: {width: 3, enc: ebcdic, unit: bytes}, max: 999, content: ebcdic500, mask: secret}
-    90: {class: n, len: 42, content: ebcdic500}
-messages:
-  purchase: {fields: {48: {tags: {"E40": {from: eci}, "E92": {from: cvc}}, optional: true}}}
-  authorization: {fields: {48: {tags: {"E40": {from: eci}, "E92": {from: cvc}}, optional: true}}}
-  verification: ~
-  increment: ~
-  capture: ~
-  payout: ~
-  reversal:
-    mti: "0400"
-    fields: {56: ~, 95: ~}
-answers:
-  "0410":
-    fields: {3: {echo: true}, 4: {echo: true}, 7: {echo: true}, 11: {echo: true}, 37: {echo: true}, 39: {from: response_code}, 41: {echo: true}, 42: {echo: true}}
-behaviour:
-  match: {"0410": [11, 37, 41]}
-  verify: {"0410": {equal: [3, 4, 11, 37, 41, 42]}}
-  reversal: {stan: original}
-golden:
-  - name: echo
-    mti: "0800"
-    hex: "F0F8F0F0 F8F2F2F0F0F0F0F0F0F0F0F0F0F0F0F0 F0F4F0F0F0F0F0F0F0F0F0F0F0F0F0F0 F0F6F1F9F1F1F1F2F3F6 F0F0F0F0F0F1 0301"
-    fields: {7: "0619111236", 11: "000001", 70: "301"}
-`

@@ -61,6 +61,7 @@ type rigPlan struct {
 	keys     map[string][]byte               // of both simulated banks, by the dialect's names
 	via      func(id, address string) string // what the switch dials instead of the bank
 	eager    bool                            // reversals are tried after rigFirstTry, not after seconds
+	alfa     string                          // dialect of the bank alfa; default ascii87
 }
 
 const rigFirstTry = "200ms"
@@ -79,11 +80,14 @@ func newRigWith(t *testing.T, plan rigPlan) *rig {
 	if plan.links == 0 {
 		plan.links = 2
 	}
+	if plan.alfa == "" {
+		plan.alfa = "ascii87"
+	}
 	r := &rig{t: t, dir: t.TempDir(), banks: map[string]*banksim.Bank{}}
 	r.api, r.admin = freeAddress(t), freeAddress(t)
 	var banks strings.Builder
-	for _, b := range []struct{ id, dialect string }{{"alfa", "ascii87"}, {"vega", "binary87"}} {
-		d, err := iso.Builtin(b.dialect)
+	for _, b := range []struct{ id, dialect string }{{"alfa", plan.alfa}, {"vega", "binary87"}} {
+		d, err := iso.Resolve(b.dialect)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +105,7 @@ func newRigWith(t *testing.T, plan rigPlan) *rig {
 			address = plan.via(b.id, address)
 		}
 		dialect := b.dialect
-		if plan.eager {
+		if plan.eager && filepath.Ext(dialect) == "" {
 			dialect = eagerDialect(t, b.dialect)
 		}
 		fmt.Fprintf(&banks, rigBank, b.id, dialect, address, plan.links, plan.timeouts)

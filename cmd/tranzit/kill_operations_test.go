@@ -137,9 +137,13 @@ func (r *rig) operate(round int, stop <-chan struct{}) (all []*chain) {
 // captures, cancels and refunds, the merchants' answers, the journal and the
 // banks' books agree on every payment.
 func TestKillWhileOperating(t *testing.T) {
-	r := newRigWith(t, rigPlan{eager: true})
+	newRigWith(t, rigPlan{eager: true}).killWhileOperating(operationKills)
+}
+
+func (r *rig) killWhileOperating(kills int) {
+	t := r.t
 	var all []*chain
-	for round := range operationKills {
+	for round := range kills {
 		r.start()
 		stop := make(chan struct{})
 		done := make(chan []*chain)
@@ -160,10 +164,10 @@ func TestKillWhileOperating(t *testing.T) {
 	payments := r.journal()
 	counts := r.compareChains(all, payments)
 	for _, p := range payments {
-		r.compareMoney(p)
+		r.compareMoney(p, r.banks[p.Bank].Books().ByRRN(p.RRN))
 		counts["ends "+p.Status]++
 	}
-	t.Logf("%d payments, %d kills: %v", len(payments), operationKills, counts)
+	t.Logf("%d payments, %d kills: %v", len(payments), kills, counts)
 	reached(t, counts, "capture 201", "cancel 201", "refunds 201", "capture 202", "refunds 202", "repeated", "learnt after a kill",
 		"ends captured", "ends canceled", "ends refunded", "ends partially_refunded")
 	r.scanForCardData()
@@ -244,11 +248,11 @@ func (r *rig) compareChains(all []*chain, payments map[string]paymentView) map[s
 	return counts
 }
 
-// compareMoney holds one payment against its bank's books.
-func (r *rig) compareMoney(p paymentView) {
+// compareMoney holds one payment against its bank's books of it.
+func (r *rig) compareMoney(p paymentView, booked []banksim.Entry) {
 	r.t.Helper()
 	sum := paymentView{}
-	for _, e := range r.banks[p.Bank].Books().ByRRN(p.RRN) {
+	for _, e := range booked {
 		if e.Kind != "charge" {
 			r.t.Errorf("%s: the bank has a %s under its reference number", p.ID, e.Kind)
 		}

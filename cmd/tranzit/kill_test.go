@@ -71,8 +71,10 @@ func faultCard(does banksim.Behaviour) string {
 
 // TestKillUnderLoad is the promise itself: whatever instant the process is
 // killed at, afterwards every payment is explained and the bank's books agree.
-func TestKillUnderLoad(t *testing.T) {
-	r := newRig(t)
+func TestKillUnderLoad(t *testing.T) { newRig(t).killUnderLoad(kills) }
+
+func (r *rig) killUnderLoad(kills int) {
+	t := r.t
 	var all []*wish
 	for round := range kills {
 		r.start()
