@@ -117,8 +117,14 @@ func endToEnd(t *testing.T, d *iso.Dialect) {
 			}
 			left += 6000
 		}
-		if money := r.banks["alfa"].Books().Summary(); money.Currencies["EUR"].Net != left || money.Conflicts != 0 {
-			t.Errorf("the bank holds %d, want %d: %+v", money.Currencies["EUR"].Net, left, money)
-		}
+		r.bankHolds(left)
 	})
+}
+
+// bankHolds compares the bank's own books with what must be left there.
+func (r *rig) bankHolds(left int64) {
+	r.t.Helper()
+	if money := r.banks["alfa"].Books().Summary(); money.Currencies["EUR"].Net != left || money.Conflicts != 0 {
+		r.t.Errorf("the bank holds %d, want %d: %+v", money.Currencies["EUR"].Net, left, money)
+	}
 }
