@@ -13,10 +13,10 @@ SEEDS ?= 20000
 # compiles everything once.
 RACE := CGO_ENABLED=1 GOFLAGS="$(shell $(GO) env GOFLAGS) -race -buildvcs=false"
 
-.PHONY: help build build-pkcs11 test test-fast deps fmt fmt-check vet staticcheck house fuzz race gate lives zoo sim bench microbench clean
+.PHONY: help build build-pkcs11 test test-fast deps fmt fmt-check vet staticcheck house fuzz race gate lives zoo sim bench bench-dialects microbench clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build-pkcs11: ## the binary that speaks to hardware modules, bin/tranzit-pkcs11; not static
 	CGO_ENABLED=1 $(GO) build -trimpath -tags pkcs11 -o bin/tranzit-pkcs11 ./cmd/tranzit
@@ -76,6 +76,9 @@ sim: ## SEEDS lives in the simulation (default 20000); SEED=N replays one
 
 bench: build ## the goals of the payment path on this machine, under 5 minutes; GOALS passes flags on
 	bin/tranzit bench goals $(GOALS)
+
+bench-dialects: build ## one authorization in each dialect, beside the fastest
+	bin/tranzit bench dialects
 
 microbench: ## the Go benchmarks for benchstat; BENCH selects by name, COUNT repeats
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...

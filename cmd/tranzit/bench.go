@@ -82,7 +82,7 @@ program. --kill kills the switch in full traffic.
 	f.scenarioFlags.add(run, &o)
 	c.AddCommand(benchScenariosCommand(), benchSearchCommand())
 	c.AddCommand(run, bareCommand(), echoCommand(), plainCommand(), benchISOCommand())
-	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand(), benchWebhooksCommand(), benchCabinetCommand())
+	c.AddCommand(benchReportCommand(), benchCompareCommand(), benchCurveCommand(), benchGoalsCommand(), benchWebhooksCommand(), benchCabinetCommand(), benchDialectsCommand())
 	return c
 }
 
