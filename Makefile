@@ -31,7 +31,7 @@ test-fast: fmt-check ## the tests without the race detector, fuzzing and staticc
 	$(GO) vet ./...
 	$(GO) test ./...
 
-deps: ## install what the tests need (a C compiler, strace, SoftHSM, Chromium, axe-core)
+deps: ## install what the tests need (a C compiler, strace, SoftHSM, Chromium, axe-core, tshark)
 	@scripts/deps.sh
 
 fmt: ## format the sources
