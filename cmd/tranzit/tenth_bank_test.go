@@ -15,10 +15,14 @@ import (
 	"github.com/tranzit/tranzit/acquirers/banksim"
 )
 
-// tenthDialect is the file of a bank that nothing in the program knows.
-func tenthDialect(t *testing.T) string {
+// tenthDialect is the dialect of a bank that nothing in the program knows,
+// tenthProfile what it supports.
+func tenthDialect(t *testing.T) string { return tenthFile(t, "tenth.yaml") }
+func tenthProfile(t *testing.T) string { return tenthFile(t, "tenth-bank.yaml") }
+
+func tenthFile(t *testing.T, name string) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("..", "..", "iso", "testdata", "tenth.yaml"))
+	path, err := filepath.Abs(filepath.Join("..", "..", "iso", "testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +77,22 @@ func (b *bankProcess) books(rrn string) []banksim.Entry {
 	return told.Entries
 }
 
+// frames are how many the bank has read. After the first minute echoes are among
+// them.
+func (b *bankProcess) frames() (n uint64) {
+	b.t.Helper()
+	answer, err := http.Get("http://" + b.booked + "/status")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var told struct{ Frames uint64 }
+	if err := json.NewDecoder(answer.Body).Decode(&told); err != nil {
+		b.t.Fatal(err)
+	}
+	return told.Frames
+}
+
 func (b *bankProcess) control(text string) {
 	b.t.Helper()
 	answer, err := http.Post("http://"+b.booked+"/control", "application/json", strings.NewReader(text))
@@ -94,7 +114,7 @@ func tenthRig(t *testing.T) (*rig, *bankProcess) {
 	r := &rig{t: t, dir: t.TempDir(), banks: map[string]*banksim.Bank{}, api: freeAddress(t), admin: freeAddress(t)}
 	r.config, r.logPath = filepath.Join(r.dir, "tranzit.yaml"), filepath.Join(r.dir, "switch.log")
 	r.client = &http.Client{Timeout: 30 * time.Second}
-	entry := fmt.Sprintf(rigBank, "tenth", dialect, bank.address, 2, rigTimeouts)
+	entry := fmt.Sprintf(rigBank, "tenth", dialect, bank.address, 2, rigTimeouts) + "    profile: " + tenthProfile(t) + "\n"
 	text := fmt.Sprintf(rigConfig, r.api, r.admin, filepath.Join(r.dir, "data"), entry, rigKey)
 	text = text[:strings.Index(text, "      - {bank: alfa")] + "      - {bank: tenth, merchant_id: MERCHANT0000001, terminals: [TERM0001, TERM0002]}\n"
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
@@ -109,12 +129,30 @@ func tenthRig(t *testing.T) (*rig, *bankProcess) {
 	return r, bank
 }
 
+func paymentText(key, card, method string, amount int64) string {
+	return fmt.Sprintf(`{"amount":%d,"currency":"EUR","order_id":%q,"capture_method":%q,`+
+		`"payment_method":{"type":"card","card":{"number":%q,"exp_month":12,"exp_year":%d,"cvc":"%s"}},"three_ds":{"eci":"05","cavv":"%s"}}`,
+		amount, key, method, card, time.Now().Year()+2, markerCVC, markerCAVV)
+}
+
+// refusedUnsent asks for what this bank does not do: the refusal says why, and the
+// bank hears nothing of it.
+func (r *rig) refusedUnsent(bank *bankProcess, path, text, why string) {
+	r.t.Helper()
+	before := bank.frames()
+	code, answer, _ := r.send("refused "+path+why, path, text)
+	if code < 400 || code >= 500 || !strings.Contains(string(answer), why) {
+		r.t.Errorf("%s %s: HTTP %d %s; want a refusal with %q", path, text, code, answer, why)
+	}
+	if after := bank.frames(); after != before {
+		r.t.Errorf("%s %s: the bank heard of it, in %d frames", path, text, after-before)
+	}
+}
+
 // ask makes one payment at the tenth bank and returns it as it was answered.
 func (r *rig) ask(key, card, method string, amount int64) paymentView {
 	r.t.Helper()
-	code, body, _ := r.send(key, "/v1/payments", fmt.Sprintf(`{"amount":%d,"currency":"EUR","order_id":%q,"capture_method":%q,`+
-		`"payment_method":{"type":"card","card":{"number":%q,"exp_month":12,"exp_year":%d,"cvc":"%s"}},"three_ds":{"eci":"05","cavv":"%s"}}`,
-		amount, key, method, card, time.Now().Year()+2, markerCVC, markerCAVV))
+	code, body, _ := r.send(key, "/v1/payments", paymentText(key, card, method, amount))
 	var told paymentView
 	if err := json.Unmarshal(body, &told); err != nil || code != 201 && code != 202 {
 		r.t.Fatalf("%s: HTTP %d %s", key, code, body)
@@ -146,6 +184,7 @@ func (r *rig) act(p paymentView, path, body, status string) paymentView {
 func TestATenthBankByFilesAlone(t *testing.T) {
 	r, bank := tenthRig(t)
 	r.start()
+	r.await("both links to be signed on and asked for their echo", 20*time.Second, func() bool { return bank.frames() == 4 })
 	all := map[string]paymentView{}
 	note := func(p paymentView, status string) paymentView {
 		t.Helper()
@@ -158,7 +197,14 @@ func TestATenthBankByFilesAlone(t *testing.T) {
 	note(r.ask("bought", cardApproved, "automatic", 12500), "captured")
 	note(r.ask("poor", cardDeclined, "automatic", 700), "declined")
 	note(r.ask("stolen", faultCard(banksim.Decline43), "manual", 700), "declined")
-	note(r.act(r.ask("held", cardApproved, "manual", 6000), "/capture", "{}", "captured"), "captured")
+	held := r.ask("held", cardApproved, "manual", 6000)
+	r.refusedUnsent(bank, "/v1/payments/"+held.ID+"/capture", `{"amount":2500}`, "no part of a hold: capture 6000")
+	r.refusedUnsent(bank, "/v1/payments/"+held.ID+"/cancel", `{"amount":2500}`, "part of a hold")
+	note(r.act(held, "/capture", "{}", "captured"), "captured")
+	r.refusedUnsent(bank, "/v1/payments", paymentText("dear", cardApproved, "automatic", 50001), "takes 1 to 50000 in EUR")
+	r.refusedUnsent(bank, "/v1/payments", strings.Replace(paymentText("other", cardApproved, "automatic", 900), "EUR", "USD", 1), "takes this currency")
+	r.refusedUnsent(bank, "/v1/payments", strings.Replace(paymentText("parts", cardApproved, "automatic", 900), "{", `{"instalments":{"count":3},`, 1), "instalments")
+	r.refusedUnsent(bank, "/v1/verifications", `{"currency":"EUR","payment_method":{"type":"card","card":{"number":"`+cardApproved+`","exp_month":12,"exp_year":2030}}}`, "verifies cards")
 	note(r.act(r.ask("undone", cardApproved, "automatic", 4000), "/cancel", "{}", "canceled"), "canceled")
 	note(r.act(r.ask("let go", cardApproved, "manual", 4100), "/cancel", "{}", "canceled"), "canceled")
 	note(r.act(r.ask("returned", cardApproved, "automatic", 5000), "/refunds", `{"amount":2000}`, "partially_refunded"), "partially_refunded")
