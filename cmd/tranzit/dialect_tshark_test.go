@@ -82,77 +82,98 @@ func (c *capture) segment(port uint16, at int, payload []byte) {
 	c.Write(packet)
 }
 
-// In the real program the dissectors of all built-in dialects read the golden
-// vectors out of a capture, a message that is cut in two included, and show
-// what people may see of them.
-func TestDissectorsInTshark(t *testing.T) {
+// shownFields are values by port and field, in their order.
+type shownFields map[string]map[string][]string
+
+func (s shownFields) add(port, field string, values ...string) {
+	if s[port] == nil {
+		s[port] = map[string][]string{}
+	}
+	s[port][field] = append(s[port][field], values...)
+}
+
+// stage writes a dialect's dissector and puts its golden vectors into the capture:
+// the first alone, the last cut in two, the others in one segment.
+func (c *capture) stage(t *testing.T, d *iso.Dialect, script string, port uint16, want shownFields) {
+	t.Helper()
+	if err := os.WriteFile(script, []byte(mustCommand(t, "", "dialect", "wireshark", d.ID(), "--port", fmt.Sprint(port))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	frames, messages := goldenFrames(t, d)
+	stream, at := slices.Concat(frames...), 0
+	for _, end := range []int{len(frames[0]), len(stream) - len(frames[len(frames)-1])/2, len(stream)} {
+		c.segment(port, at, stream[at:end])
+		at = end
+	}
+	prefix := "tranzit_" + strings.ReplaceAll(d.ID(), "-", "_") + "."
+	for i := range messages {
+		want.add(fmt.Sprint(port), prefix+"mti", messages[i].MTI.String())
+		for _, view := range d.Describe(&messages[i])[1:] {
+			if view.Name[0] > '9' { // a part has its number before its name
+				want.add(fmt.Sprint(port), fmt.Sprint(prefix, "f", view.Number), view.Value)
+			}
+		}
+	}
+}
+
+// tshark reads a capture with dissectors and returns what it shows of the fields.
+func tshark(t *testing.T, dir string, scripts, fields []string) shownFields {
+	t.Helper()
 	program, err := exec.LookPath("tshark")
 	if err != nil {
 		t.Skip("tshark is not installed")
 	}
-	dir := t.TempDir()
-	line := []string{"-r", filepath.Join(dir, "all.pcap"), "-o", "tcp.check_checksum:FALSE", "-T", "fields", "-E", "separator=/t", "-E", "aggregator=~", "-e", "tcp.dstport"}
-	want := map[string]map[string][]string{} // by port, by field: the values in their order
-	fields := map[string]bool{}
-	c := newCapture()
+	line := []string{"-r", filepath.Join(dir, "all.pcap"), "-T", "fields", "-E", "separator=/t", "-E", "aggregator=~", "-e", "tcp.dstport"}
+	for _, script := range scripts {
+		line = append(line, "-X", "lua_script:"+script)
+	}
+	for _, field := range fields {
+		line = append(line, "-e", field)
+	}
+	cmd := exec.Command(program, line...)
+	cmd.Env = append(os.Environ(), "HOME="+dir)
+	var faults bytes.Buffer
+	cmd.Stderr = &faults
+	out, err := cmd.Output()
+	if err != nil || strings.Contains(faults.String(), "Lua") {
+		t.Fatalf("tshark: %v\n%s", err, faults.String())
+	}
+	if bytes.Contains(out, []byte("4111111111111111")) {
+		t.Error("tshark shows a card number")
+	}
+	got := shownFields{}
+	for row := range strings.SplitSeq(strings.TrimRight(string(out), "\n"), "\n") {
+		cells := strings.Split(row, "\t")
+		for i, cell := range cells[1:] {
+			if cell != "" {
+				got.add(cells[0], fields[i], strings.Split(cell, "~")...)
+			}
+		}
+	}
+	return got
+}
+
+// In the real program the dissectors of all built-in dialects read the golden
+// vectors out of a capture, and show what people may see of them.
+func TestDissectorsInTshark(t *testing.T) {
+	dir, want, c := t.TempDir(), shownFields{}, newCapture()
+	var scripts []string
 	for i, name := range iso.Builtins() {
 		d, err := iso.Builtin(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		port := fmt.Sprint(9101 + i)
-		script := filepath.Join(dir, name+".lua")
-		if err := os.WriteFile(script, []byte(mustCommand(t, "", "dialect", "wireshark", name, "--port", port)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		line = append(line, "-X", "lua_script:"+script)
-		frames, messages := goldenFrames(t, d)
-		stream, at := slices.Concat(frames...), 0
-		for _, end := range []int{len(frames[0]), len(stream) - len(frames[len(frames)-1])/2, len(stream)} {
-			c.segment(uint16(9101+i), at, stream[at:end])
-			at = end
-		}
-		prefix := "tranzit_" + strings.ReplaceAll(d.ID(), "-", "_") + "."
-		want[port] = map[string][]string{}
-		for i := range messages {
-			want[port][prefix+"mti"] = append(want[port][prefix+"mti"], messages[i].MTI.String())
-			for _, view := range d.Describe(&messages[i])[1:] {
-				if field := fmt.Sprint(prefix, "f", view.Number); view.Name[0] > '9' { // a part has its number before its name
-					want[port][field] = append(want[port][field], view.Value)
-				}
-			}
-		}
-		for field := range want[port] {
-			fields[field] = true
-		}
-	}
-	columns := slices.Sorted(maps.Keys(fields))
-	for _, field := range columns {
-		line = append(line, "-e", field)
+		scripts = append(scripts, filepath.Join(dir, name+".lua"))
+		c.stage(t, d, scripts[i], uint16(9101+i), want)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "all.pcap"), c.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tshark := exec.Command(program, line...)
-	tshark.Env = append(os.Environ(), "HOME="+dir)
-	var faults bytes.Buffer
-	tshark.Stderr = &faults
-	out, err := tshark.Output()
-	if err != nil || strings.Contains(faults.String(), "Lua") {
-		t.Fatalf("tshark: %v\n%s", err, faults.String())
+	all := map[string][]string{}
+	for _, fields := range want {
+		maps.Copy(all, fields)
 	}
-	got := map[string]map[string][]string{}
-	for row := range strings.SplitSeq(strings.TrimRight(string(out), "\n"), "\n") {
-		cells := strings.Split(row, "\t")
-		if got[cells[0]] == nil {
-			got[cells[0]] = map[string][]string{}
-		}
-		for i, cell := range cells[1:] {
-			if cell != "" {
-				got[cells[0]][columns[i]] = append(got[cells[0]][columns[i]], strings.Split(cell, "~")...)
-			}
-		}
-	}
+	got := tshark(t, dir, scripts, slices.Sorted(maps.Keys(all)))
 	for port, fields := range want {
 		for field, values := range fields {
 			shown := got[port][field]
@@ -166,8 +187,5 @@ func TestDissectorsInTshark(t *testing.T) {
 				}
 			}
 		}
-	}
-	if bytes.Contains(out, []byte("4111111111111111")) {
-		t.Error("tshark shows a card number")
 	}
 }
