@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	_ "embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
 	"io"
+	"net/http"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +26,7 @@ var certPageText string
 var certPage = template.Must(template.New("certify").Parse(certPageText))
 
 func certifyCommand() *cobra.Command {
-	var dialect, host, page string
+	var dialect, host, control, page string
 	given := map[string]string{}
 	var asJSON bool
 	c := &cobra.Command{
@@ -30,7 +36,11 @@ func certifyCommand() *cobra.Command {
 passed. Traces are masked, so the report can be handed to the bank. It fails when a case does.
 
 In a dialect with authentication codes every message has one and every answer's is checked, under test keys (--key).
-A step may say mac: wrong or mac: missing, to see that the host refuses such a message.`,
+A step may say mac: wrong or mac: missing, to see that the host refuses such a message.
+
+A step with do: TEXT has the bank do something, such as not to answer or to send its echo. With --control the
+simulator does what stands beside it under bank; else the text is shown, and the case goes on when Enter is pressed.
+docs/certification.md explains packs, and docs/certification holds some.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			d, err := iso.Resolve(dialect)
@@ -45,7 +55,8 @@ A step may say mac: wrong or mac: missing, to see that the host refuses such a m
 			if err != nil {
 				return err
 			}
-			report, err := certify(cmd.Context(), pack, certHost{dialect: d, keys: keys, address: host})
+			desk := certDesk{control: control, in: bufio.NewReader(cmd.InOrStdin()), out: cmd.ErrOrStderr()}
+			report, err := certify(cmd.Context(), pack, certHost{dialect: d, keys: keys, address: host, ask: desk.ask})
 			if err != nil {
 				return err
 			}
@@ -68,6 +79,7 @@ A step may say mac: wrong or mac: missing, to see that the host refuses such a m
 	c.Flags().StringVarP(&dialect, "dialect", "d", "ascii87", "built-in dialect or dialect file")
 	testKeyFlag(c, &given)
 	c.Flags().StringVar(&host, "connect", "", "host:port of the bank (required)")
+	c.Flags().StringVar(&control, "control", "", "host:port of a simulator's control port, which does what steps want of the bank; without it people are asked")
 	c.Flags().StringVar(&page, "html", "", "file for the report as one self-contained page")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	if err := c.MarkFlagRequired("connect"); err != nil {
@@ -95,6 +107,47 @@ func testKeys(d *iso.Dialect, given map[string]string) (iso.ClearKeys, error) {
 		return nil, usageError{fmt.Errorf("%w; give it as --key SLOT=HEX", err)}
 	}
 	return keys, nil
+}
+
+// certDesk has the bank do things: by a simulator's control port, or by people.
+type certDesk struct {
+	control string
+	in      *bufio.Reader
+	out     io.Writer
+}
+
+func (c *certDesk) ask(ctx context.Context, s *certStep) error {
+	if c.control == "" {
+		fmt.Fprintf(c.out, "The bank: %s. Press Enter when it is done. ", s.Do)
+		if _, err := c.in.ReadString('\n'); err != nil {
+			return fmt.Errorf("nobody says that the bank did this: %s", s.Do)
+		}
+		return nil
+	}
+	if s.Bank == nil {
+		return fmt.Errorf("the step does not say how a simulator does this: %s", s.Do)
+	}
+	text, err := json.Marshal(s.Bank)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.control+"/control", bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the simulator refuses: %s", bytes.TrimSpace(said))
+	}
+	return err
 }
 
 func writePage(path string, report *certReport) error {

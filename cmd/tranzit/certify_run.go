@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"reflect"
 	"time"
 
@@ -32,12 +31,13 @@ type certResult struct {
 	Trace  []certLine `json:"trace"`
 }
 
-// certLine is one message of a trace, masked.
+// certLine is one message of a trace, masked, or what was done besides.
 type certLine struct {
-	Direction string          `json:"direction"` // sent, received
+	Direction string          `json:"direction"` // sent, received, note
 	At        time.Time       `json:"at"`
 	AfterMS   float64         `json:"after_ms"` // since the case began
-	Fields    []iso.FieldView `json:"fields"`
+	Fields    []iso.FieldView `json:"fields,omitempty"`
+	Note      string          `json:"note,omitempty"` // of a note
 }
 
 // certHost is the bank's host that is tested, and what is spoken with it.
@@ -45,21 +45,22 @@ type certHost struct {
 	dialect *iso.Dialect
 	keys    iso.ClearKeys
 	address string
+	// ask has the bank do something that it does not do by itself.
+	ask func(ctx context.Context, s *certStep) error
 }
 
-// certRun is one connection to a bank's host.
+// certRun is a pack that runs against a bank's host.
 type certRun struct {
-	d      *iso.Dialect
-	keys   iso.ClearKeys
-	pack   *certPack
-	conn   net.Conn
-	seq    uint64
-	frames chan certFrame
-	ended  chan error // why the stream ended
+	certHost
+	d    *iso.Dialect
+	pack *certPack
+	link *certLink // nil: it is cut
+	seq  uint64 // of trace and reference numbers: by the clock, so that one run after another has others
 
 	began time.Time // of the case that runs
 	trace []certLine
 	sent  map[string]*certSent // by the name of the step
+	kept  []certFrame          // answers that no step has asked for yet
 }
 
 type certFrame struct {
@@ -71,34 +72,28 @@ type certFrame struct {
 type certSent struct {
 	op     iso.Operation
 	values iso.Values
-	mti    iso.MTI
+	m      *iso.Message
 }
 
 // certify runs a pack against a host. The error is that of the connection before
 // the first case; what goes wrong later is a fault of its case.
 func certify(ctx context.Context, p *certPack, host certHost) (*certReport, error) {
 	d := host.dialect
-	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", host.address)
-	if err != nil {
+	r := &certRun{certHost: host, d: d, pack: p, seq: uint64(time.Now().UnixMilli() / 10)}
+	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	r := &certRun{d: d, keys: host.keys, pack: p, conn: conn, seq: uint64(time.Now().Unix() % 900_000), frames: make(chan certFrame, 64), ended: make(chan error, 1)}
-	done := make(chan struct{})
-	go func() { defer close(done); r.read() }()
-	defer func() { _ = conn.Close(); <-done }()
+	defer r.cut()
 	report := &certReport{Pack: p.Title, Dialect: d.ID(), Version: d.Version(), Host: host.address, At: time.Now().UTC().Truncate(time.Millisecond)}
 	if p.SignOn && d.Supports(iso.OpSignOn) {
-		c := certCase{ID: "sign-on", Title: "Sign-on", Steps: []certStep{{Send: messageText{Operation: "sign_on"},
-			Expect: certExpect{Fields: map[int]string{39: granted(d)}, Within: 10 * time.Second}}}}
-		report.add(r.run(&c))
+		report.add(r.run(ctx, r.signOn()))
 	}
 	for i := range p.Cases {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		report.add(r.run(&p.Cases[i]))
+		r.revive(ctx)
+		report.add(r.run(ctx, &p.Cases[i]))
 	}
 	return report, nil
 }
@@ -112,49 +107,27 @@ func (r *certReport) add(c certResult) {
 	r.Cases = append(r.Cases, c)
 }
 
-// read gives every message of the stream to the cases, until it ends.
-func (r *certRun) read() {
-	buf, chunk := []byte(nil), make([]byte, 4096)
-	for {
-		n, err := r.conn.Read(chunk)
-		if err != nil {
-			r.ended <- errors.New("the host closed the connection")
-			return
-		}
-		buf = append(buf, chunk[:n]...)
-		for {
-			body, n, err := r.d.NextFrame(buf)
-			if err != nil {
-				r.ended <- err
-				return
-			}
-			if n == 0 {
-				break
-			}
-			frame := certFrame{header: append([]byte(nil), r.d.FrameHeader(buf[:n])...)}
-			if body != nil {
-				if err := r.d.Decode(body, &frame.m); err != nil {
-					r.ended <- err
-					return
-				}
-				frame.mac = r.d.CheckMAC(buf[:n], &frame.m, iso.FromBank, r.keys)
-				select {
-				case r.frames <- frame:
-				default:
-					r.ended <- errors.New("the host sends more messages than the pack reads")
-					return
-				}
-			}
-			buf = buf[n:]
-		}
+// signOn is the case that every link begins with.
+func (r *certRun) signOn() *certCase {
+	return &certCase{ID: "sign-on", Title: "Sign-on", Steps: []certStep{{Send: messageText{Operation: "sign_on"},
+		Expect: certExpect{Fields: map[int]string{39: granted(r.d)}, Within: 10 * time.Second}}}}
+}
+
+// revive gives the next case a link when the one before left none.
+func (r *certRun) revive(ctx context.Context) {
+	if r.link != nil && !r.link.over() {
+		return
+	}
+	if r.connect(ctx) == nil && r.pack.SignOn && r.d.Supports(iso.OpSignOn) {
+		r.run(ctx, r.signOn())
 	}
 }
 
-func (r *certRun) run(c *certCase) certResult {
-	r.began, r.trace, r.sent = time.Now(), nil, map[string]*certSent{}
+func (r *certRun) run(ctx context.Context, c *certCase) certResult {
+	r.began, r.trace, r.sent, r.kept = time.Now(), nil, map[string]*certSent{}, nil
 	out := certResult{ID: c.ID, Title: c.Title}
 	for i := range c.Steps {
-		if err := r.step(&c.Steps[i]); err != nil {
+		if err := r.step(ctx, &c.Steps[i]); err != nil {
 			out.Fault = fmt.Sprintf("step %d: %v", i+1, err)
 			break
 		}
@@ -163,10 +136,34 @@ func (r *certRun) run(c *certCase) certResult {
 	return out
 }
 
-func (r *certRun) step(s *certStep) error {
-	if s.Receive != "" {
+func (r *certRun) step(ctx context.Context, s *certStep) error {
+	switch {
+	case s.Receive != "":
 		return r.receive(s)
+	case s.Late != "":
+		return r.late(s)
+	case s.Wait > 0:
+		r.say("nothing is sent for " + s.Wait.String())
+		if _, err := r.await(s.Wait, func(*certFrame) bool { return false }); !errors.Is(err, errNoMessage) {
+			return s.Expect.closed(err)
+		}
+		return s.Expect.open()
+	case s.Link == "cut":
+		r.say("the link is cut by us")
+		r.cut()
+		return nil
+	case s.Link == "connect":
+		r.say("a link is made")
+		return r.connect(ctx)
+	case s.Do != "":
+		r.say("the bank: " + s.Do)
+		return r.ask(ctx, s)
 	}
+	return r.send(s)
+}
+
+// send sends a step's message and holds what comes back against what must.
+func (r *certRun) send(s *certStep) error {
 	m, err := r.message(s)
 	if err != nil {
 		return err
@@ -186,7 +183,24 @@ func (r *certRun) step(s *certStep) error {
 	case s.Expect.None && errors.Is(err, errNoMessage):
 		return nil
 	case err != nil:
-		return err
+		return s.Expect.closed(err)
+	case s.Expect.Closed:
+		return errors.New("an answer came, and the host must close the connection")
+	}
+	return s.Expect.check(r.d, m, answer)
+}
+
+// late waits for the answer to an earlier step, which may have come meanwhile.
+func (r *certRun) late(s *certStep) error {
+	m := r.sent[s.Late].m
+	for i := range r.kept {
+		if r.answers(m, &r.kept[i].m) {
+			return s.Expect.check(r.d, m, &r.kept[i])
+		}
+	}
+	answer, err := r.await(s.Expect.Within, func(got *certFrame) bool { return r.answers(m, &got.m) })
+	if err != nil {
+		return fmt.Errorf("%w: the answer to %s is expected", err, s.Late)
 	}
 	return s.Expect.check(r.d, m, answer)
 }
@@ -225,50 +239,22 @@ func (k wrongKeys) Sum(slot string, m security.MAC, data []byte) ([]byte, error)
 	return sum, err
 }
 
-func (r *certRun) write(frame []byte) error {
-	_ = r.conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
-	_, err := r.conn.Write(frame)
-	return err
-}
-
 func (r *certRun) note(direction string, m *iso.Message) {
 	now := time.Now()
 	r.trace = append(r.trace, certLine{Direction: direction, At: now.UTC().Truncate(time.Millisecond),
 		AfterMS: float64(now.Sub(r.began).Microseconds()) / 1000, Fields: r.d.Describe(m)})
 }
 
+// say puts what is no message into the trace.
+func (r *certRun) say(what string) {
+	now := time.Now()
+	r.trace = append(r.trace, certLine{Direction: "note", At: now.UTC().Truncate(time.Millisecond), AfterMS: float64(now.Sub(r.began).Microseconds()) / 1000, Note: what})
+}
+
 func (r *certRun) answers(request, m *iso.Message) bool {
 	var asked, got iso.Key
 	r.d.RequestKey(request, &asked)
 	return m.MTI.IsAnswer() && r.d.AnswerKey(m, &got) && asked == got
-}
-
-var errNoMessage = errors.New("nothing came in time")
-
-// await reads until a message is the one wanted. What else the bank asks meanwhile
-// is answered, late answers of earlier steps are noted.
-func (r *certRun) await(within time.Duration, wanted func(*certFrame) bool) (*certFrame, error) {
-	timer := time.NewTimer(within)
-	defer timer.Stop()
-	for {
-		select {
-		case f := <-r.frames:
-			r.note("received", &f.m)
-			if wanted(&f) {
-				return &f, nil
-			}
-			if f.m.MTI.ExpectsAnswer() {
-				if err := r.reply(&f); err != nil {
-					return nil, err
-				}
-			}
-		case err := <-r.ended:
-			r.ended <- err
-			return nil, err
-		case <-timer.C:
-			return nil, errNoMessage
-		}
-	}
 }
 
 func (r *certRun) reply(f *certFrame) error {
@@ -285,24 +271,44 @@ func (r *certRun) reply(f *certFrame) error {
 }
 
 func (r *certRun) receive(s *certStep) error {
-	f, err := r.await(s.Expect.Within, func(f *certFrame) bool { return f.m.MTI.String() == s.Receive })
+	f, err := r.await(s.Expect.Within, func(f *certFrame) bool { return r.is(&f.m, s.Receive) })
 	if err != nil {
-		return fmt.Errorf("%w: a %s of the bank is expected", err, s.Receive)
+		return fmt.Errorf("%w: a message %s of the bank is expected", err, s.Receive)
 	}
 	if err := s.Expect.checkFields(r.d, f); err != nil {
 		return err
 	}
-	if f.m.MTI.ExpectsAnswer() {
+	if f.m.MTI.ExpectsAnswer() && s.Answer != "none" {
 		return r.reply(f)
 	}
 	return nil
 }
 
+// is reports whether a message of the bank is of a type, or a step of network management.
+func (r *certRun) is(m *iso.Message, what string) bool {
+	if s := r.d.StepOf(m, false); s != nil && s.Name == what {
+		return true
+	}
+	return m.MTI.String() == what
+}
+
 // message builds what a step sends, with numbers and times of now where neither
 // the step nor the pack gives any.
 func (r *certRun) message(s *certStep) (*iso.Message, error) {
+	if o := r.sent[s.Repeat]; o != nil {
+		m := new(iso.Message)
+		if err := m.SetCompact(o.m.AppendCompact(nil)); err != nil {
+			return nil, err
+		}
+		m.MTI = m.MTI.Repeat()
+		return m, nil
+	}
 	if s.Send.MTI != "" {
-		return s.Send.message(r.d)
+		m, err := s.Send.message(r.d)
+		if err == nil && s.Name != "" {
+			r.sent[s.Name] = &certSent{m: m}
+		}
+		return m, err
 	}
 	values := s.Send.Values
 	complete(&values, messageValues(r.pack.Values))
@@ -319,6 +325,9 @@ func (r *certRun) message(s *certStep) (*iso.Message, error) {
 	if v.STAN == 0 {
 		v.STAN = r.d.STAN(r.seq)
 	}
+	if o := r.sent[s.Original]; o != nil && v.RRN == "" {
+		v.RRN = o.values.RRN
+	}
 	if v.RRN == "" {
 		v.RRN = r.d.RRN(r.seq, now)
 	}
@@ -326,14 +335,14 @@ func (r *certRun) message(s *certStep) (*iso.Message, error) {
 		v.SentAt, v.LocalAt = now, now
 	}
 	if o := r.sent[s.Original]; o != nil {
-		v.Original = iso.Original{Operation: o.op, MTI: o.mti, STAN: o.values.STAN, SentAt: o.values.SentAt, Acquirer: v.Acquirer, Forwarder: v.Forwarder}
+		v.Original = iso.Original{Operation: o.op, MTI: o.m.MTI, STAN: o.values.STAN, SentAt: o.values.SentAt, Acquirer: v.Acquirer, Forwarder: v.Forwarder}
 	}
 	var m iso.Message
 	if err := r.d.Build(op, &v, &m); err != nil {
 		return nil, err
 	}
 	if s.Name != "" {
-		r.sent[s.Name] = &certSent{op: op, values: v, mti: m.MTI}
+		r.sent[s.Name] = &certSent{op: op, values: v, m: &m}
 	}
 	return &m, nil
 }
@@ -346,36 +355,4 @@ func complete(v *messageValues, from messageValues) {
 			to.Field(i).Set(of.Field(i))
 		}
 	}
-}
-
-func (e *certExpect) check(d *iso.Dialect, request *iso.Message, answer *certFrame) error {
-	if e.MTI != "" && answer.m.MTI.String() != e.MTI {
-		return fmt.Errorf("the answer has type %s, not %s", answer.m.MTI, e.MTI)
-	}
-	if err := d.Verify(request, &answer.m); err != nil {
-		return err
-	}
-	return e.checkFields(d, answer)
-}
-
-func (e *certExpect) checkFields(d *iso.Dialect, f *certFrame) error {
-	m := &f.m
-	switch {
-	case f.mac != nil:
-		return fmt.Errorf("the message from the host: %w", f.mac)
-	case e.MAC && !d.Sealed(m, iso.FromBank):
-		return fmt.Errorf("the dialect has no authentication code in a %s from the host", m.MTI)
-	}
-	for f := 2; f <= iso.MaxField; f++ {
-		want, given := e.Fields[f]
-		if given && string(m.Get(f)) != want {
-			return fmt.Errorf("field %d (%s) is not the %q that is expected", f, d.FieldName(f), want)
-		}
-	}
-	for _, f := range e.With {
-		if !m.Has(f) {
-			return fmt.Errorf("field %d (%s) is missing", f, d.FieldName(f))
-		}
-	}
-	return nil
 }

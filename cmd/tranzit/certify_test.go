@@ -58,7 +58,7 @@ func TestCertifyTellsWhatFails(t *testing.T) {
 		{`{39: "51"}`, `{39: "00"}`, `field 39 (Response code) is not the "00" that is expected`},
 		{"with: [38]", "with: [102]", "field 102"},
 		{`{mti: "0210", fields: {39: "00"}, with: [38]}`, "{none: true, within: 2s}", "an answer came"},
-		{`send: {operation: echo}`, `receive: "0800"`, "a 0800 of the bank is expected"},
+		{`send: {operation: echo}`, `receive: "0800"`, "a message 0800 of the bank is expected"},
 		{`mti: "0210"`, `mti: "0110"`, "the answer has type 0210"},
 		{"id: P02", "id: P01", "an id of its own"},
 		{"original: purchase", "original: sale", "no step before it is named"},

@@ -62,6 +62,18 @@ func startBank(t *testing.T, dialect string) *bankProcess {
 	return b
 }
 
+// await waits until the bank's ports are open.
+func (b *bankProcess) await() {
+	b.t.Helper()
+	(&rig{t: b.t}).await("the bank to answer", 30*time.Second, func() bool {
+		answer, err := http.Get("http://" + b.booked + "/healthz")
+		if err == nil {
+			answer.Body.Close()
+		}
+		return err == nil
+	})
+}
+
 // books are the bank's entries of one reference number, or all without one.
 func (b *bankProcess) books(rrn string) []banksim.Entry {
 	b.t.Helper()
@@ -111,6 +123,7 @@ func tenthRig(t *testing.T) (*rig, *bankProcess) {
 	t.Helper()
 	dialect := tenthDialect(t)
 	bank := startBank(t, dialect)
+	bank.await()
 	r := &rig{t: t, dir: t.TempDir(), banks: map[string]*banksim.Bank{}, api: freeAddress(t), admin: freeAddress(t)}
 	r.config, r.logPath = filepath.Join(r.dir, "tranzit.yaml"), filepath.Join(r.dir, "switch.log")
 	r.client = &http.Client{Timeout: 30 * time.Second}
