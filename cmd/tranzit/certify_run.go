@@ -79,7 +79,7 @@ type certSent struct {
 // the first case; what goes wrong later is a fault of its case.
 func certify(ctx context.Context, p *certPack, host certHost) (*certReport, error) {
 	d := host.dialect
-	r := &certRun{certHost: host, d: d, pack: p, seq: uint64(time.Now().UnixMilli() / 10)}
+	r := &certRun{certHost: host, d: d, pack: p, seq: uint64(time.Now().UnixMicro() / 100)}
 	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}
