@@ -25,7 +25,8 @@ type linkRecord struct {
 	User    payswitch.ID `json:"user"`
 	Kind    string       `json:"kind"`
 	Expires time.Time    `json:"expires"`
-	Nonce   []byte       `json:"nonce"` // of the authenticator that a join makes
+	Nonce   []byte       `json:"nonce"`        // of the authenticator that a join makes
+	Of      uint32       `json:"of,omitempty"` // User.SessionsOf when it was made: what ends sessions ends links
 }
 
 func linkKey(word string) []byte {
@@ -33,9 +34,9 @@ func linkKey(word string) []byte {
 	return key(peopleLink, d[:])
 }
 
-func (p *People) newLink(user payswitch.ID, kind string, lasts time.Duration) (word string, err error) {
+func (p *People) newLink(u User, kind string, lasts time.Duration) (word string, err error) {
 	word = newWord()
-	r := linkRecord{User: user, Kind: kind, Expires: p.now().Add(lasts), Nonce: make([]byte, 16)}
+	r := linkRecord{User: u.ID, Kind: kind, Expires: p.now().Add(lasts), Nonce: make([]byte, 16), Of: u.SessionsOf}
 	_, _ = rand.Read(r.Nonce)
 	var c storage.Command
 	if err := set(&c, spacePeople, linkKey(word), &r); err != nil {
@@ -56,16 +57,17 @@ func (p *People) Reset(id payswitch.ID, owner *User) (word string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return p.newLink(id, linkJoin, joinLasts)
+	return p.newLink(u, linkJoin, joinLasts)
 }
 
 // EntryLink makes a link that signs a user in once, within an hour: for `tranzit
 // demo`, which offers no other way to make one. Errors are refusals.
 func (p *People) EntryLink(id payswitch.ID) (word string, err error) {
-	if _, err := p.User(id); err != nil {
+	u, err := p.User(id)
+	if err != nil {
 		return "", err
 	}
-	return p.newLink(id, linkEnter, enterLasts)
+	return p.newLink(u, linkEnter, enterLasts)
 }
 
 var errLink = &payswitch.Refusal{Code: payswitch.CodeNotFound, Detail: "This link was used already, or it is too old. Ask for a new one."}
@@ -79,7 +81,7 @@ func (p *People) link(word, kind string) (r linkRecord, u User, err error) {
 	if !ok || r.Kind != kind || !p.now().Before(r.Expires) {
 		return r, u, errLink
 	}
-	if u, err = p.User(r.User); err == nil && u.Disabled {
+	if u, err = p.User(r.User); err == nil && (u.Disabled || r.Of != u.SessionsOf) {
 		err = errLink
 	}
 	return r, u, err

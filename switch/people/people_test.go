@@ -313,6 +313,8 @@ func TestLinksCountOnce(t *testing.T) {
 	_, _, err = r.Join(join)
 	refused(t, "the link again", err, payswitch.CodeNotFound)
 
+	older, err := r.Reset(u.ID, nil)
+	r.must(err)
 	again, err := r.Reset(u.ID, nil)
 	r.must(err)
 	_, b, err := r.Joining(again)
@@ -320,6 +322,12 @@ func TestLinksCountOnce(t *testing.T) {
 	if a.Secret == b.Secret {
 		t.Error("a reset keeps the authenticator's secret")
 	}
+	_, _, err = r.Join(Join{Word: again, Password: goodPassword, Code: r.code(b), Visit: here})
+	r.must(err)
+	_, _, err = r.Joining(older)
+	refused(t, "a link of before the reset", err, payswitch.CodeNotFound)
+	again, err = r.Reset(u.ID, nil)
+	r.must(err)
 	r.pass(joinLasts)
 	_, _, err = r.Joining(again)
 	refused(t, "an old link", err, payswitch.CodeNotFound)

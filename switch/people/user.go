@@ -252,7 +252,7 @@ func (p *People) Invite(in Invitation) (u User, word string, err error) {
 	}
 	p.mu.Unlock()
 	if err == nil && u.JoinedAt.IsZero() {
-		word, err = p.newLink(u.ID, linkJoin, joinLasts)
+		word, err = p.newLink(u, linkJoin, joinLasts)
 	}
 	return u, word, err
 }
