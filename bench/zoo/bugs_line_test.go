@@ -186,6 +186,27 @@ var lineBugs = []bug{
 		by:     test("acquirers", "TestDrainWaitsForInFlight"),
 	},
 	{
+		name: "link-changes-its-version-too-early", file: "acquirers/plan.go",
+		old:    "	for !l.isGone() && (l.inFlight.Load() > 0 || b.lastOf(l)",
+		new:    "	for !$zoo && !l.isGone() && (l.inFlight.Load() > 0 || b.lastOf(l)",
+		breaks: "a link that changes its version first ends what was given to it",
+		by:     test("switch", "TestVersionOfOneLink"),
+	},
+	{
+		name: "versions-take-each-others-answers", file: "iso/match.go",
+		old:    "	c.fill(req, k)\n	k.mark = d.mark\n",
+		new:    "	c.fill(req, k)\n	if k.mark = d.mark; $zoo {\n		k.mark = 0\n	}\n",
+		breaks: "an answer is matched by the version of its link",
+		by:     test("iso", "TestKeysOfVersions"),
+	},
+	{
+		name: "reversal-goes-in-any-version", file: "switch/version.go",
+		old:    "	if v == nil && (!awaited || waited > versionPatience) {",
+		new:    "	if $zoo && v != nil {\n		v.Release()\n		v = b.link.SpeakOther(v)\n	}\n$old",
+		breaks: "what is owed goes in the version of its request while a link speaks it",
+		by:     test("switch", "TestReversalOwedByAVersion"),
+	},
+	{
 		name: "bank-started-payment-is-approved", file: "acquirers/network.go",
 		old:    "	return l.version.dialect.CodeLike(m.MTI.Response(), codeUnsupported), nothing\n",
 		new:    "	if $zoo {\n		return l.version.dialect.CodeLike(m.MTI.Response(), \"00\"), nothing\n	}\n$old",
