@@ -29,7 +29,7 @@ type operation struct {
 
 var (
 	operationID    = regexp.MustCompile(`\b[a-z]{3}_[0-7][0-9a-z]{25}\b`)
-	operationBegun = regexp.MustCompile(`^\w+ of (\d+)(?: by (\w+))?, \w+(?:, STAN (\d+), RRN (\w+)\.|: .*)$`)
+	operationBegun = regexp.MustCompile(`^\w+ of (\d+\.\d\d) EUR(?: by (\w+))?, \w+(?:, STAN (\d+), RRN (\w+)\.|: .*)$`)
 	settledWords   = []string{"succeeded", "declined", "failed", "pending", "unknown", "reversed"}
 )
 
@@ -48,7 +48,7 @@ func (e *evidence) operationEvent(p *payment, event payswitch.TimelineEvent) boo
 			e.broken(10, "%s: operation %s begins with %s: %s", p.name(), id, event.Type, event.Detail)
 			return true
 		}
-		o.amount, _ = strconv.ParseInt(m[1], 10, 64)
+		o.amount, _ = strconv.ParseInt(strings.Replace(m[1], ".", "", 1), 10, 64)
 		if o.method, o.stan, o.rrn = m[2], m[3], m[4]; o.method == "" {
 			o.method, o.status = "none", "succeeded"
 		} else if kind == "release" {
