@@ -47,6 +47,8 @@ func appendPayment(dst []byte, p *payswitch.Payment) []byte {
 	dst = appendAttempt(dst, p.Attempt)
 	dst = append(dst, `,"schedule":`...)
 	dst = appendSeries(dst, p)
+	dst = append(dst, `,"checkout_session":`...)
+	dst = appendSession(dst, p.Checkout)
 	dst = append(dst, `,"bank":`...)
 	dst = appendText(dst, p.Bank)
 	dst = append(dst, `,"rrn":`...)
@@ -66,6 +68,8 @@ func appendPayment(dst []byte, p *payswitch.Payment) []byte {
 	dst = appendDecline(dst, p.Decline)
 	dst = append(dst, `,"resolution":`...)
 	dst = appendResolution(dst, p.Resolution)
+	dst = append(dst, `,"next_action":`...)
+	dst = appendAction(dst, p.NextAction)
 	return appendEnd(dst, p)
 }
 
@@ -145,6 +149,15 @@ func appendDecline(dst []byte, d *payswitch.Decline) []byte {
 	dst = append(dst, `,"response_code":`...)
 	dst = appendText(dst, d.ResponseCode)
 	return append(appendDeclineTexts(dst, d.Code), '}')
+}
+
+// appendAction appends what the payer must do, or null.
+func appendAction(dst []byte, n *payswitch.NextAction) []byte {
+	if n == nil {
+		return append(dst, "null"...)
+	}
+	dst = appendString(append(dst, `{"type":"redirect","redirect_url":`...), n.URL)
+	return append(appendTime(append(dst, `,"expires_at":`...), n.ExpiresAt), '}')
 }
 
 func appendResolution(dst []byte, r *payswitch.Resolution) []byte {

@@ -30,6 +30,7 @@ type oraclePayment struct {
 	OrderID      *string       `json:"order_id"`
 	Attempt      *uint32       `json:"attempt"`
 	Schedule     *oracleSeries `json:"schedule"`
+	Checkout     *string       `json:"checkout_session"`
 	Bank         *string       `json:"bank"`
 	RRN          *string       `json:"rrn"`
 	STAN         *string       `json:"stan"`
@@ -40,9 +41,16 @@ type oraclePayment struct {
 	oracleParticulars
 	Decline    *oracleDecline    `json:"decline"`
 	Resolution *oracleResolution `json:"resolution"`
+	Action     *oracleAction     `json:"next_action"`
 	CreatedAt  *string           `json:"created_at"`
 	UpdatedAt  *string           `json:"updated_at"`
 	Metadata   map[string]string `json:"metadata"`
+}
+
+type oracleAction struct {
+	Type      string  `json:"type"`
+	URL       string  `json:"redirect_url"`
+	ExpiresAt *string `json:"expires_at"`
 }
 
 type oracleSeries struct {
@@ -122,6 +130,13 @@ func oracle(p *payswitch.Payment) oraclePayment {
 	}
 	if p.Attempt != 0 {
 		o.Attempt = &p.Attempt
+	}
+	if n := p.NextAction; n != nil {
+		o.Action = &oracleAction{"redirect", n.URL, timeOrNull(n.ExpiresAt)}
+	}
+	if !p.Checkout.IsZero() {
+		id := p.Checkout.Text("cs")
+		o.Checkout = &id
 	}
 	if !p.Schedule.IsZero() {
 		o.Schedule = &oracleSeries{ID: p.Schedule.Text("sch")}
@@ -229,6 +244,8 @@ func drawPayment(t *rapid.T) payswitch.Payment {
 	copy(p.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
 	if rapid.Bool().Draw(t, "series") {
 		p.Schedule, p.Run = payswitch.ID{3, 4}, rapid.Uint32().Draw(t, "run")
+		p.Checkout = payswitch.ID{5, 6}
+		p.NextAction = &payswitch.NextAction{URL: text("url"), ExpiresAt: moment("act")}
 	}
 	if p.ByToken = rapid.Bool().Draw(t, "token"); p.ByToken {
 		p.Token = payswitch.ID{1, 2}

@@ -19,9 +19,12 @@ func (r *routes) placeAssist(m *metrics) {
 	}
 }
 
+var valueText = []byte("text/plain; charset=utf-8")
+
 // askAssist answers an entry point of Assist. Who asks, how often and from where
 // is held to the same limits as in the API; every answer is 200 in Assist's
-// format, as its shops expect, with Retry-After where repeating can help.
+// format, as its shops expect, with Retry-After where repeating can help; only a
+// browser that is to pay is sent to the page.
 func (c *call) askAssist() {
 	adapter, service := c.server.o.Assist, c.route.service
 	in := assist.Input{ContentType: c.ctx.Request.Header.ContentType(), Body: c.ctx.Request.Body(), RequestID: string(c.requestID[:])}
@@ -37,6 +40,11 @@ func (c *call) askAssist() {
 	}()
 	if c.account = ask.Account; ok {
 		c.doAssist(ask)
+	}
+	if !ask.Session.IsZero() {
+		c.ctx.Response.Header.SetCanonical(headLocation, []byte(c.server.page.URL(ask.Session)))
+		c.answer(303, valueText)
+		return
 	}
 	answer := ask.Answer()
 	c.code = answer.Code

@@ -230,7 +230,7 @@ func TestAssistFormats(t *testing.T) {
 		tell("orderresult "+name, s.call("/orderresult/orderresult.cfm", "OrderNumber", number, "Format", f))
 		tell("declined "+name, s.silent("G-"+name, cardFunds, "Format", f, "Language", "RU"))
 		tell("refused "+name, s.call("/orderstate/orderstate.cfm", "OrderNumber", "nobody", "Format", f))
-		tell("order "+name, s.call("/pay/order.cfm", "OrderNumber", "H-1", "OrderAmount", "1.00", "Format", f))
+		tell("order "+name, s.call("/pay/payrequest.cfm", "OrderNumber", "H-1", "OrderAmount", "1.00", "Format", f))
 	}
 	golden(t, "assist_formats.golden", all.String())
 	for _, part := range strings.Split(all.String(), "== ")[1:] {
@@ -377,17 +377,28 @@ func TestAssistOrderForm(t *testing.T) {
 	}
 	wantCodes(t, send(), 3, 0)
 	form.Set("Checkvalue", checkOf("515089;W-1;10.34;RUB"))
-	r := send()
-	wantCodes(t, r, 15, 350)
-	if !strings.Contains(r.body, "no payment page yet") {
-		t.Error(r.body)
+	b := &buyer{s: s.shop} // it follows no redirect
+	r := b.ask("POST", "/pay/order.cfm", form)
+	if again := b.ask("GET", "/pay/order.cfm?"+form.Encode(), nil); r.status != 303 || again.header.Get("Location") != r.header.Get("Location") {
+		t.Fatalf("%d %v, then %v", r.status, r.header, again.header)
 	}
-	resp, err := s.client.Get("http://" + s.addr + "/pay/order.cfm?" + form.Encode())
-	must(t, err)
-	wantCodes(t, readReply(t, resp), 15, 350)
+	_, path, _ := strings.Cut(r.header.Get("Location"), s.addr)
+	if shown := b.ask("GET", path, nil); !strings.Contains(shown.body, `lang="ru"`) || !strings.Contains(shown.body, "W-1") {
+		t.Errorf("the page: %s", shown.body)
+	}
+	if r := b.ask("POST", path, b.form(path, "4111111111111111")); r.status != 303 {
+		t.Errorf("the payment: %d %s", r.status, r.body)
+	}
+	if shown := b.ask("GET", path, nil); !strings.Contains(shown.body, "https://shop.example/") {
+		t.Errorf("the receipt: %s", shown.body)
+	}
+	wantTags(t, s.call("/orderstate/orderstate.cfm", "OrderNumber", "W-1", "StartYear", "2020", "StartMonth", "1", "StartDay", "1"), "orderstate", "Approved")
+	form.Set("URL_RETURN_NO", "javascript:alert(1)")
+	wantCodes(t, send(), 4, 154)
+	form.Del("URL_RETURN_NO")
 	form.Set("OrderAmount", "10.35")
 	wantCodes(t, send(), 9, 0)
-	resp, err = s.client.Get("http://" + s.addr + "/charge/charge.cfm?Merchant_ID=1")
+	resp, err := s.client.Get("http://" + s.addr + "/charge/charge.cfm?Merchant_ID=1")
 	must(t, err)
 	if r := readReply(t, resp); r.status != http.StatusMethodNotAllowed {
 		t.Errorf("charge by GET answers %d", r.status)
@@ -450,7 +461,7 @@ func TestAssistDocsWork(t *testing.T) {
 	s := openAssist(t)
 	page := strings.ReplaceAll(readFile(t, "../docs/assist.md"), "\\\n", "")
 	bill, calls := "", 0
-	for _, line := range regexp.MustCompile(`(?m)^curl -s http://127.0.0.1:8080(/\S+) (.*)$`).FindAllStringSubmatch(page, -1) {
+	for _, line := range regexp.MustCompile(`(?m)^curl -sL? http://127.0.0.1:8080(/\S+) (.*)$`).FindAllStringSubmatch(page, -1) {
 		form := url.Values{}
 		for _, m := range regexp.MustCompile(`-d (\w+)=(\$\([^)]*\)|\S+)`).FindAllStringSubmatch(line[2], -1) {
 			form.Set(m[1], m[2])
@@ -462,14 +473,19 @@ func TestAssistDocsWork(t *testing.T) {
 				form.Set(name, value)
 			}
 		}
+		if line[1] == "/pay/order.cfm" {
+			if r := (&buyer{s: s.shop}).ask("POST", line[1], form); r.status != 303 {
+				t.Errorf("%s: %d %s", line[0], r.status, r.body)
+			}
+			calls++
+			continue
+		}
 		r := s.post(line[1], "application/x-www-form-urlencoded", form.Encode())
 		if found := regexp.MustCompile(`[0-9]{16}`).FindString(r.body); line[1] == "/pay/silentpay.cfm" {
 			bill = found
 		}
 		want := `firstcode"?[=:]"0"|^ordernumber;`
 		switch line[1] {
-		case "/pay/order.cfm":
-			want = `firstcode="15" secondcode="350"`
 		case "/resultbydate/resultbydate.cfm":
 			want += "|error;10;201;" // nothing is older than five seconds
 		case "/cancel/wscancel.cfm", "/orderresult/orderresult.cfm":

@@ -370,6 +370,9 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 		}
 		r := table.Field(i).Elem()
 		name, methods := r.FieldByName("name").String(), ""
+		if name == "/pay/{id}" || name == "/3ds/{id}" {
+			continue // it is for people
+		}
 		if !r.FieldByName("get").IsNil() {
 			methods += "GET "
 		}

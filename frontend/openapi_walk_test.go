@@ -51,6 +51,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	walk("saved cards", walkCards)
 	walk("batches", walkBatches)
 	walk("schedules", walkSchedules)
+	walk("checkout", walkCheckout)
 	walk("notifications", walkNotifications)
 	walk("applications", walkApplications)
 	missing := document().lines()
@@ -71,13 +72,13 @@ func (s *shop) collect(given map[string]bool) {
 
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
-	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule,
+	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule, "{checkout_session_id}", noSession,
 		"{payout_id}", noPayout, "{verification_id}", noVerified, "{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent, "{application_id}", noApplication).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
 func (o apiOperation) movesMoney() bool {
-	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules"
+	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules" && o.path != "/v1/checkout_sessions"
 }
 
 // body is one that the operation takes.
@@ -93,6 +94,8 @@ func (o apiOperation) body() string {
 		return leanBody
 	case o.path == "/v1/schedules":
 		return scheduleBody(noToken, 129900)
+	case o.path == "/v1/checkout_sessions":
+		return sessionBody
 	case o.path == "/v1/payouts":
 		return payoutBody
 	case o.path == "/v1/verifications":

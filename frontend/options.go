@@ -9,8 +9,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tranzit/tranzit/frontend/acs"
 	"github.com/tranzit/tranzit/frontend/assist"
 	"github.com/tranzit/tranzit/frontend/guide"
+	"github.com/tranzit/tranzit/frontend/page"
 	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/joining"
 )
@@ -29,6 +31,12 @@ type Options struct {
 	Joining *joining.Office
 	// TestCards stand in the guides of shops.
 	TestCards []guide.Card
+
+	// Page shows checkout sessions to their buyers; default one with its own defaults.
+	Page *page.Service
+
+	// ThreeDS is the simulated 3-D Secure server whose challenges are shown; default none.
+	ThreeDS *acs.Server
 
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed when a
 	// key's address list is asked; default none.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tranzit/tranzit/frontend/page"
 	"github.com/tranzit/tranzit/iso"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
@@ -40,6 +41,7 @@ type paymentReader struct {
 	orderID, bank, description, email        span
 	customerID                               span
 	eci, cavv, dsTransaction, threeDSVersion span
+	threeDSReturn                            span
 	more                                     carriedSpans
 	channelSaid                              bool
 	pairs                                    []pairSpan
@@ -105,7 +107,7 @@ func (d *paymentReader) begin(body []byte, out *payswitch.PayRequest) {
 	d.open(body)
 	d.out, d.seen, d.pairs = out, seen{}, d.pairs[:0]
 	d.orderID, d.bank, d.description, d.email, d.customerID = span{}, span{}, span{}, span{}, span{}
-	d.eci, d.cavv, d.dsTransaction, d.threeDSVersion = span{}, span{}, span{}, span{}
+	d.eci, d.cavv, d.dsTransaction, d.threeDSVersion, d.threeDSReturn = span{}, span{}, span{}, span{}, span{}
 	d.more, d.channelSaid = carriedSpans{}, false
 }
 
@@ -302,6 +304,15 @@ func (d *paymentReader) threeDS() {
 			d.cavv, _ = d.keep("/three_ds/cavv", limits{1, maxThreeDSText, token})
 		case "ds_transaction_id":
 			d.dsTransaction, _ = d.keep("/three_ds/ds_transaction_id", limits{1, maxThreeDSText, token})
+		case "authenticate":
+			d.out.Authenticate = d.boolean("/three_ds/authenticate")
+		case "return_url":
+			d.threeDSReturn, _ = d.keep("/three_ds/return_url", limits{1, payswitch.MaxEndpointURL, token})
+			if text := d.text[d.threeDSReturn.from:d.threeDSReturn.to]; len(text) > 0 {
+				if err := page.CheckReturn(string(text), true); err != nil {
+					d.fault("/three_ds/return_url", "invalid_format", "The address "+err.Error()+".")
+				}
+			}
 		case "version":
 			d.threeDSVersion, _ = d.keep("/three_ds/version", limits{1, maxThreeDSText, token})
 		default:
@@ -492,6 +503,7 @@ func (d *paymentReader) strings(idempotencyKey, requestID []byte) {
 	r := d.out
 	r.OrderID, r.Bank, r.Description, r.CustomerEmail = d.orderID.of(all), d.bank.of(all), d.description.of(all), d.email.of(all)
 	r.ThreeDS = payswitch.ThreeDS{ECI: d.eci.of(all), CAVV: d.cavv.of(all), TransactionID: d.dsTransaction.of(all), Version: d.threeDSVersion.of(all)}
+	r.ReturnURL = d.threeDSReturn.of(all)
 	r.IdempotencyKey, r.RequestID, r.Customer = key.of(all), id.of(all), d.customerID.of(all)
 	if d.seen.carried {
 		d.more.give(all, r)

@@ -32,6 +32,9 @@ func (r *routes) elsewhere(path []byte) (found *route, first, second []byte) {
 		if found = r.assist[string(path)]; found != nil {
 			return found, nil, nil
 		}
+		if found, first = r.pageOf(path); found != nil {
+			return found, first, nil
+		}
 		return r.none, nil, nil
 	}
 	for i := range r.placed {

@@ -97,6 +97,12 @@ type routes struct {
 	pausePlan  *route // /v1/schedules/{id}/pause
 	resumePlan *route // /v1/schedules/{id}/resume
 	cancelPlan *route // /v1/schedules/{id}/cancel
+	sessions   *route // /v1/checkout_sessions
+	session    *route // /v1/checkout_sessions/{id}
+	endSession *route // /v1/checkout_sessions/{id}/expire
+	sessionQR  *route // /v1/checkout_sessions/{id}/qr
+	page       *route // /pay/{id}: for buyers
+	challenge  *route // /3ds/{id}: for payers, of the simulated 3-D Secure server
 	payouts    *route // /v1/payouts
 	payout     *route // /v1/payouts/{id}
 	outStory   *route // /v1/payouts/{id}/timeline
@@ -160,6 +166,7 @@ func newRoutes(m *metrics) *routes {
 	}
 	r.addNotifications(with)
 	r.addSchedules(with)
+	r.addCheckout(with)
 	r.addOthers(with)
 	r.addApplications(with)
 	r.place(all)
@@ -179,6 +186,17 @@ func (r *routes) addSchedules(with func(route) *route) {
 	r.pausePlan = act("pause", (*call).pauseSchedule)
 	r.resumePlan = act("resume", (*call).resumeSchedule)
 	r.cancelPlan = act("cancel", (*call).cancelSchedule)
+}
+
+// addCheckout adds the routes of checkout sessions, and the page of their buyers.
+func (r *routes) addCheckout(with func(route) *route) {
+	r.sessions = with(route{name: "/v1/checkout_sessions", get: (*call).listCheckouts, post: (*call).createCheckout, keyed: true,
+		reads: payswitch.ScopeCheckoutRead, writes: payswitch.ScopeCheckoutWrite})
+	r.session = with(route{name: "/v1/checkout_sessions/{id}", get: (*call).getCheckout, target: (*call).targetCheckout, reads: payswitch.ScopeCheckoutRead})
+	r.endSession = with(route{name: "/v1/checkout_sessions/{id}/expire", post: (*call).expireCheckout, target: (*call).targetCheckout, writes: payswitch.ScopeCheckoutWrite})
+	r.sessionQR = with(route{name: "/v1/checkout_sessions/{id}/qr", get: (*call).getCheckoutQR, target: (*call).targetCheckout, reads: payswitch.ScopeCheckoutRead})
+	r.page = with(route{name: "/pay/{id}", get: (*call).showPage, post: (*call).showPage, public: true, target: (*call).targetPage})
+	r.challenge = with(route{name: "/3ds/{id}", get: (*call).showChallenge, post: (*call).showChallenge, public: true, target: (*call).targetPage})
 }
 
 // addNotifications adds the routes of webhooks and events.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/tranzit/tranzit/frontend/page"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
@@ -31,6 +32,7 @@ type Server struct {
 	sw      *payswitch.Switch
 	http    fasthttp.Server
 	routes  *routes
+	page    *page.Service
 	metrics *metrics
 	quotas  quotas
 	nonces  nonces
@@ -53,6 +55,12 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{o: o, log: o.Logger, sw: o.Switch, started: o.Now()}
+	if s.page = o.Page; s.page == nil {
+		var err error
+		if s.page, err = page.New(page.Options{Switch: o.Switch, Logger: o.Logger, Now: o.Now}); err != nil {
+			return nil, err
+		}
+	}
 	s.metrics = newMetrics(o.Registerer, &s.open, &s.inFlight)
 	s.routes = newRoutes(s.metrics)
 	if o.Assist != nil {

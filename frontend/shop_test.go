@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/tranzit/tranzit/frontend/page"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -76,6 +78,10 @@ func (b *safeBuffer) String() string {
 func openShop(t testing.TB, change func(*Options)) *shop {
 	t.Helper()
 	log, bench := &safeBuffer{}, newRig(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := Options{
 		Switch: bench.sw, Joining: bench.office, Now: func() time.Time { return testNow },
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -83,11 +89,13 @@ func openShop(t testing.TB, change func(*Options)) *shop {
 	if change != nil {
 		change(&o)
 	}
-	server, err := New(o)
-	if err != nil {
-		t.Fatal(err)
+	if o.Page == nil && o.Switch != nil {
+		o.Page, err = page.New(page.Options{Switch: o.Switch, Now: o.Now, URL: "http://" + ln.Addr().String(), SubmitsPerMinute: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	server, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

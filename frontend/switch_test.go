@@ -10,6 +10,7 @@ import (
 
 	"github.com/tranzit/tranzit/acquirers"
 	"github.com/tranzit/tranzit/acquirers/banksim"
+	"github.com/tranzit/tranzit/frontend/acs"
 	"github.com/tranzit/tranzit/iso"
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
@@ -29,6 +30,7 @@ type rig struct {
 	office *joining.Office
 	host   *banksim.Bank
 	disk   *storage.Disk
+	acs    *acs.Server
 	broken atomic.Bool  // the journal may fail
 	ahead  atomic.Int64 // nanoseconds by which the switch's clock is fast
 }
@@ -47,7 +49,7 @@ func newRig(t testing.TB) *rig {
 	must(t, host.Start())
 	t.Cleanup(func() { _ = host.Close() })
 
-	r := &rig{host: host, disk: storage.NewMemDisk()}
+	r := &rig{host: host, disk: storage.NewMemDisk(), acs: acs.New()}
 	fatal := func(err error) {
 		if err != nil && !r.broken.Load() {
 			t.Error(err)
@@ -69,7 +71,7 @@ func newRig(t testing.TB) *rig {
 		}}},
 		Merchants: []payswitch.Merchant{fenced(shopOf("mer_socks", keyTest)), shopOf("mer_hats", keyOther), limited(shopOf("mer_slow", keyLimited)),
 			askedShop(shopOf("mer_asked", keyAsked))},
-		AskShop: answerByOrder,
+		AskShop: answerByOrder, Authenticate: r.acs.Authenticate,
 	})
 	must(t, err)
 	r.office, err = joining.New(joining.Options{Switch: r.sw, Store: store, Logger: quiet})

@@ -70,7 +70,7 @@ func backoff(saf iso.SAFSchedule, attempt uint32) time.Duration {
 // standing is where a payment stands in the journal's small indexes: those that
 // recovery, store-and-forward, the desk and the lists read.
 type standing struct {
-	owed, desk, hold, doubt, declined bool
+	owed, desk, hold, doubt, declined, waiting bool
 
 	heldFrom time.Time // of a hold
 	funds    int64     // in a balance
@@ -79,7 +79,7 @@ type standing struct {
 }
 
 func (h *history) standing() standing {
-	return standing{owed: h.reversal.queued, desk: h.reversal.desk != "",
+	return standing{waiting: h.challenged && (h.Status == StatusRequiresAction || h.Status == StatusInFlight), owed: h.reversal.queued, desk: h.reversal.desk != "",
 		hold: h.uncaptured, heldFrom: h.heldFrom, funds: h.funds(), doubt: h.Status == StatusUnknown,
 		declined: h.Status == StatusDeclined && h.Decline.Source == "bank", operations: len(h.operations)}
 }
@@ -98,6 +98,7 @@ func (h *history) reindex(c *storage.Command, before standing) {
 	}
 	move(spaceReversal, before.owed, after.owed)
 	move(spaceDesk, before.desk, after.desk)
+	move(spaceChallenge, before.waiting, after.waiting)
 	lengthened := before.hold && after.hold && !after.heldFrom.Equal(before.heldFrom)
 	if before.hold && !after.hold || lengthened {
 		c.Delete(spaceHold, h.holdKey(before.heldFrom))

@@ -89,7 +89,7 @@ func (h *history) tell(r *record, before Status, operation OperationStatus) {
 			h.news.op = n
 		}
 	}
-	if h.Status != before {
+	if h.Status != before && h.Status != StatusInFlight {
 		h.news.add(EventType{h.Purpose.class(), byte(h.Status)})
 	}
 }

@@ -20,6 +20,7 @@ type history struct {
 	approvedAt time.Time
 	heldFrom   time.Time // when the hold's time began: its approval, or an increment that lengthens it
 	uncaptured bool      // a hold of which captures may still come
+	challenged bool      // its payer was asked to act
 
 	news     news
 	declines *declineFilter // where the bank's decline of the next step is marked, set by attend; nil: it is not counted
@@ -44,7 +45,7 @@ type reversalState struct {
 // Anything else is an illegal transition and is refused.
 var transitions = [...][]Status{
 	recordAnswered:         {StatusInFlight},
-	recordNotSent:          {StatusInFlight},
+	recordNotSent:          {StatusInFlight, StatusRequiresAction},
 	recordUnknown:          {StatusInFlight},
 	recordReversalSent:     {StatusUnknown, StatusReversed},
 	recordReversalAnswered: {StatusUnknown, StatusReversed},
@@ -53,7 +54,9 @@ var transitions = [...][]Status{
 	recordRerouted:         {StatusInFlight},
 	recordClosed:           {StatusUnknown, StatusReversed},
 	recordRetried:          {StatusUnknown, StatusReversed},
-	recordRefused:          {StatusInFlight},
+	recordRefused:          {StatusInFlight, StatusRequiresAction},
+	recordChallenged:       {StatusInFlight},
+	recordAuthenticated:    {StatusRequiresAction},
 
 	recordOperation:         {StatusAuthorized, StatusCaptured, StatusPartiallyRefunded},
 	recordOperationAnswered: operated,
@@ -86,7 +89,7 @@ func (h *history) apply(id ID, version uint32, r *record) error {
 		if h.in == nil || !allowed(r.kind, h.Status) {
 			return fmt.Errorf("payment %s: %s at version %d is illegal while %s", id.Text(PaymentPrefix), r.kind, version, h.Status)
 		}
-		if r.kind == recordRefused && h.Bank != "" {
+		if (r.kind == recordRefused || r.kind == recordChallenged) && h.Bank != "" {
 			return fmt.Errorf("payment %s: %s at version %d is illegal: it may have been sent", id.Text(PaymentPrefix), r.kind, version)
 		}
 		if !h.stepAllowed(r) {
@@ -124,7 +127,7 @@ func (h *history) begin(id ID, r *record) {
 		h.Token, h.ByToken = in.rare.token, true
 	}
 	if in.rare != nil {
-		h.Attempt, h.Schedule, h.Run = in.rare.attempt, in.rare.schedule, in.rare.run
+		h.Attempt, h.Schedule, h.Run, h.Checkout = in.rare.attempt, in.rare.schedule, in.rare.run, in.rare.checkout
 	}
 }
 
@@ -170,13 +173,44 @@ func (h *history) advance(r *record) {
 		h.Status = StatusDeclined
 		d := r.decline
 		h.Decline = &d
+	case recordChallenged:
+		h.Status, h.challenged = StatusRequiresAction, true
+		h.NextAction = &NextAction{URL: r.url, ExpiresAt: r.nextAt}
+	case recordAuthenticated:
+		h.authenticated(r)
 	case recordOperation:
 		h.beginOperation(r)
 	default:
 		h.advanceOperation(r)
 	}
+	if h.Status != StatusRequiresAction {
+		h.NextAction = nil
+	}
 	h.UpdatedAt = r.at
 }
+
+// authenticated gives the payment its way and what was found out about its payer.
+func (h *history) authenticated(r *record) {
+	in := *h.in
+	in.way, in.eci, in.localAt = r.way, r.eci, r.way.sentAt.In(in.localAt.Location())
+	if r.threeDS != "" {
+		var x rare
+		if in.rare != nil {
+			x = *in.rare
+		}
+		var carried iso.Carried
+		if x.carried != nil {
+			carried = *x.carried
+		}
+		carried.ThreeDSVersion = r.threeDS
+		x.carried, in.rare = &carried, &x
+	}
+	h.in, h.Status = &in, StatusInFlight
+	h.Bank, h.STAN, h.RRN, h.Particulars = in.bank, in.stan, in.rrn, in.particulars()
+}
+
+// hidden reports whether nobody outside was told of the payment yet.
+func (h *history) hidden() bool { return h.Status == StatusInFlight && !h.challenged }
 
 func (h *history) answered(r *record) {
 	h.ResponseCode, h.ApprovalCode = r.responseCode, r.approvalCode

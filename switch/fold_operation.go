@@ -23,7 +23,7 @@ var operationSteps = [...][]OperationStatus{
 // stepAllowed reports whether a record about an operation may follow; a record
 // about none may always, as far as operations go.
 func (h *history) stepAllowed(r *record) bool {
-	if r.kind <= recordOperation || r.kind == recordRefused {
+	if r.kind <= recordOperation || r.kind >= recordRefused {
 		return true
 	}
 	if r.op < 1 || int(r.op) > len(h.operations) {

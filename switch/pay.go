@@ -99,7 +99,8 @@ func (s *Switch) Pay(a Account, r *PayRequest) (*Answer, error) {
 // written where it is kept for those who join.
 func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 	key, into := mine.key, &mine.answer
-	if a.Merchant.Check != nil && r.Purpose == PurposePayment {
+	begins := r.waiting == nil
+	if a.Merchant.Check != nil && r.Purpose == PurposePayment && begins {
 		if err := s.askShop(a, r, key); err != nil {
 			return s.refuse(r, key, err, into)
 		}
@@ -109,7 +110,7 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 	}
 	defer s.leave(a)
 	r.attempt, r.panDigest = 0, [16]byte{}
-	if r.SaveCard || !r.Token.IsZero() || r.Carried != nil {
+	if begins && (r.SaveCard || !r.Token.IsZero() || r.Carried != nil) {
 		if err := s.prepareCard(a, r); err != nil {
 			return s.refuse(r, key, err, into)
 		}
@@ -120,7 +121,7 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 			return s.refuse(r, key, err, into)
 		}
 	}
-	if r.once(a.Merchant) {
+	if begins && r.once(a.Merchant) {
 		var err error
 		if r.attempt, err = s.nextAttempt(a, r.OrderID); err != nil {
 			return s.refuse(r, key, err, into)
@@ -134,6 +135,12 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 			return s.refuse(r, key, errInternal, into)
 		case d != nil:
 			return s.decline(a, r, mine, *d)
+		}
+	}
+
+	if begins && s.asksPayer(r) {
+		if asked, err := s.askPayer(a, r, mine); asked {
+			return err
 		}
 	}
 
@@ -154,39 +161,20 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 	w := s.pool.Get().(*work)
 	defer func() { w.reset(); s.pool.Put(w) }()
 	now := s.now()
-	id := s.flights.name(key, s.ids, now)
-	in := &w.intent
 	w.wish, w.partial = r, a.Merchant.AcceptPartial || r.Carried != nil && r.Carried.AcceptPartial
 	if err := s.prepare(w, a, to); err != nil {
 		return s.refuse(r, key, err, into)
 	}
-	w.sealed = s.keys.seal(w.sealed[:0], r.PAN, id)
-	in.sealedPAN = w.sealed
-	in.keyDigest, in.fingerprint = key, r.Fingerprint
-
 	h := &w.h
-	w.begun.kind, w.begun.at, w.begun.intent = recordIntent, now, in
-	if err := h.apply(id, 1, &w.begun); err != nil {
-		return errInternal
+	if begins {
+		err = s.begin(a, mine, w)
+	} else {
+		err = s.goOn(w)
 	}
-	w.body = w.begun.encode(w.body[:0])
-	if r.Purpose == PurposePayout {
-		s.attend(h)
+	if err != nil || into.Replayed {
+		return err
 	}
-	w.intentCommand(h, a)
-	s.raiseFloor(&w.cmd, now)
-	result, err := s.store.Do(&w.cmd)
-	switch {
-	case err != nil:
-		s.log.Error("journal refused an intent", "request_id", r.RequestID, "error", err)
-		return errInternal
-	case result.Kind == storage.Exists:
-		return s.clash(r, result.Value, into)
-	case result.Kind == storage.Short:
-		return errBalance
-	case result.Kind != storage.Applied:
-		return errInternal
-	}
+	id := h.ID
 	// From here on the payment exists: whatever happens, it gets an outcome.
 	settled := false
 	defer func() {
@@ -196,6 +184,7 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 	}()
 
 	var outcome *record
+	var result storage.Result
 	for n := 1; ; n++ {
 		fate := to.bank.link.Exchange(&w.exchange)
 		outcome = s.outcome(w, fate)
@@ -271,6 +260,42 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 	s.metrics.decided(b, h.Status)
 	s.told(h)
 	into.Payment = h.Payment
+	return nil
+}
+
+// begin makes the intent of a payment durable: commit 1. When it is the repeat of one
+// that was recorded, the answer is that one's and says so.
+// REQUIRES: prepare filled w.
+func (s *Switch) begin(a Account, mine *flight, w *work) error {
+	r, in, key, now := w.wish, &w.intent, mine.key, s.now()
+	id := s.flights.name(key, s.ids, now)
+	w.sealed = s.keys.seal(w.sealed[:0], r.PAN, id)
+	in.sealedPAN = w.sealed
+	in.keyDigest, in.fingerprint = key, r.Fingerprint
+
+	h := &w.h
+	w.begun.kind, w.begun.at, w.begun.intent = recordIntent, now, in
+	if err := h.apply(id, 1, &w.begun); err != nil {
+		return errInternal
+	}
+	w.body = w.begun.encode(w.body[:0])
+	if r.Purpose == PurposePayout {
+		s.attend(h)
+	}
+	w.intentCommand(h, a)
+	s.raiseFloor(&w.cmd, now)
+	result, err := s.store.Do(&w.cmd)
+	switch {
+	case err != nil:
+		s.log.Error("journal refused an intent", "request_id", r.RequestID, "error", err)
+		return errInternal
+	case result.Kind == storage.Exists:
+		return s.clash(r, result.Value, &mine.answer)
+	case result.Kind == storage.Short:
+		return errBalance
+	case result.Kind != storage.Applied:
+		return errInternal
+	}
 	return nil
 }
 
@@ -426,6 +451,9 @@ func (s *Switch) leave(a Account) {
 // refuse answers a request that was not recorded, unless it is the repeat of
 // one that was: then the first answer stands, whatever the state of the switch.
 func (s *Switch) refuse(r *PayRequest, key [16]byte, why error, into *Answer) error {
+	if r.waiting != nil {
+		return why // it was recorded, and who goes on with it ends it
+	}
 	var buf [16]byte
 	held, ok, err := s.store.Get(spaceKey, key[:], buf[:0])
 	if err != nil {
@@ -483,6 +511,9 @@ func (s *Switch) describe(in *intent, a Account, r *PayRequest, to *route) {
 	if !r.Schedule.IsZero() {
 		x := in.addRare()
 		x.schedule, x.run = r.Schedule, uint32(r.run)
+	}
+	if !r.Checkout.IsZero() {
+		in.addRare().checkout = r.Checkout
 	}
 }
 

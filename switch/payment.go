@@ -101,6 +101,12 @@ type Decline struct {
 	ResponseCode string // the bank's own DE39, empty when no bank answered
 }
 
+// NextAction is what the payer must do before anything is sent to a bank.
+type NextAction struct {
+	URL       string // where the payer's browser goes
+	ExpiresAt time.Time
+}
+
 // Resolution says what the switch is doing about a payment whose outcome is
 // not proven.
 type Resolution struct {
@@ -136,6 +142,8 @@ type Payment struct {
 	Schedule    ID           // of whose series it is; zero: of none
 	Run         uint32       // of Schedule, from 1; 0: the shop's own
 	Attempt     uint32       // number, from 1, among the attempts at an order of which one may succeed; 0: not numbered
+	Checkout    ID           // the checkout session it pays; zero: none
+	NextAction  *NextAction  // while it requires action; else nil
 	Decline     *Decline
 	Resolution  *Resolution
 	Metadata    []Pair
@@ -171,9 +179,19 @@ type PayRequest struct {
 	Schedule ID  // of whose series the payment is; of a request by a merchant: of its own schedule
 	run      int // number in the switch's schedule; 0: the shop's
 
+	Checkout ID // the checkout session it pays; OrderOnce goes with it
+
 	// OrderOnce: at most one payment of OrderID, which is then not empty, may succeed.
 	OrderOnce bool
 
+	// Authenticate lets the payer prove by 3-D Secure who they are, where the switch
+	// can ask for that and ThreeDS holds nothing. ReturnURL is where the payer comes
+	// back to after a challenge.
+	Authenticate bool
+	ReturnURL    string
+
+	id        ID           // of the payment, when it was named before its intent; zero: not yet
+	waiting   *history     // the payment itself, when its payer has acted; nil: it begins
 	attempt   uint32       // number of the attempt at the order, set by pay; 0: not numbered
 	Carried   *iso.Carried // nil: nothing; the use of a stored credential is found out where it is not said
 	Secrets   *iso.Secrets // nil: none
@@ -260,8 +278,7 @@ type ListQuery struct {
 // takes reports whether a payment is one of those asked for.
 func (q *ListQuery) takes(p *Payment) bool {
 	switch {
-	case p.Status == StatusInFlight,
-		q.Status != StatusInFlight && p.Status != q.Status,
+	case q.Status != StatusInFlight && p.Status != q.Status,
 		q.Bank != "" && p.Bank != q.Bank,
 		q.Last4 != "" && p.Card.Last4 != q.Last4,
 		q.AmountFrom > 0 && p.Amount < q.AmountFrom,

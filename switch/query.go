@@ -100,7 +100,7 @@ func (s *Switch) owned(a Account, purpose Purpose, id ID) (*history, error) {
 	case err != nil:
 		s.log.Error("a payment could not be read", "payment", id.Text(PaymentPrefix), "error", err)
 		return nil, errInternal
-	case h.Purpose != purpose || h.Merchant != a.Merchant.ID || h.Live != a.Live || h.Status == StatusInFlight:
+	case h.Purpose != purpose || h.Merchant != a.Merchant.ID || h.Live != a.Live || h.hidden():
 		return nil, errNotFound
 	}
 	return h, nil
@@ -184,7 +184,7 @@ func (s *Switch) List(a Account, q ListQuery) (ListPage, error) {
 				}
 				examined++
 				page.Next = h.ID
-				if q.takes(&h.Payment) {
+				if !h.hidden() && q.takes(&h.Payment) {
 					page.Payments = append(page.Payments, h.Payment)
 					if q.Operations {
 						page.Operations = append(page.Operations, h.shownOperations())

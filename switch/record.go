@@ -36,8 +36,11 @@ const (
 	recordOperationClosed   recordKind = 19 // an operator settled it, with proof
 	recordOperationRetried  recordKind = 20 // an operator made the switch try again
 
-	recordRefused  recordKind = 21 // the switch itself declined it; written with the intent, and nothing was sent
-	lastRecordKind            = recordRefused
+	recordRefused recordKind = 21 // the switch itself declined it; written with the intent, and nothing was sent
+
+	recordChallenged    recordKind = 22 // the payer must prove who they are before anything is sent; nothing was
+	recordAuthenticated recordKind = 23 // the payer did, and it is about to be sent; nothing left before this was durable
+	lastRecordKind                 = recordAuthenticated
 )
 
 var recordKindNames = [...]string{
@@ -45,7 +48,7 @@ var recordKindNames = [...]string{
 	"rerouted", "closed", "retried",
 	"operation", "operation_answered", "operation_not_sent", "operation_unknown", "operation_sent", "operation_late",
 	"operation_desk", "operation_closed", "operation_retried",
-	"refused",
+	"refused", "challenged", "authenticated",
 }
 
 func (k recordKind) String() string {
@@ -77,7 +80,10 @@ type record struct {
 
 	reason string // recordUnknown, recordNotSent, recordRerouted, recordDesk: one word; recordClosed, recordRetried: the operator's
 
-	way way // recordRerouted
+	way way // recordRerouted, recordAuthenticated
+
+	url          string // recordChallenged: where the payer acts, until nextAt
+	eci, threeDS string // recordAuthenticated: electronic commerce indicator, version of 3-D Secure
 
 	operator string // recordClosed, recordRetried: who
 	settled  Status // recordClosed: as what
@@ -173,6 +179,10 @@ func (r *record) encodeMembers(dst []byte) []byte {
 	case recordRerouted:
 		dst = appendString(dst, r.reason)
 		dst = r.way.encode(dst)
+	case recordChallenged:
+		dst = appendTime(appendString(dst, r.url), r.nextAt)
+	case recordAuthenticated:
+		dst = r.way.encode(appendString(appendString(dst, r.eci), r.threeDS))
 	case recordClosed, recordRetried:
 		dst = appendString(dst, r.reason)
 		dst = appendString(dst, r.operator)
@@ -262,6 +272,10 @@ func decodeRecord(body []byte) (record, error) {
 	case recordRerouted:
 		r.reason = d.string()
 		r.way = d.way()
+	case recordChallenged:
+		r.url, r.nextAt = d.string(), d.time()
+	case recordAuthenticated:
+		r.eci, r.threeDS, r.way = d.string(), d.string(), d.way()
 	case recordClosed, recordRetried:
 		r.reason = d.string()
 		r.operator = d.string()

@@ -43,7 +43,7 @@ func (d *decoder) operation(r *record) bool {
 		r.begun = d.begun()
 		return true
 	}
-	if r.kind < recordOperation || r.kind > lastRecordKind {
+	if r.kind < recordOperation || r.kind >= recordRefused {
 		return false
 	}
 	r.op = uint32(d.uvarint())

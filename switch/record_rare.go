@@ -24,6 +24,8 @@ type rare struct {
 
 	attempt uint32 // recordIntent: its number among the attempts at an order that is paid once
 
+	checkout ID // recordIntent: the checkout session it pays
+
 	// recordOperation, recordReversalSent, recordOperationSent: the version of the
 	// dialect that the message is built in, when it is not that of the payment's, or
 	// the operation's, request; and of an operation the type of its message.
@@ -58,6 +60,8 @@ const (
 	rareSchedule = 61
 	rareRun      = 62
 
+	rareCheckout = 80
+
 	rareDialect        = 90
 	rareDialectVersion = 91
 	rareRequestType    = 92
@@ -75,6 +79,7 @@ func (x *rare) encode(dst []byte) []byte {
 	dst = appendRareNumber(dst, rareAttempt, uint64(x.attempt))
 	dst = appendRareID(dst, rareSchedule, x.schedule)
 	dst = appendRareNumber(dst, rareRun, uint64(x.run))
+	dst = appendRareID(dst, rareCheckout, x.checkout)
 	dst = appendRare(dst, rareDialect, x.spoken.Dialect)
 	dst = appendRareNumber(dst, rareDialectVersion, uint64(x.spoken.Version))
 	dst = appendRareNumber(dst, rareRequestType, uint64(x.requestType))
@@ -150,6 +155,10 @@ func (d *decoder) rare() *rare {
 			x.customer = string(value)
 		case rareAttempt:
 			x.attempt = uint32(d.rareNumber(value))
+		case rareCheckout:
+			if d.bad = d.bad || len(value) != len(ID{}); !d.bad {
+				x.checkout = ID(value)
+			}
 		case rareSchedule:
 			if d.bad = d.bad || len(value) != len(ID{}); !d.bad {
 				x.schedule = ID(value)

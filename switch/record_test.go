@@ -41,6 +41,7 @@ func drawIntent(t *rapid.T) *intent {
 	}
 	if rapid.Bool().Draw(t, "rare") {
 		in.rare = &rare{carried: drawCarried(t), attempt: rapid.Uint32().Draw(t, "attempt")}
+		copy(in.rare.checkout[:], rapid.SliceOfN(rapid.Byte(), 0, 16).Draw(t, "checkout"))
 	}
 	return in
 }
@@ -103,6 +104,10 @@ func TestRecordRoundTrip(t *testing.T) {
 			r.reason = text("reason")
 		case recordRerouted:
 			r.reason, r.way = text("reason"), drawWay(t)
+		case recordChallenged:
+			r.url, r.nextAt = text("url"), drawTime(t, "next")
+		case recordAuthenticated:
+			r.eci, r.threeDS, r.way = text("eci"), text("version"), drawWay(t)
 		case recordClosed, recordRetried:
 			r.reason, r.operator, r.settled, r.nextAt = text("reason"), text("operator"), StatusReversed, drawTime(t, "next")
 		case recordUnknown:

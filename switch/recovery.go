@@ -42,6 +42,13 @@ func (s *Switch) recover() error {
 	if err := each(open, func(id ID) error { return s.recoverIntent(id, "restart") }); err != nil {
 		return err
 	}
+	waiting, err := s.idsIn(spaceChallenge)
+	if err != nil {
+		return err
+	}
+	if err := each(waiting, s.recoverChallenge); err != nil {
+		return err
+	}
 	owed, err := s.idsIn(spaceReversal)
 	if err != nil {
 		return err

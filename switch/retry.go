@@ -196,10 +196,19 @@ func exhausted(rules *iso.SchemeRetries, counted []countedDecline, next countedD
 // decline records a payment that the switch itself declines: nothing was sent,
 // and no bank was chosen. Intent and outcome are one durable step.
 func (s *Switch) decline(a Account, r *PayRequest, mine *flight, d Decline) error {
+	return s.withhold(a, r, mine, &record{kind: recordRefused, decline: d})
+}
+
+// withhold records a payment that is not sent now, and no bank was chosen for: its
+// intent and what is decided about it are one durable step.
+func (s *Switch) withhold(a Account, r *PayRequest, mine *flight, decided *record) error {
 	w := s.pool.Get().(*work)
 	defer func() { w.reset(); s.pool.Put(w) }()
 	now := s.now()
-	id := s.ids.next(now)
+	id := r.id
+	if id.IsZero() {
+		id = s.ids.next(now)
+	}
 	in := &w.intent
 	in.way = way{sentAt: now}
 	s.describe(in, a, r, &route{nameField: nameLocation(a.Merchant)})
@@ -208,17 +217,18 @@ func (s *Switch) decline(a Account, r *PayRequest, mine *flight, d Decline) erro
 	in.keyDigest, in.fingerprint = mine.key, r.Fingerprint
 
 	var h history
-	begun, refused := record{kind: recordIntent, at: now, intent: in}, record{kind: recordRefused, at: now, decline: d}
+	begun := record{kind: recordIntent, at: now, intent: in}
+	decided.at = now
 	if err := h.apply(id, 1, &begun); err != nil {
 		return errInternal
 	}
 	w.body = begun.encode(w.body[:0])
 	w.intentCommand(&h, a)
 	before := h.standing()
-	if err := h.apply(id, 2, &refused); err != nil {
+	if err := h.apply(id, 2, decided); err != nil {
 		return errInternal
 	}
-	w.body = refused.encode(w.body[:0])
+	w.body = decided.encode(w.body[:0])
 	w.cmd.Append(storage.ID(id), 2, w.body)
 	s.attend(&h)
 	h.reindex(&w.cmd, before)

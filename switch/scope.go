@@ -26,12 +26,15 @@ const (
 	ScopeBatchesWrite                     // a row needs no scope of its own beside it
 	ScopeKeysRead                         // API keys
 	ScopeKeysWrite                        //
+	ScopeCheckoutRead                     // checkout sessions
+	ScopeCheckoutWrite                    //
 	scopeEnd
 )
 
 var scopeNames = [...]string{
 	"payments:read", "payments:write", "refunds:write", "payouts:write", "tokens:read", "tokens:write", "schedules:read", "schedules:write",
 	"webhooks:read", "webhooks:write", "events:read", "batches:read", "batches:write", "keys:read", "keys:write",
+	"checkout:read", "checkout:write",
 }
 
 // Words are the scopes of the set in a fixed order. The empty set has none.

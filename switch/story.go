@@ -2,6 +2,7 @@ package payswitch
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tranzit/tranzit/iso"
 )
@@ -53,6 +54,10 @@ func (r *record) detail() string {
 		return fmt.Sprintf("The bank answered reversal attempt %d with code %s.", r.attempt, r.responseCode)
 	case recordLateAnswer:
 		return fmt.Sprintf("An answer came too late, with code %s. It approves nothing.", r.responseCode)
+	case recordChallenged:
+		return fmt.Sprintf("The payer must confirm the payment until %s. Nothing is sent before.", r.nextAt.Format(time.RFC3339))
+	case recordAuthenticated:
+		return fmt.Sprintf("The payer confirmed it, ECI %q. To bank %s, STAN %06d, RRN %s.", r.eci, r.way.bank, uint32(r.way.stan), r.way.rrn)
 	case recordRerouted:
 		return fmt.Sprintf("The request provably never left (%s). Next bank: %s, STAN %06d, RRN %s.", r.reason, r.way.bank, uint32(r.way.stan), r.way.rrn)
 	case recordClosed:
@@ -81,7 +86,7 @@ func (h *history) message(d *iso.Dialect, r *record) *TimelineMessage {
 	var m iso.Message
 	direction := "received"
 	switch r.kind {
-	case recordIntent, recordRerouted:
+	case recordIntent, recordRerouted, recordAuthenticated:
 		var v iso.Values
 		h.in.fillValues(&v)
 		v.PAN = standIn

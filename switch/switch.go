@@ -32,6 +32,10 @@ type Options struct {
 	// goroutines at once.
 	AskShop func(*ShopQuestion) ShopAnswer
 
+	// Authenticate asks by 3-D Secure who a payer is: see AuthenticationRequest. It is
+	// called from many goroutines at once. Default: nobody is asked.
+	Authenticate func(*AuthenticationRequest) Authentication
+
 	// MaxInFlight bounds payments between admission and answer; default 100000.
 	MaxInFlight int
 	// MerchantShare is the part of MaxInFlight one merchant may hold; default 0.5.
@@ -130,6 +134,7 @@ type Switch struct {
 	pool      sync.Pool // *work
 	writings  sync.Pool // *writing
 	scheduled scheduler
+	parked    parked
 
 	inFlight atomic.Int64
 	asking   asking
@@ -152,6 +157,7 @@ func New(o Options) (*Switch, error) {
 	s.flights.init()
 	s.watch.init()
 	s.scheduled.changed = make(chan struct{}, 1)
+	s.parked.init()
 	s.batches.init()
 	s.outbox.s = s
 	s.letters.init(s)
@@ -217,6 +223,11 @@ func (s *Switch) Start() error {
 	go func() {
 		defer s.workers.Done()
 		s.runSchedules()
+	}()
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		s.endChallenges()
 	}()
 	for _, b := range s.order {
 		b.link.Start()

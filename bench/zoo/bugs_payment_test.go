@@ -19,8 +19,8 @@ func test(dir, run string) killer { return killer{dir: dir, run: "^(" + run + ")
 var paymentBugs = []bug{
 	{
 		name: "request-leaves-before-the-intent", file: "switch/pay.go",
-		old: "	w.intentCommand(h, a)\n",
-		new: "$old	var early acquirers.Fate\n	if $zoo {\n		early = to.bank.link.Exchange(&w.exchange)\n	}\n",
+		old: "	h := &w.h\n	if begins {\n",
+		new: "	var early acquirers.Fate\n	if $zoo {\n		early = to.bank.link.Exchange(&w.exchange)\n	}\n$old",
 		also: []place{{
 			"switch/pay.go", "		fate := to.bank.link.Exchange(&w.exchange)\n		outcome",
 			"		fate := early\n		if early = 0; fate == 0 || !$zoo {\n			fate = to.bank.link.Exchange(&w.exchange)\n		}\n		outcome",
@@ -148,8 +148,8 @@ var paymentBugs = []bug{
 	},
 	{
 		name: "foreign-payment-is-shown", file: "switch/query.go",
-		old:    "	case h.Purpose != purpose || h.Merchant != a.Merchant.ID || h.Live != a.Live || h.Status == StatusInFlight:\n",
-		new:    "	case h.Purpose != purpose || h.Merchant != a.Merchant.ID && !$zoo || h.Live != a.Live || h.Status == StatusInFlight:\n",
+		old:    "	case h.Purpose != purpose || h.Merchant != a.Merchant.ID || h.Live != a.Live || h.hidden():\n",
+		new:    "	case h.Purpose != purpose || h.Merchant != a.Merchant.ID && !$zoo || h.Live != a.Live || h.hidden():\n",
 		breaks: "a merchant sees its own payments only (I9)",
 		by:     test("switch", "TestKeyBelongsToAccount"),
 	},
@@ -204,8 +204,8 @@ var paymentBugs = []bug{
 	},
 	{
 		name: "slot-leaks-at-a-repeat", file: "switch/pay.go",
-		old:    "	case result.Kind == storage.Exists:\n",
-		new:    "$old		if $zoo {\n			to.bank.link.Reserve(acquirers.ClassPayment)\n		}\n",
+		old:    "	if err != nil || into.Replayed {\n",
+		new:    "$old		if $zoo && into.Replayed {\n			to.bank.link.Reserve(acquirers.ClassPayment)\n		}\n",
 		breaks: "a slot of the window comes back, also after a repeat",
 		by:     test("switch", "TestSlotsComeBack"),
 	},

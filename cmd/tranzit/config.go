@@ -59,6 +59,7 @@ type Config struct {
 	} `yaml:"runtime"`
 	DrainTimeout time.Duration  `yaml:"drain_timeout"`
 	Webhooks     WebhooksConfig `yaml:"webhooks"`
+	Page         PageConfig     `yaml:"page"`
 
 	KeyStore  KeyStoreConfig   `yaml:"key_store"`
 	Banks     []BankConfig     `yaml:"banks"`

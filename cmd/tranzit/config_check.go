@@ -89,12 +89,13 @@ func (c *Config) validate() error {
 	return c.validateShops()
 }
 
-// validateShops checks what is said of shops that join and of those of Assist.
+// validateShops checks what is said of shops that join, of those of Assist and of the
+// payment page.
 func (c *Config) validateShops() error {
 	_, joiningErr := c.joiningOptions()
 	_, mailErr := c.letterOptions()
 	_, assistErr := c.assistShops()
-	return cmp.Or(joiningErr, mailErr, assistErr)
+	return cmp.Or(joiningErr, mailErr, assistErr, c.validatePage())
 }
 
 // retryRules reads the schemes' rules of retries, nil: the built-in ones.

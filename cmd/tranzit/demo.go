@@ -15,6 +15,7 @@ import (
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/iso"
+	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/people"
 )
 
@@ -52,7 +53,7 @@ func demo(ctx context.Context, f demoFlags, out io.Writer) error {
 	}
 	cfg.Data, cfg.KeyFile, cfg.Listen, cfg.Admin = f.data, filepath.Join(f.data, "vault.key"), f.listen, f.admin
 	cfg.Webhooks.AllowHTTP, cfg.Webhooks.AllowNetworks = true, []string{"127.0.0.0/8", "::1/128"}
-	cfg.Assist.Enabled = true
+	cfg.Assist.Enabled, cfg.Page.ThreeDS = true, "simulated"
 	cfg.Cabinet.Listen = f.cabinet
 	if err := os.MkdirAll(f.data, 0o700); err != nil {
 		return err
@@ -84,6 +85,9 @@ func demo(ctx context.Context, f demoFlags, out io.Writer) error {
 		return errors.Join(err, a.stop())
 	}
 	printDemo(out, a, cfg, sims)
+	if err := printPage(out, a); err != nil {
+		return errors.Join(err, a.stop())
+	}
 	if err := a.printCabinet(out); err != nil {
 		return errors.Join(err, a.stop())
 	}
@@ -155,6 +159,22 @@ func printDemo(out io.Writer, a *app, cfg *Config, sims []*banksim.Bank) {
 	fmt.Fprintf(out, "Join as a shop: docs/joining.md. Letters go to %s/\n", cfg.letterFolder())
 	fmt.Fprint(out, "A server of yours on this machine is told of it by a webhook: docs/api.md, Webhooks.\n")
 	fmt.Fprint(out, "Other cards make the bank decline, stay silent or answer late: tranzit bank --help.\n")
+}
+
+// printPage makes a checkout session and says where a buyer pays it.
+func printPage(out io.Writer, a *app) error {
+	account, err := a.core.AccountOf("mer_demo", false)
+	if err != nil {
+		return err
+	}
+	order := "D-" + time.Now().UTC().Format("20060102-150405")
+	session, _, err := a.core.CreateCheckout(account, &payswitch.CheckoutRequest{IdempotencyKey: "demo/" + order,
+		Wish: payswitch.Checkout{Amount: 129900, Currency: "RUB", OrderID: order, Description: "Two pairs of woollen socks", Customer: "demo-buyer"}})
+	if err != nil {
+		return fmt.Errorf("the demo's checkout session: %w", err)
+	}
+	fmt.Fprintf(out, "Or pay as a buyer does, in a browser, with card 4111 1111 1111 1111, any code and any date to come\n(4000 0000 0300 0009 asks for 3-D Secure):\n\n  %s\n", a.pages.URL(session.ID))
+	return nil
 }
 
 // payLine is a curl call that can be pasted any number of times.

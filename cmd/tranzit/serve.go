@@ -23,9 +23,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tranzit/tranzit/frontend"
+	"github.com/tranzit/tranzit/frontend/acs"
 	"github.com/tranzit/tranzit/frontend/admin"
 	"github.com/tranzit/tranzit/frontend/cabinet"
 	"github.com/tranzit/tranzit/frontend/mail"
+	"github.com/tranzit/tranzit/frontend/page"
 	"github.com/tranzit/tranzit/frontend/webhooks"
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
@@ -84,6 +86,8 @@ type app struct {
 	people *people.People
 	desk   *cabinet.Server // nil: there is none
 	admin  *admin.Server
+	pages  *page.Service
+	issuer *acs.Server // simulated; nil: nobody is asked
 	caller *webhooks.Caller
 	hooks  *webhooks.Deliverer
 	office *joining.Office
@@ -130,6 +134,10 @@ func startApp(cfg *Config, logTo io.Writer) (*app, error) {
 	options.AskShop = webhooks.NewAsker(a.caller, registry).Ask
 	for i := range options.Banks {
 		options.Banks[i].Link.Logger, options.Banks[i].Link.Registerer = a.log, registry
+	}
+	if cfg.Page.ThreeDS == "simulated" {
+		a.issuer = acs.New()
+		options.Authenticate = a.issuer.Authenticate
 	}
 	if a.core, err = payswitch.New(*options); err != nil {
 		return nil, errors.Join(err, a.store.Close())
@@ -308,8 +316,15 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	if err != nil {
 		return errors.Join(err, api.Close(), control.Close())
 	}
+	a.pages, err = page.New(page.Options{Switch: a.core, Logger: a.log, URL: a.pageURL(api.Addr(), secure != nil), SubmitsPerMinute: a.cfg.Page.SubmitsPerMinute})
+	if err != nil {
+		return errors.Join(err, api.Close(), control.Close())
+	}
+	if a.issuer != nil {
+		a.issuer.Bind(a.pageURL(api.Addr(), secure != nil), a.core.Authenticated)
+	}
 	a.front, err = frontend.New(frontend.Options{
-		Switch: a.core, Assist: bridge, Logger: a.log, Registerer: registry, MaxBody: a.cfg.HTTP.MaxBody, ReadTimeout: a.cfg.HTTP.ReadTimeout,
+		Switch: a.core, Assist: bridge, Page: a.pages, ThreeDS: a.issuer, Logger: a.log, Registerer: registry, MaxBody: a.cfg.HTTP.MaxBody, ReadTimeout: a.cfg.HTTP.ReadTimeout,
 		IdleTimeout: a.cfg.HTTP.IdleTimeout, Concurrency: a.cfg.HTTP.Connections, TrustedProxies: proxies,
 		PlainWebhooks: a.cfg.Webhooks.AllowHTTP, TestEndpoint: a.hooks.Test, Joining: a.office, TestCards: testCards(),
 	})

@@ -157,7 +157,7 @@ func Services() []*Service {
 	read, write := payswitch.ScopePaymentsRead, payswitch.ScopePaymentsWrite
 	return []*Service{
 		{Path: "/pay/order.cfm", Get: true, is: order, form: formXML, browser: true, do: (*Ask).page},
-		{Path: "/pay/payrequest.cfm", is: request, form: formXML, browser: true, do: (*Ask).page},
+		{Path: "/pay/payrequest.cfm", is: request, form: formXML, browser: true, do: (*Ask).pageElsewhere},
 		{Path: "/pay/silentpay.cfm", Scope: write, is: silent, form: formXML, do: (*Ask).pay},
 		{Path: "/charge/charge.cfm", Scope: write, is: charge, form: formCSV, do: (*Ask).charge},
 		{Path: "/cancel/cancel.cfm", Scope: write | payswitch.ScopeRefundsWrite, is: cancel, form: formCSV, do: (*Ask).cancel},
@@ -180,6 +180,7 @@ type Input struct {
 type Ask struct {
 	Account payswitch.Account  // of the shop, once Open knows it
 	Payment *payswitch.Payment // that was answered, or nil
+	Session payswitch.ID       // to whose page the browser is sent; zero: there is an Answer
 
 	adapter *Adapter
 	service *Service

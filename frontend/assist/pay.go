@@ -99,16 +99,6 @@ func (o *orderForm) strayCardNumber(pan iso.PAN) *refusal {
 	return nil
 }
 
-// page answers order.cfm and payrequest.cfm: the order is read and proven, and
-// there it ends.
-func (k *Ask) page() {
-	if _, no := k.readOrder(); no != nil {
-		k.fail(no)
-		return
-	}
-	k.fail(&refusal{first: 15, second: 350, detail: "The order is valid, but this switch has no payment page yet. Nothing was recorded: pay by /pay/silentpay.cfm or by POST /v1/payments."})
-}
-
 // pay answers silentpay.cfm.
 func (k *Ask) pay() {
 	o, no := k.readOrder()

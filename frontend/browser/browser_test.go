@@ -48,6 +48,12 @@ func TestVisit(t *testing.T) {
 		if got := p.Text("p"); got != c.visitor.Language+" cookie false" {
 			t.Errorf("the server saw %q", got)
 		}
+		p.Fill("input", "Bob")
+		p.Fill("input", "")
+		if got := p.Value("input"); got != "" {
+			t.Errorf("an emptied field holds %q", got)
+		}
+		p.Fill("input", "Bob")
 		p.Fill("input", "Ann")
 		p.Follow("button")
 		p.Await("#paid")

@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // Visitor is who looks at a page.
@@ -149,11 +150,16 @@ func (p *Page) Title() string {
 }
 
 // Fill types a text into the field that a CSS selector finds, in place of what it
-// held.
+// held, as a person does who marks it all first.
 func (p *Page) Fill(selector, text string) {
 	p.t.Helper()
 	field := chromedp.CSS(selector)
-	p.do("fill "+selector, chromedp.WaitVisible(field), chromedp.Clear(field), chromedp.SendKeys(field, text))
+	p.do("fill "+selector, chromedp.WaitVisible(field), chromedp.Focus(field),
+		chromedp.Evaluate[chromedp.Void](fmt.Sprintf("document.querySelector(%q).select()", selector)))
+	if text == "" {
+		text = kb.Delete
+	}
+	p.do("type into "+selector, chromedp.KeyEvent(text))
 }
 
 // Choose sets the value of a list, a box or a date.

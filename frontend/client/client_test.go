@@ -191,7 +191,7 @@ func TestTypesAreTheDocument(t *testing.T) {
 		"TimelineMessage": client.TimelineMessage{}, "TimelineField": client.TimelineField{}, "Fault": client.Field{}, "CardNumber": client.CardNumber{},
 		"ThreeDS": client.ThreeDS{}, "PaymentRequest": client.PaymentRequest{}, "CaptureRequest": client.CaptureRequest{},
 		"CancelRequest": client.UndoRequest{}, "RefundRequest": client.UndoRequest{}, "UsedMethod": client.UsedMethod{},
-		"Payout": client.Payout{}, "PayoutRequest": client.PayoutRequest{}, "VerificationRequest": client.VerificationRequest{}, "PayoutList": client.PayoutList{}, "Increment": client.Increment{}, "IncrementRequest": client.IncrementRequest{},
+		"CheckoutSession": client.CheckoutSession{}, "CheckoutSessionRequest": client.CheckoutSessionRequest{}, "Payout": client.Payout{}, "PayoutRequest": client.PayoutRequest{}, "VerificationRequest": client.VerificationRequest{}, "PayoutList": client.PayoutList{}, "Increment": client.Increment{}, "IncrementRequest": client.IncrementRequest{},
 		"Token": client.Token{}, "DeletedToken": client.DeletedToken{},
 		"NewWebhookEndpoint": client.WebhookEndpoint{}, "WebhookEndpointRequest": client.WebhookEndpointRequest{}, "WebhookEndpointChange": client.WebhookEndpointChange{},
 		"WebhookTest": client.WebhookTest{}, "Replay": client.Replay{}, "WebhookDelivery": client.WebhookDelivery{},

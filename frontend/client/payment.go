@@ -161,6 +161,18 @@ type ThreeDS struct {
 	CAVV            string `json:"cavv,omitempty"`
 	DSTransactionID string `json:"ds_transaction_id,omitempty"`
 	Version         string `json:"version,omitempty"`
+
+	// Authenticate lets the switch ask the payer itself, instead of values of yours:
+	// the payment may then be RequiresAction. ReturnURL is where the payer comes back to.
+	Authenticate bool   `json:"authenticate,omitempty"`
+	ReturnURL    string `json:"return_url,omitempty"`
+}
+
+// NextAction is what the payer must do before anything is sent to a bank.
+type NextAction struct {
+	Type        string    `json:"type"` // redirect
+	RedirectURL string    `json:"redirect_url"`
+	ExpiresAt   time.Time `json:"expires_at"`
 }
 
 // Instalments are the plan by which a purchase is paid.
@@ -195,8 +207,9 @@ type Payment struct {
 	AmountRefunded   int64             `json:"amount_refunded"`
 	Currency         string            `json:"currency"`
 	OrderID          string            `json:"order_id"`
-	Attempt          int               `json:"attempt"`  // its number, of an order with OrderOnce; else 0
-	Schedule         *Series           `json:"schedule"` // of whose series it is; nil: of none
+	Attempt          int               `json:"attempt"`          // its number, of an order with OrderOnce; else 0
+	Schedule         *Series           `json:"schedule"`         // of whose series it is; nil: of none
+	CheckoutSession  string            `json:"checkout_session"` // that it pays; empty: none
 	Bank             string            `json:"bank"`
 	RRN              string            `json:"rrn"`
 	STAN             string            `json:"stan"`
@@ -211,8 +224,9 @@ type Payment struct {
 	InitialNetworkID string            `json:"initial_network_transaction_id"` // of the first payment by the stored card, as sent
 	ThreeDS          *ShownThreeDS     `json:"three_ds"`
 	Instalments      *Instalments      `json:"instalments"`
-	Decline          *Decline          `json:"decline"`    // who said no
-	Resolution       *Resolution       `json:"resolution"` // while Unknown
+	Decline          *Decline          `json:"decline"`     // who said no
+	Resolution       *Resolution       `json:"resolution"`  // while Unknown
+	NextAction       *NextAction       `json:"next_action"` // while the payer must act; else nil
 	CreatedAt        time.Time         `json:"created_at"`
 	UpdatedAt        time.Time         `json:"updated_at"`
 	Metadata         map[string]string `json:"metadata"`

@@ -1,0 +1,135 @@
+package frontend
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const (
+	noSession   = "cs_01kaz7q2v5e8xv9h2m3n4p5q6r"
+	sessionBody = `{"amount":129900,"currency":"RUB","order_id":"A-1001"}`
+)
+
+// buyer is a browser without a screen: it knows cookies and forms, and follows no
+// redirect.
+type buyer struct {
+	s      *shop
+	cookie string
+}
+
+var formToken = regexp.MustCompile(`name="form" value="([^"]+)"`)
+
+func (b *buyer) ask(method, path string, form url.Values) reply {
+	b.s.t.Helper()
+	req, err := http.NewRequest(method, "http://"+b.s.addr+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.s.t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if b.cookie != "" {
+		req.Header.Set("Cookie", b.cookie)
+	}
+	resp, err := (&http.Client{Transport: b.s.client.Transport, Timeout: b.s.client.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	if err != nil {
+		b.s.t.Fatal(err)
+	}
+	r := readReply(b.s.t, resp)
+	if set := r.header.Get("Set-Cookie"); set != "" {
+		b.cookie, _, _ = strings.Cut(set, ";")
+	}
+	return r
+}
+
+// form is the page's form filled with a card.
+func (b *buyer) form(path, card string) url.Values {
+	b.s.t.Helper()
+	found := formToken.FindStringSubmatch(b.ask("GET", path, nil).body)
+	if found == nil {
+		b.s.t.Fatalf("%s shows no form", path)
+	}
+	return url.Values{"form": {found[1]}, "method": {"card"}, "number": {card}, "expiry": {"12/30"}, "cvc": {"123"}}
+}
+
+// pathOf is the page's path of a session.
+func pathOf(t *testing.T, session reply) string {
+	t.Helper()
+	return "/pay/" + idOf(t, session)
+}
+
+// walkCheckout gives the operations of checkout sessions each answer with one.
+func walkCheckout(t *testing.T, given map[string]bool) {
+	s := openShop(t, nil)
+	defer s.collect(given)
+	made := s.want("201", "POST /v1/checkout_sessions", sessionBody, "Idempotency-Key", "one")
+	if again := s.want("201", "POST /v1/checkout_sessions", sessionBody, "Idempotency-Key", "one"); again.body != made.body || again.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("the repeat is %s", again.body)
+	}
+	at := "/v1/checkout_sessions/" + idOf(t, made)
+	s.want("422 idempotency_key_reused", "POST /v1/checkout_sessions", strings.Replace(sessionBody, "129900", "1", 1), "Idempotency-Key", "one")
+	s.want("404 not_found", "GET "+at, "", "Authorization", "Bearer "+keyOther)
+	s.want("200", "GET "+at, "")
+	s.want("200", "GET /v1/checkout_sessions?limit=1", "")
+	if qr := s.want("200", "GET "+at+"/qr", ""); !strings.HasPrefix(qr.body, "<svg ") {
+		t.Errorf("the QR code is %.40s", qr.body)
+	}
+	for _, op := range document().operations() {
+		for _, name := range exampleNames(op) {
+			if op.path != "/v1/checkout_sessions" {
+				continue
+			}
+			example, _ := document().at(op.node, "requestBody", "content", "application/json", "examples", name)
+			text, err := json.Marshal(example.value["value"])
+			must(t, err)
+			s.want("201", "POST "+op.path, string(text), "Idempotency-Key", name)
+		}
+	}
+	s.want("200", "POST "+at+"/expire", "{}")
+	if gone := s.want("200", "POST "+at+"/expire", "{}"); member[string](t, gone.body, "status") != "expired" || !strings.Contains(gone.body, `"url":null`) {
+		t.Errorf("after its end: %s", gone.body)
+	}
+	paid := s.want("201", "POST /v1/checkout_sessions", sessionBody, "Idempotency-Key", "two")
+	b := &buyer{s: s}
+	if r := b.ask("POST", pathOf(t, paid), b.form(pathOf(t, paid), "4111 1111 1111 1111")); r.status != 303 || r.header.Get("Location") != pathOf(t, paid) {
+		t.Fatalf("the form is answered %d %s: %s", r.status, r.header.Get("Location"), r.body)
+	}
+	s.want("409 invalid_state", "POST /v1/checkout_sessions/"+idOf(t, paid)+"/expire", "{}")
+	done := s.want("200", "GET /v1/checkout_sessions/"+idOf(t, paid), "")
+	if member[string](t, done.body, "payment_status") != "captured" || member[string](t, done.body, "status") != "complete" {
+		t.Errorf("after the payment: %s", done.body)
+	}
+	p := s.want("200", "GET /v1/payments/"+member[string](t, done.body, "payment"), "")
+	if member[string](t, p.body, "checkout_session") != idOf(t, paid) || member[string](t, p.body, "order_id") != "A-1001" {
+		t.Errorf("the payment: %s", p.body)
+	}
+}
+
+// TestBadCheckout: what is wrong is named, member by member.
+func TestBadCheckout(t *testing.T) {
+	s := openShop(t, nil)
+	for i, tt := range []struct{ from, to, want string }{
+		{`"amount":129900,`, ``, `{"pointer":"/amount","code":"required"`},
+		{`"RUB"`, `"RUR"`, `{"pointer":"/currency","code":"unknown_currency"`},
+		{`"A-1001"`, `""`, `{"pointer":"/order_id","code":"too_short"`},
+		{`"A-1001"`, `"4111 1111 1111 1111"`, `{"pointer":"/order_id","code":"card_number_not_allowed"`},
+		{`}`, `,"language":"fr"}`, `{"pointer":"/language","code":"unknown_value","detail":"Must be one of en, ru, es."`},
+		{`}`, `,"success_url":"http://shop.example/"}`, `{"pointer":"/success_url","code":"invalid_format"`},
+		{`}`, `,"return_url":"javascript:alert(1)"}`, `{"pointer":"/return_url","code":"invalid_format"`},
+		{`}`, `,"expires_at":"tomorrow"}`, `{"pointer":"/expires_at","code":"invalid_format"`},
+		{`}`, `,"expires_at":"2020-01-01T00:00:00Z"}`, `"pointer":"/expires_at"`},
+		{`}`, `,"metadata":{"k":"4111111111111111"}}`, `{"pointer":"/metadata/k","code":"card_number_not_allowed"`},
+		{`}`, `,"cancel_url":"https://shop.example/"}`, `{"pointer":"/cancel_url","code":"unknown_field"`},
+	} {
+		r := s.want("400 invalid_request", "POST /v1/checkout_sessions", strings.Replace(sessionBody, tt.from, tt.to, 1), "Idempotency-Key", fmt.Sprint(i))
+		if !strings.Contains(r.body, tt.want) {
+			t.Errorf("%s: %s", tt.to, r.body)
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// CheckoutSessionRequest is an order that a buyer may pay on the payment page.
+type CheckoutSessionRequest struct {
+	IdempotencyKey string            `json:"-"`      // new for everything you mean; made when empty
+	Amount         int64             `json:"amount"` // minor units
+	Currency       string            `json:"currency"`
+	OrderID        string            `json:"order_id"`
+	Description    string            `json:"description,omitempty"`
+	CaptureMethod  string            `json:"capture_method,omitempty"` // "automatic", the default, or "manual"
+	Language       string            `json:"language,omitempty"`       // en, ru or es; default: the browser's
+	Customer       *Customer         `json:"customer,omitempty"`
+	SuccessURL     string            `json:"success_url,omitempty"`
+	FailURL        string            `json:"fail_url,omitempty"`
+	ReturnURL      string            `json:"return_url,omitempty"`
+	ExpiresAt      time.Time         `json:"expires_at,omitzero"` // default: in 24 hours
+	Metadata       map[string]string `json:"metadata,omitempty"`
+}
+
+// CheckoutSession is a session as it stood when it was answered.
+type CheckoutSession struct {
+	ID            string            `json:"id"`
+	Object        string            `json:"object"`
+	Version       int               `json:"version"`
+	Status        string            `json:"status"` // open, processing, complete or expired
+	Live          bool              `json:"livemode"`
+	URL           string            `json:"url"` // where to send the buyer; empty: it takes no payment any more
+	Amount        int64             `json:"amount"`
+	Currency      string            `json:"currency"`
+	OrderID       string            `json:"order_id"`
+	Description   string            `json:"description"`
+	CaptureMethod string            `json:"capture_method"`
+	Language      string            `json:"language"`
+	Customer      *Customer         `json:"customer"`
+	SuccessURL    string            `json:"success_url"`
+	FailURL       string            `json:"fail_url"`
+	ReturnURL     string            `json:"return_url"`
+	Attempts      int               `json:"attempts"`
+	Payment       string            `json:"payment"` // that paid it, else the newest; empty: none
+	PaymentStatus string            `json:"payment_status"`
+	ExpiresAt     time.Time         `json:"expires_at"`
+	CreatedAt     time.Time         `json:"created_at"`
+	UpdatedAt     time.Time         `json:"updated_at"`
+	Metadata      map[string]string `json:"metadata"`
+
+	Meta Meta `json:"-"` // zero in lists
+}
+
+func (c *Client) checkoutSession(ctx context.Context, ask call) (*CheckoutSession, error) {
+	s := new(CheckoutSession)
+	meta, err := c.do(ctx, ask, s)
+	if err != nil {
+		return nil, err
+	}
+	s.Meta = meta
+	return s, nil
+}
+
+// CreateCheckoutSession makes a session. Errors are *Problem or *Lost.
+func (c *Client) CreateCheckoutSession(ctx context.Context, r CheckoutSessionRequest) (*CheckoutSession, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	key := r.IdempotencyKey
+	if key == "" {
+		key = newKey()
+	}
+	return c.checkoutSession(ctx, call{method: http.MethodPost, path: "/v1/checkout_sessions", body: body, key: key})
+}
+
+// GetCheckoutSession reads a session.
+func (c *Client) GetCheckoutSession(ctx context.Context, id string) (*CheckoutSession, error) {
+	return c.checkoutSession(ctx, call{method: http.MethodGet, path: "/v1/checkout_sessions" + segment(id)})
+}
+
+// ExpireCheckoutSession closes a session that is not paid. It may be repeated.
+func (c *Client) ExpireCheckoutSession(ctx context.Context, id string) (*CheckoutSession, error) {
+	return c.checkoutSession(ctx, call{method: http.MethodPost, path: "/v1/checkout_sessions" + segment(id) + "/expire", body: []byte("{}")})
+}
+
+// ListCheckoutSessions reads a page of sessions, newest first; next is the cursor of
+// the page after it, empty: it was the last one.
+func (c *Client) ListCheckoutSessions(ctx context.Context, limit int, cursor string) (list []CheckoutSession, next string, err error) {
+	query := url.Values{"limit": {strconv.Itoa(limit)}}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	var page struct {
+		Data []CheckoutSession `json:"data"`
+		Next string            `json:"next_cursor"`
+	}
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/v1/checkout_sessions", query: query}, &page)
+	return page.Data, page.Next, err
+}

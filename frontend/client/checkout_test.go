@@ -1,0 +1,43 @@
+package client_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tranzit/tranzit/frontend/client"
+)
+
+// TestCheckoutSessions walks a session that nobody pays against the real server,
+// and every first answer is lost on its way.
+func TestCheckoutSessions(t *testing.T) {
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	c, err := client.Open(client.Options{Base: openAPI(t), Key: key, HTTP: &http.Client{Transport: &forgetful{inner: transport}}, Pause: time.Millisecond})
+	must(t, err)
+	ctx := t.Context()
+	made, err := c.CreateCheckoutSession(ctx, client.CheckoutSessionRequest{Amount: 100, Currency: "RUB", OrderID: "C-1", Language: "ru",
+		Customer: &client.Customer{ID: "anna"}, Metadata: map[string]string{"k": "v"}})
+	must(t, err)
+	if made.Status != "open" || !made.Meta.Replayed || made.Customer.ID != "anna" || !strings.HasSuffix(made.URL, "/pay/"+made.ID) || made.Metadata["k"] != "v" {
+		t.Errorf("made: %+v", made)
+	}
+	list, next, err := c.ListCheckoutSessions(ctx, 10, "")
+	must(t, err)
+	if len(list) != 1 || next != "" || list[0].ID != made.ID {
+		t.Errorf("listed: %+v, %q", list, next)
+	}
+	_, err = c.ExpireCheckoutSession(ctx, made.ID)
+	must(t, err)
+	over, err := c.GetCheckoutSession(ctx, made.ID)
+	must(t, err)
+	if over.Status != "expired" || over.URL != "" {
+		t.Errorf("expired: %+v", over)
+	}
+	var problem *client.Problem
+	if _, err = c.CreateCheckoutSession(ctx, client.CheckoutSessionRequest{Amount: 100, Currency: "RUB"}); !errors.As(err, &problem) || problem.Fields[0].Pointer != "/order_id" {
+		t.Errorf("without an order: %v", err)
+	}
+}
