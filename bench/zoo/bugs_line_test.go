@@ -187,8 +187,13 @@ var lineBugs = []bug{
 	},
 	{
 		name: "link-changes-its-version-too-early", file: "acquirers/plan.go",
-		old:    "	for !l.isGone() && (l.inFlight.Load() > 0 || b.lastOf(l)",
-		new:    "	for !$zoo && !l.isGone() && (l.inFlight.Load() > 0 || b.lastOf(l)",
+		old: "	for !l.isGone() && (l.inFlight.Load() > 0 || b.lastOf(l)",
+		new: "	for !$zoo && !l.isGone() && (l.inFlight.Load() > 0 || b.lastOf(l)",
+		also: []place{{
+			file: "acquirers/plan.go",
+			old:  "	for !l.isGone() && l.inFlight.Load() > 0 && b.ctx.Err() == nil {",
+			new:  "	for !$zoo && !l.isGone() && l.inFlight.Load() > 0 && b.ctx.Err() == nil {",
+		}},
 		breaks: "a link that changes its version first ends what was given to it",
 		by:     test("switch", "TestVersionOfOneLink"),
 	},
