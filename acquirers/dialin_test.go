@@ -157,13 +157,13 @@ func TestDialInWithoutCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Write([]byte("0004abcd plain text, not TLS"))
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(60 * time.Second))
 	for err == nil {
 		_, err = c.Read(make([]byte, 64))
 	}
 	c.Close()
 	failed := &r.metrics.refused[slotOf(t, refusedHandshake)]
-	for limit := time.Now().Add(10 * time.Second); failed.Load() < 3 && time.Now().Before(limit); {
+	for limit := time.Now().Add(60 * time.Second); failed.Load() < 3 && time.Now().Before(limit); {
 		<-time.After(time.Millisecond) // the client may know before the switch has counted
 	}
 	sim := simulated(t, banksim.Config{Dialect: r.host.d, Connect: address, TLS: &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool},
@@ -172,7 +172,7 @@ func TestDialInWithoutCertificate(t *testing.T) {
 	sim.Close()
 	r.await(false)
 	waiting := func() bool { return strings.Contains(r.Ready().Error(), "waiting_for_the_bank") }
-	for limit := time.Now().Add(10 * time.Second); !waiting() && time.Now().Before(limit); {
+	for limit := time.Now().Add(60 * time.Second); !waiting() && time.Now().Before(limit); {
 		<-time.After(time.Millisecond) // a last connection of the bank's may still be looked at
 	}
 	if !waiting() {
@@ -202,7 +202,7 @@ func TestStrangerOverLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(60 * time.Second))
 	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("the stranger read %d bytes, %v", n, err)
 	}

@@ -85,7 +85,7 @@ func newRig(t testing.TB) *rig {
 // waitReady waits until the switch can, or cannot, take payments.
 func (r *rig) waitReady(t testing.TB, want bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(60 * time.Second); ; {
 		ok, reasons := r.sw.Ready()
 		if ok == want {
 			return

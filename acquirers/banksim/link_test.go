@@ -21,7 +21,7 @@ import (
 // until looks until a state that other goroutines bring about is there.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(60 * time.Second)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !done() {

@@ -126,7 +126,7 @@ func TestAPIOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	_ = silent.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = silent.SetReadDeadline(time.Now().Add(60 * time.Second))
 	if _, err := silent.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("a connection without a handshake ends with %v", err)
 	}

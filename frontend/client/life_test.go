@@ -66,7 +66,7 @@ func openSwitch(t *testing.T) *payswitch.Switch {
 	must(t, err)
 	must(t, sw.Start())
 	t.Cleanup(sw.Close)
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(60 * time.Second); ; {
 		ok, reasons := sw.Ready()
 		if ok {
 			return sw
@@ -93,7 +93,7 @@ func openAPIAt(t *testing.T, now func() time.Time) string {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 		defer cancel()
 		must(t, server.Shutdown(ctx))
 		must(t, <-served)

@@ -27,7 +27,7 @@ func (r *rig) api() *client.Client {
 	transport := &http.Transport{}
 	r.t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 		defer cancel()
 		must(r.t, front.Shutdown(ctx))
 		must(r.t, <-served)

@@ -45,7 +45,7 @@ func (s *askedShop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-s.stop:
-		case <-time.After(5 * time.Second):
+		case <-time.After(60 * time.Second):
 		}
 	case "/moved":
 		http.Redirect(w, r, "/yes", http.StatusTemporaryRedirect)

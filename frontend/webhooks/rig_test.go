@@ -104,7 +104,7 @@ func (r *rig) start() {
 }
 
 func (r *rig) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	r.d.Stop(ctx)
 	r.sw.Close()
