@@ -28,6 +28,7 @@ type call struct {
 	id        payswitch.ID // of the path
 	refund    payswitch.ID // of the path
 	customer  string       // of the path
+	bank      string       // of the path
 	trace     traceParent
 	status    int
 	code      string // of the problem, for the log

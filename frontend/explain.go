@@ -36,6 +36,7 @@ var verdictTexts = map[payswitch.BankVerdict]string{
 	payswitch.BankOtherCurrency: "It does not take this currency.",
 	payswitch.BankNotServed:     "It does not take such payments.",
 	payswitch.BankNotCarried:    "It cannot be told what the request carries.",
+	payswitch.BankRuleBroken:    "A rule of its dialect refuses the message.",
 	payswitch.BankDrained:       "Its operators let it run empty: it takes no new payments.",
 	payswitch.BankNoLine:        "No line to it is signed on.",
 	payswitch.BankDegraded:      "It is not well, so healthier banks go first.",

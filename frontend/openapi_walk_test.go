@@ -72,7 +72,7 @@ func (s *shop) collect(given map[string]bool) {
 
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
-	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule, "{checkout_session_id}", noSession,
+	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule, "{bank_id}", "nobody", "{checkout_session_id}", noSession,
 		"{payout_id}", noPayout, "{verification_id}", noVerified, "{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent, "{application_id}", noApplication).Replace(o.path)
 }
 
@@ -200,6 +200,8 @@ func walkLives(t *testing.T, given map[string]bool) {
 	s.want("200", "GET /v1/payments", "")
 	s.want("200", "POST /v1/payments/explain", leanBody)
 	s.want("200", "GET /v1/declines", "")
+	s.want("200", "GET /v1/banks", "")
+	s.want("200", "GET /v1/banks/alfa", "")
 	s.want("200", "GET /v1/results", "")
 	tag := s.want("200", "GET /openapi.json", "").header.Get("Etag")
 	s.want("304", "GET /openapi.json", "", "If-None-Match", tag)

@@ -245,6 +245,8 @@ var parameterFaults = map[string]string{
 	"invalid_format":  "This query parameter cannot be read; see the documentation for its form.",
 	"out_of_range":    "This query parameter is out of its range.",
 	"unknown_value":   "This is no status of a payment.",
+
+	"unknown_language": "Must be en, ru or es.",
 }
 
 // readWait reads ?wait=10s.

@@ -111,6 +111,8 @@ type routes struct {
 	verStory   *route // /v1/verifications/{id}/timeline
 	balance    *route // /v1/balance
 	declines   *route // /v1/declines
+	banks      *route // /v1/banks
+	bank       *route // /v1/banks/{id}
 	openAPI    *route // /openapi.json
 
 	applications     *route // /v1/applications
@@ -169,6 +171,7 @@ func newRoutes(m *metrics) *routes {
 	r.addCheckout(with)
 	r.addOthers(with)
 	r.addApplications(with)
+	r.addBanks(with)
 	r.place(all)
 	return r
 }

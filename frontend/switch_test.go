@@ -41,6 +41,12 @@ func newTestSwitch(t testing.TB) *payswitch.Switch { return newRig(t).sw }
 // newRig starts everything; the bank is signed on when it returns.
 func newRig(t testing.TB) *rig {
 	t.Helper()
+	return newRigOf(t, "demo-vega")
+}
+
+// newRigOf is newRig with a bank of that profile.
+func newRigOf(t testing.TB, profileName string) *rig {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	dialect, err := iso.Builtin("ascii87")
 	must(t, err)
@@ -63,9 +69,11 @@ func newRig(t testing.TB) *rig {
 	keys, err := payswitch.LoadKeyRing(path)
 	must(t, err)
 
+	profile, err := iso.ResolveProfile(profileName)
+	must(t, err)
 	r.sw, err = payswitch.New(payswitch.Options{
 		Store: store, Keys: keys, Logger: quiet, Now: func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) },
-		Banks: []payswitch.BankConfig{{Dialect: dialect, Acquirer: "123456", Link: acquirers.Config{
+		Banks: []payswitch.BankConfig{{Dialect: dialect, Profile: profile, Acquirer: "123456", Link: acquirers.Config{
 			ID: "alfa", Endpoints: []string{host.Addr()}, SignOn: true, Institution: "123456", Logger: quiet,
 			WriteTimeout: 100 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond, ReversalTimeout: 300 * time.Millisecond,
 		}}},

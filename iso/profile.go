@@ -64,6 +64,7 @@ type Profile struct {
 	Fees    []Fee
 	Joining *Joining // nil: merchants cannot join the bank here
 
+	file     string // it was read from
 	compiled compiledProfile
 }
 
@@ -109,6 +110,8 @@ type OperationTerms struct {
 	OverPercent int           // capture: 0..100 percent more than the hold
 	Lengthens   bool          // increment: a hold's days count from the last one
 	Days        int           // refund: so long after the approval; 0: for ever
+
+	line int // of the file
 }
 
 // AmountLimit bounds the amounts of one currency, in its minor units. It is
@@ -160,9 +163,11 @@ type FixedFee struct {
 
 // Joining is how a merchant comes to the bank.
 type Joining struct {
-	Contract     Contract
-	WorkingDays  int // from the application to the first payment, as a rule
-	Requirements []Requirement
+	Contract    Contract
+	WorkingDays int // from the application to the first payment, as a rule
+	// ConnectionDays are working days for the technical connection, once all else is done.
+	ConnectionDays int
+	Requirements   []Requirement
 }
 
 // Contract is what a merchant and the bank agree on.
@@ -221,15 +226,25 @@ func (p *Profile) Terms(op Operation) (t OperationTerms, ok bool) {
 	return OperationTerms{}, false
 }
 
-// Fits names an operation that the profile speaks of and the dialect has no message
-// for. A capture needs none: where there is none the bank captures by itself.
+// Fits gives a *LoadError for an operation that the profile speaks of and the dialect
+// has no message for. A capture needs none: where there is none the bank captures by
+// itself.
 func (p *Profile) Fits(d *Dialect) error {
-	for _, t := range p.Operations {
-		if t.Operation != OpCapture && !d.Supports(t.Operation) {
-			return fmt.Errorf("profile %s: operations.%s: dialect %s has no such message; remove it", p.ID, t.Operation, d.ID())
-		}
+	if wrong := p.unspoken(d); len(wrong) > 0 {
+		return wrong[0]
 	}
 	return nil
+}
+
+// unspoken are the operations that the dialect has no message for.
+func (p *Profile) unspoken(d *Dialect) (wrong []*LoadError) {
+	for _, t := range p.Operations {
+		if t.Operation != OpCapture && !d.Supports(t.Operation) {
+			wrong = append(wrong, &LoadError{File: p.file, Line: t.line,
+				Text: fmt.Sprintf("operations.%s: dialect %s has no such message; remove it", t.Operation, d.ID())})
+		}
+	}
+	return wrong
 }
 
 // FieldDemand is a rule of a dialect for one field of a message.
@@ -275,20 +290,36 @@ func profileText(nameOrPath string) (path string, text []byte, err error) {
 		text, err = profileFiles.ReadFile("profiles/" + path)
 		return path, text, err
 	case !strings.ContainsAny(nameOrPath, "./\\"):
-		return "", nil, fmt.Errorf("iso: no built-in profile %q; there are %s", nameOrPath, strings.Join(profileNames, ", "))
+		return "", nil, noProfile(nameOrPath)
 	}
 	text, err = readFile(nameOrPath)
 	return nameOrPath, text, err
 }
 
-// LintProfile lists everything that is wrong with a profile, built in or a file. The
-// error is about reading it.
-func LintProfile(nameOrPath string) ([]Problem, error) {
+// BuiltinProfileFile returns the text of a built-in profile.
+func BuiltinProfileFile(name string) ([]byte, error) {
+	if !slices.Contains(profileNames, name) {
+		return nil, noProfile(name)
+	}
+	_, text, err := profileText(name)
+	return text, err
+}
+
+func noProfile(name string) error {
+	return fmt.Errorf("iso: no built-in profile %q; there are %s", name, strings.Join(profileNames, ", "))
+}
+
+// LintProfile lists everything that is wrong with a profile, built in or a file, for
+// a bank of a dialect; nil: of any. The error is about reading it.
+func LintProfile(nameOrPath string, d *Dialect) ([]Problem, error) {
 	path, text, err := profileText(nameOrPath)
 	if err != nil {
 		return problemOf(err)
 	}
-	_, wrong := parseProfile(path, text)
+	p, wrong := parseProfile(path, text)
+	if d != nil && len(wrong) == 0 {
+		wrong = p.unspoken(d)
+	}
 	var out []Problem
 	for _, w := range wrong {
 		out = append(out, Problem{File: w.File, Line: w.Line, Text: w.Text})

@@ -35,6 +35,7 @@ type profileLoader struct {
 
 func parseProfile(file string, text []byte) (*Profile, []*LoadError) {
 	l := &profileLoader{reader: reader{file: file, profile: true}, p: PlainProfile("")}
+	l.p.file = file
 	top := l.section(l.document(text), "")
 	l.meta(top.sub("meta"))
 	l.p.Name, l.p.About = l.text(top.sub("name")), l.text(top.sub("about"))
@@ -219,7 +220,7 @@ func (l *profileLoader) operations(s *section) {
 		if n == nil {
 			continue
 		}
-		t := OperationTerms{Operation: op}
+		t := OperationTerms{Operation: op, line: n.Line}
 		one := &section{r: &l.reader, path: s.at(op.String()), line: n.Line} // an operation without a word more is allowed in full
 		if n.Tag != "!!null" {
 			one = l.section(n, one.path)
@@ -369,6 +370,9 @@ func (l *profileLoader) fees(n *yaml.Node) {
 
 func (l *profileLoader) joining(s *section) {
 	j := &Joining{WorkingDays: s.number("working_days", 1, 250)}
+	if j.ConnectionDays = 1; s.has("connection_days") {
+		j.ConnectionDays = s.number("connection_days", 1, 30)
+	}
 	contract := s.sub("contract")
 	j.Contract = Contract{Form: contractForms[max(0, contract.oneOf("form", contractForms))], Months: contract.number("months", 0, 120),
 		Text: l.text(contract.sub("text"))}

@@ -122,7 +122,7 @@ func (u *unfit) words() (pointer, text string) {
 	a, p := &u.ask, u.bank.profile
 	switch u.misfit {
 	case iso.MisfitOperation:
-		return "/capture_method", fmt.Sprintf("makes no %s", a.Operation)
+		return "/capture_method", fmt.Sprintf("makes no %ss", a.Operation)
 	case iso.MisfitCurrency:
 		return "/currency", fmt.Sprintf("does not take %s", a.Currency)
 	case iso.MisfitMCC:
@@ -146,7 +146,7 @@ func (u *unfit) words() (pointer, text string) {
 		return "/payment_method", fmt.Sprintf("takes no %s cards of this range", p.Product(a.PAN))
 	case iso.MisfitAmount:
 		limit := p.Amount(a.Operation, a.Currency)
-		return "/amount", fmt.Sprintf("takes %d to %d in %s for a %s", limit.From, limit.To, a.Currency, a.Operation)
+		return "/amount", fmt.Sprintf("takes %ss of %d to %d in %s", a.Operation, limit.From, limit.To, a.Currency)
 	}
 	demand, _ := p.Lacking(a.Lacks)
 	return demandPointers[demand], fmt.Sprintf("demands %s", demand)

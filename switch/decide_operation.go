@@ -33,7 +33,7 @@ func (y *terms) bounds(op iso.Operation, currency iso.Currency, amount int64) *R
 	if limit.Allows(amount) {
 		return nil
 	}
-	return unserved("/amount", "For a %s this bank takes %d to %d in %s.", op, limit.From, limit.To, currency)
+	return unserved("/amount", "This bank takes %ss of %d to %d in %s.", op, limit.From, limit.To, currency)
 }
 
 func tooMuch(left int64, what string) *Refusal {

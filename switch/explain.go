@@ -2,6 +2,7 @@ package payswitch
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -16,6 +17,7 @@ const (
 	BankOtherCurrency BankVerdict = "other_currency" // it does not take this one
 	BankNotServed     BankVerdict = "not_served"     // its profile does not take such
 	BankNotCarried    BankVerdict = "not_carried"    // it cannot be told what the request carries
+	BankRuleBroken    BankVerdict = "rule_broken"    // a rule of its dialect refuses the message
 	BankDrained       BankVerdict = "drained"        // by its operators
 	BankNoLine        BankVerdict = "no_line"        // none is signed on
 	BankDegraded      BankVerdict = "degraded"       // healthier ones go first, and one took the payment
@@ -26,7 +28,7 @@ const (
 
 // BankVerdicts are all verdicts there are.
 func BankVerdicts() []BankVerdict {
-	return []BankVerdict{BankChosen, BankNotAsked, BankOtherMode, BankOtherCurrency, BankNotServed, BankNotCarried, BankDrained, BankNoLine, BankDegraded, BankSilent, BankFull, BankNotReached}
+	return []BankVerdict{BankChosen, BankNotAsked, BankOtherMode, BankOtherCurrency, BankNotServed, BankNotCarried, BankRuleBroken, BankDrained, BankNoLine, BankDegraded, BankSilent, BankFull, BankNotReached}
 }
 
 // Consideration is one bank on the way of a payment.
@@ -51,6 +53,15 @@ func (t *trail) noteMisfit(u *unfit, v BankVerdict) {
 	}
 	_, text := u.words()
 	t.add(Consideration{Bank: u.bank.id, Verdict: v, Rule: u.misfit.String(), Detail: "It " + text + "."})
+}
+
+// noteBroken is note for a bank whose dialect refuses the message.
+func (t *trail) noteBroken(b *bank, faults []RuleFault) {
+	detail := "Its dialect refuses the message: " + faults[0].Rule + "."
+	if faults[0].Field != 0 {
+		detail = fmt.Sprintf("Its dialect refuses field %d: %s.", faults[0].Field, faults[0].Rule)
+	}
+	t.add(Consideration{Bank: b.id, Verdict: BankRuleBroken, Detail: detail})
 }
 
 func (t *trail) add(one Consideration) {
@@ -110,12 +121,31 @@ func (s *Switch) Explain(a Account, r *PayRequest) (Explanation, error) {
 		}
 	}
 	why := refusals{trail: new(trail)}
-	to := s.pick(a, r, nil, &why)
-	if to != nil {
-		to.leave()
-		to.bank.health.giveBack()
-	} else if e.Refusal == nil {
-		e.Refusal = why.refusal(r.Bank)
+	var tried []*bank
+	var broken *Explanation // at the first bank whose dialect refuses the message
+	for {
+		to := s.pick(a, r, tried, &why)
+		if to == nil {
+			if broken == nil && e.Refusal == nil {
+				e.Refusal = why.refusal(r.Bank)
+			}
+			break
+		}
+		to.quit()
+		at := e
+		s.rehearse(&at, a, r, to)
+		if len(at.Faults) == 0 {
+			e, broken = at, nil
+			break
+		}
+		if broken == nil {
+			broken = &at
+		}
+		tried = append(tried, to.bank)
+		why.trail.noteBroken(to.bank, at.Faults)
+	}
+	if broken != nil {
+		e = *broken
 	}
 	for i := range a.Merchant.Banks {
 		name := a.Merchant.Banks[i].Bank
@@ -124,9 +154,6 @@ func (s *Switch) Explain(a Account, r *PayRequest) (Explanation, error) {
 		}
 	}
 	e.Considered = *why.trail
-	if to != nil {
-		s.rehearse(&e, a, r, to)
-	}
 	return e, nil
 }
 

@@ -116,6 +116,7 @@ func TestExplainShowsFaults(t *testing.T) {
 		if fresh != 5 { // DE7, 11, 12, 13, 37
 			t.Errorf("%d fields are given when sent", fresh)
 		}
+		p.Bank = "alfa"
 		to := r.core.dir.Load().route("mer_two", "alfa")
 		to.as.MerchantID = strings.Repeat("M", 20)
 		to.as.Terminals = []string{strings.Repeat("T", 20)}

@@ -1,7 +1,9 @@
 package payswitch
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers"
@@ -35,6 +37,7 @@ const (
 // work is the scratch memory of one payment on its way; pooled.
 type work struct {
 	wish     *PayRequest
+	tried    []*bank // that the payment is not offered to any more
 	cmd      storage.Command
 	intent   intent
 	body     []byte // of the record being written
@@ -58,6 +61,8 @@ func newWork() *work { return new(work) }
 // reset forgets the last payment; the messages may have held a verification
 // code and are overwritten.
 func (w *work) reset() {
+	clear(w.tried)
+	w.tried = w.tried[:0]
 	w.wish, w.partial, w.h = nil, false, history{} // the intent and the records are written whole
 	w.release()
 	w.exchange.Version = nil
@@ -144,9 +149,11 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 		}
 	}
 
+	w := s.pool.Get().(*work)
+	defer func() { w.reset(); s.pool.Put(w) }()
+	w.wish, w.partial = r, a.Merchant.AcceptPartial || r.Carried != nil && r.Carried.AcceptPartial
 	// The route holds a slot in its bank's window, and the probe of a failing one.
-	var tried [maxBanks]*bank
-	to, err := s.route(a, r, tried[:0])
+	to, err := s.place(a, w)
 	if err != nil {
 		return s.refuse(r, key, err, into)
 	}
@@ -157,14 +164,7 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 		}
 		to.leave()
 	}()
-
-	w := s.pool.Get().(*work)
-	defer func() { w.reset(); s.pool.Put(w) }()
 	now := s.now()
-	w.wish, w.partial = r, a.Merchant.AcceptPartial || r.Carried != nil && r.Carried.AcceptPartial
-	if err := s.prepare(w, a, to); err != nil {
-		return s.refuse(r, key, err, into)
-	}
 	h := &w.h
 	if begins {
 		err = s.begin(a, mine, w)
@@ -196,25 +196,15 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 		}
 		// Provably not sent, and the journal says so before the bank is asked in
 		// another version, or the next bank is.
-		if !w.speakOther(to.bank) {
-			if r.Purpose == PurposePayout {
-				break
-			}
-			tried[n-1] = to.bank
-			next, err := s.route(a, r, tried[:n])
-			if err != nil {
-				break
-			}
+		next, err := s.reroute(a, w, to)
+		if next == nil {
+			break
+		}
+		if next != to {
 			to.leave()
 			to, asked = next, false
-			if !w.holds(to.bank.link.Speak()) {
-				break
-			}
 		}
-		if s.translatePIN(w, a) != nil {
-			break // without a block for the bank nothing may be sent
-		}
-		if err := s.reroute(h, w, to, outcome.reason); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -307,20 +297,48 @@ const (
 	rerouteWithin = 5 * time.Second
 )
 
+// place finds a bank for the payment and builds its request there. A bank whose
+// dialect refuses the message is passed over like one that does not serve it, and
+// joins w.tried. On an error, that of the first such bank, nothing was recorded and no
+// slot is held.
+func (s *Switch) place(a Account, w *work) (*route, error) {
+	var first error
+	for {
+		to, err := s.route(a, w.wish, w.tried)
+		if err != nil {
+			return nil, cmp.Or(first, err)
+		}
+		if err = s.prepare(w, a, to); err == nil {
+			return to, nil
+		}
+		to.quit()
+		w.tried, first = append(w.tried, to.bank), cmp.Or(first, err)
+	}
+}
+
 // reroute makes it durable that the payment provably never reached the bank
-// before, and is about to be sent to the next one, or to the same in another
-// version, whose request it builds.
-func (s *Switch) reroute(h *history, w *work, to *route, why string) error {
-	moved := record{kind: recordRerouted, at: s.now(), reason: why}
-	var err error
-	if moved.way, err = to.take(w.version.Dialect(), h.in.operation, moved.at); err != nil {
-		return errUncertain
+// before, and is about to be sent in another version, or to the next bank that can
+// be told it, whose request it builds. Banks that are asked no more join w.tried. A nil
+// route: nothing else is left.
+func (s *Switch) reroute(a Account, w *work, to *route) (*route, error) {
+	h := &w.h
+	moved := record{kind: recordRerouted, at: s.now(), reason: w.outcome.reason}
+	next, built := to, w.speakOther(to.bank) && s.rebuild(w, a, to, &moved)
+	for !built {
+		w.tried = append(w.tried, next.bank)
+		if w.wish.Purpose == PurposePayout {
+			return nil, nil
+		}
+		var err error
+		if next, err = s.route(a, w.wish, w.tried); err != nil {
+			return nil, nil
+		}
+		if built = w.holds(next.bank.link.Speak()) && s.rebuild(w, a, next, &moved); !built {
+			next.quit()
+		}
 	}
 	if err := h.apply(h.ID, h.Version+1, &moved); err != nil {
-		return errInternal
-	}
-	if err := w.build(h.in); err != nil {
-		return errInternal
+		return next, errInternal
 	}
 	w.body = moved.encode(w.body[:0])
 	w.cmd.Reset()
@@ -328,10 +346,25 @@ func (s *Switch) reroute(h *history, w *work, to *route, why string) error {
 	result, err := s.store.Do(&w.cmd)
 	if err != nil || result.Kind != storage.Applied {
 		s.log.Error("journal refused a reroute", "payment", h.Name(), "error", err)
-		return errUncertain
+		return next, errUncertain
 	}
 	s.metrics.rerouted.Inc()
-	return nil
+	return next, nil
+}
+
+// rebuild gives a message that moves a way in the version that is held, and builds its
+// request; false: that version cannot say it.
+func (s *Switch) rebuild(w *work, a Account, to *route, moved *record) bool {
+	var err error
+	if moved.way, err = to.take(w.version.Dialect(), w.h.in.operation, moved.at); err != nil {
+		return false
+	}
+	if s.translatePIN(w, a) != nil {
+		return false // without a block for the bank nothing may be sent
+	}
+	in := *w.h.in
+	in.way = moved.way
+	return w.build(&in) == nil
 }
 
 // abandoned gives an owner to a payment whose goroutine could not finish it: a
@@ -391,7 +424,8 @@ func (s *Switch) prepare(w *work, a Account, to *route) error {
 			if no, is := errors.AsType[*Refusal](err); is {
 				return no
 			}
-			return &Refusal{Code: CodeInvalidRequest, Detail: "The bank cannot be asked for this payment: " + err.Error() + "."}
+			return &Refusal{Code: CodeInvalidRequest,
+				Detail: fmt.Sprintf("Bank %q cannot be asked for this payment: %s. Nothing was recorded or sent.", b.id, err)}
 		}
 	}
 }

@@ -51,6 +51,12 @@ func (r *route) fair(share float64) bool {
 	return false
 }
 
+// quit gives back what enter took, of a route that no message went by.
+func (r *route) quit() {
+	r.leave()
+	r.bank.health.giveBack()
+}
+
 // leave gives the slot back.
 func (r *route) leave() {
 	r.held.Add(-1)

@@ -40,8 +40,8 @@ var moneyBugs = []bug{
 	},
 	{
 		name: "payout-at-another-bank", file: "switch/pay.go",
-		old:    "			if r.Purpose == PurposePayout {\n",
-		new:    "			if r.Purpose == PurposePayout && !$zoo {\n",
+		old:    "		if w.wish.Purpose == PurposePayout {\n",
+		new:    "		if w.wish.Purpose == PurposePayout && !$zoo {\n",
 		breaks: "a payout goes to one bank (O14)",
 		by:     script("payout_never_sent"),
 	},

@@ -275,6 +275,13 @@ var routeBugs = []bug{
 		by:     test("switch", "TestLiveNeedsALiveBank"),
 	},
 	{
+		name: "category-is-ignored", file: "switch/catalogue.go",
+		old:    "	case r.closed != iso.Fits:\n",
+		new:    "	case r.closed != iso.Fits && !$zoo:\n",
+		breaks: "a bank gets only the merchants it takes",
+		by:     test("switch", "TestRoutedByProfile"),
+	},
+	{
 		name: "trace-numbers-begin-anew", file: "switch/bank.go",
 		old:    "	c.upcoming, c.end = first, first+traceBlock\n",
 		new:    "	if $zoo {\n		first = 1\n	}\n$old",

@@ -63,39 +63,45 @@ func dialectLintCommand() *cobra.Command {
 directions, here and by moov's codec, and warns of settings that load but are unwise. Warnings alone are no failure.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			found := []iso.Problem{}
-			errors := 0
-			for _, file := range files {
-				problems, err := iso.LintFile(file)
-				if err != nil {
-					return err
-				}
-				for _, p := range problems {
-					if !p.Warning {
-						errors++
-					}
-					if !asJSON {
-						fmt.Fprintln(cmd.OutOrStdout(), p)
-					}
-				}
-				if len(problems) == 0 && !asJSON {
-					fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n", file)
-				}
-				found = append(found, problems...)
-			}
-			if asJSON {
-				if err := printJSON(cmd.OutOrStdout(), map[string]any{"problems": found, "errors": errors}); err != nil {
-					return err
-				}
-			}
-			if errors > 0 {
-				return fmt.Errorf("%d errors", errors)
-			}
-			return nil
+			return lintFiles(cmd.OutOrStdout(), files, asJSON, iso.LintFile)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// lintFiles prints what is wrong with each file. Errors, unlike warnings, fail the
+// command.
+func lintFiles(out io.Writer, files []string, asJSON bool, lint func(file string) ([]iso.Problem, error)) error {
+	found := []iso.Problem{}
+	errors := 0
+	for _, file := range files {
+		problems, err := lint(file)
+		if err != nil {
+			return err
+		}
+		for _, p := range problems {
+			if !p.Warning {
+				errors++
+			}
+			if !asJSON {
+				fmt.Fprintln(out, p)
+			}
+		}
+		if len(problems) == 0 && !asJSON {
+			fmt.Fprintf(out, "%s is good\n", file)
+		}
+		found = append(found, problems...)
+	}
+	if asJSON {
+		if err := printJSON(out, map[string]any{"problems": found, "errors": errors}); err != nil {
+			return err
+		}
+	}
+	if errors > 0 {
+		return fmt.Errorf("%d errors", errors)
+	}
+	return nil
 }
 
 func dialectDecodeCommand() *cobra.Command {

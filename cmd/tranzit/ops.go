@@ -126,7 +126,7 @@ func bankLinkCommand() *cobra.Command {
 		},
 	}
 	addAdminFlags(list, &address, &asJSON)
-	c.AddCommand(list, framesCommand(), bankDialectCommand(),
+	c.AddCommand(list, framesCommand(), catalogueCommand(), bankDialectCommand(),
 		actCommand(actSpec{use: "drain BANK", short: "Send no new payments to a bank; its reversals go on", path: "/admin/v1/banks/%s/drain"}),
 		actCommand(actSpec{use: "resume BANK", short: "Let new payments go to a drained bank again", path: "/admin/v1/banks/%s/resume"}),
 		actCommand(actSpec{use: "change-keys BANK", short: "Change the keys of a bank's line, as its dialect says; payments go on", path: "/admin/v1/banks/%s/change-keys"}),

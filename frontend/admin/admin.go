@@ -53,6 +53,7 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /admin/v1/banks", s.banks)
 	mux.HandleFunc("GET /admin/v1/banks/{id}/frames", s.frames)
 	mux.HandleFunc("GET /admin/v1/dialects", s.dialects)
+	mux.HandleFunc("GET /admin/v1/catalogue", s.catalogue)
 	mux.HandleFunc("GET /admin/v1/saf", s.saf)
 	mux.HandleFunc("GET /admin/v1/journal/stats", s.stats)
 	mux.HandleFunc("GET /admin/v1/journal/verify", s.verify)

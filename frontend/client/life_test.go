@@ -51,9 +51,11 @@ func openSwitch(t *testing.T) *payswitch.Switch {
 	must(t, payswitch.CreateKeyRing(path))
 	keys, err := payswitch.LoadKeyRing(path)
 	must(t, err)
+	profile, err := iso.ResolveProfile("demo-alfa")
+	must(t, err)
 	sw, err := payswitch.New(payswitch.Options{
 		Store: store, Keys: keys, Logger: quiet,
-		Banks: []payswitch.BankConfig{{Dialect: dialect, Acquirer: "123456", Link: acquirers.Config{
+		Banks: []payswitch.BankConfig{{Dialect: dialect, Profile: profile, Acquirer: "123456", Link: acquirers.Config{
 			ID: "alfa", Endpoints: []string{bank.Addr()}, SignOn: true, Institution: "123456", Logger: quiet,
 			WriteTimeout: 100 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond,
 		}}},
