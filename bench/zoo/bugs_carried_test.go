@@ -75,8 +75,8 @@ var carriedBugs = []bug{
 	},
 	{
 		name: "pin-under-the-key-of-the-bank-before", file: "switch/pay.go",
-		old:    "		if s.translatePIN(w, a) != nil {\n",
-		new:    "		if !$zoo && s.translatePIN(w, a) != nil {\n",
+		old:    "	if s.translatePIN(w, a) != nil {\n",
+		new:    "	if !$zoo && s.translatePIN(w, a) != nil {\n",
 		breaks: "each bank gets the PIN under its own key (I13)",
 		by:     test("switch", "TestPINForTheNextBank"),
 	},
