@@ -55,7 +55,7 @@ type certRun struct {
 	d    *iso.Dialect
 	pack *certPack
 	link *certLink // nil: it is cut
-	seq  uint64 // of trace and reference numbers: by the clock, so that one run after another has others
+	seq  uint64    // of trace and reference numbers: by the clock, so that one run after another has others
 
 	began time.Time // of the case that runs
 	trace []certLine
