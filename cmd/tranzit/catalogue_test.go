@@ -42,7 +42,7 @@ operations: {purchase: {amounts: {EUR: {to: 5000}}}, refund: {partial: false}}
 	for _, args := range [][]string{{}, {"alfa"}, {"alfa", "--lang", "ru"}, {"vega", "--lang", "es"}, {"vega", "--json"}, {"nobody"}, {"--lang", "de"}} {
 		out, err := r.command(append(append([]string{"bank-link", "catalogue"}, args...), "--admin", r.admin)...)
 		golden.WriteString(strings.TrimSpace("$ tranzit bank-link catalogue "+strings.Join(args, " ")) + "\n" + out)
-		if failed := args != nil && len(args) > 0 && (args[0] == "nobody" || args[0] == "--lang"); (err != nil) != failed {
+		if failed := len(args) > 0 && (args[0] == "nobody" || args[0] == "--lang"); (err != nil) != failed {
 			t.Errorf("%v: %v", args, err)
 		}
 	}

@@ -170,7 +170,7 @@ func (f *Office) look(id payswitch.ID, act *Act) error {
 	case act.Check == CheckRefund:
 		act.OK, act.Detail = f.refunded(a)
 	default:
-		act.OK, act.Detail = f.o.Published(a.Merchant)
+		act.OK, act.Detail = f.paidOnPage(a)
 	}
 	return nil
 }
@@ -218,7 +218,33 @@ func (f *Office) hooked(a *Application) (ok bool, detail string) {
 	return true, fmt.Sprintf("%d endpoints took what was signed and refused what was not.", len(list))
 }
 
-// maxLooked is how many of the newest test payments are looked at for a refund.
+// paidOnPage looks for a checkout session of test mode that a buyer paid: the
+// payment page is the only place where that can be done.
+func (f *Office) paidOnPage(a *Application) (ok bool, detail string) {
+	account, err := f.o.Switch.AccountOf(a.Merchant, false)
+	if err != nil {
+		return false, "The merchant is not known."
+	}
+	var cursor payswitch.ID
+	for looked := 0; looked < maxLooked; looked += 100 {
+		page, err := f.o.Switch.Checkouts(account, 100, cursor)
+		if err != nil {
+			return false, "The checkout sessions could not be read: " + reasonOf(err)
+		}
+		for i := range page.Sessions {
+			if c := &page.Sessions[i]; c.Status == payswitch.CheckoutComplete {
+				return true, "Session " + c.ID.Text(payswitch.CheckoutPrefix) + " was paid on the page."
+			}
+		}
+		if !page.More {
+			break
+		}
+		cursor = page.Next
+	}
+	return false, "No checkout session was paid on the payment page in test mode."
+}
+
+// maxLooked is how many of the newest are looked at for what a check asks.
 const maxLooked = 1000
 
 // refunded looks for a test payment with a refund that the bank approved.

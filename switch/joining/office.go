@@ -41,9 +41,6 @@ type Options struct {
 	// says whether the shop took the right one and refused the other. Default: nobody
 	// can tell, so the check does not pass.
 	Prove func(*payswitch.Endpoint) (ok bool, detail string)
-	// Published says whether the shop's payment page is published. Default: nobody can
-	// tell, so the check does not pass; an operator may waive it.
-	Published func(merchant string) (ok bool, detail string)
 
 	TestBanks      []string      // of test mode; default: all test banks
 	TestFor        time.Duration // how long test mode is open; default 24h
@@ -69,9 +66,6 @@ func (o *Options) EnsureDefaults() {
 	}
 	if o.Prove == nil {
 		o.Prove = func(*payswitch.Endpoint) (bool, string) { return false, "This process sends no webhooks." }
-	}
-	if o.Published == nil {
-		o.Published = func(string) (bool, string) { return false, "This process has no payment pages." }
 	}
 	if o.Calendar.Zone == nil {
 		o.Calendar.Zone = time.UTC

@@ -92,8 +92,7 @@ func (d *desk) open() {
 	must(d.t, err)
 	must(d.t, d.core.Start())
 	d.Office, err = New(Options{Switch: d.core, Store: d.store, Logger: quiet, Documents: filepath.Join(d.dir, "documents"), OperatorsEmail: "desk@tranzit.example",
-		Prove:     func(e *payswitch.Endpoint) (bool, string) { return strings.HasSuffix(e.URL, "/good"), "looked at" },
-		Published: func(string) (bool, string) { return true, "published" }})
+		Prove: func(e *payswitch.Endpoint) (bool, string) { return strings.HasSuffix(e.URL, "/good"), "looked at" }})
 	must(d.t, err)
 	for {
 		if ready, parts := d.core.Ready(); ready && parts[1].OK && parts[2].OK {
@@ -145,15 +144,22 @@ func (d *desk) do(a *Application, by Actor, w Wish) *Application {
 // pay makes a payment and says what became of it.
 func (d *desk) pay(account payswitch.Account, key string) (payswitch.Payment, error) {
 	d.t.Helper()
+	r := d.card(key)
+	result, err := d.core.Pay(account, &r)
+	return result.Payment, err
+}
+
+// card is the wish to pay 1000 by a card that the bank approves.
+func (d *desk) card(key string) payswitch.PayRequest {
+	d.t.Helper()
 	pan, err := iso.ParsePAN([]byte("4111111111111111"))
 	must(d.t, err)
 	currency, err := iso.ParseCurrency("RUB")
 	must(d.t, err)
 	cvc, err := iso.ParseCVC([]byte("123"))
 	must(d.t, err)
-	result, err := d.core.Pay(account, &payswitch.PayRequest{IdempotencyKey: key, Fingerprint: d.core.Fingerprint("POST", "/v1/payments", []byte(key)), Amount: 1000,
-		Currency: currency, OrderID: key, PAN: pan, CVC: cvc, Expiry: iso.Expiry{Year: 2030, Month: 12}})
-	return result.Payment, err
+	return payswitch.PayRequest{IdempotencyKey: key, Fingerprint: d.core.Fingerprint("POST", "/v1/payments", []byte(key)), Amount: 1000,
+		Currency: currency, OrderID: key, PAN: pan, CVC: cvc, Expiry: iso.Expiry{Year: 2030, Month: 12}}
 }
 
 // TestFromApplicationToLive: the whole way with a power cut after every step: each
@@ -261,7 +267,9 @@ func (d *desk) checksOf(a *Application, p payswitch.Payment) *Application {
 	d.t.Helper()
 	account, err := d.core.AccountOf(a.Merchant, false)
 	must(d.t, err)
-	for _, name := range []string{CheckWebhook, CheckRefund} {
+	session, _, err := d.core.CreateCheckout(account, &payswitch.CheckoutRequest{IdempotencyKey: "session", Wish: payswitch.Checkout{Amount: 500, Currency: "RUB", OrderID: "page"}})
+	must(d.t, err)
+	for _, name := range Checks {
 		if a = d.do(a, shop, Wish{Type: ActCheck, Check: name}); a.Checks[name].OK {
 			d.t.Errorf("%s passed before there was anything to see", name)
 		}
@@ -274,6 +282,11 @@ func (d *desk) checksOf(a *Application, p payswitch.Payment) *Application {
 	}
 	_, err = d.core.Outbox().ChangeEndpoint(account, e.ID, &payswitch.EndpointWish{URL: &good})
 	must(d.t, err)
+	card := d.card("page")
+	paid, err := d.core.PayCheckout(account, session.ID, &payswitch.CheckoutCard{Pay: card})
+	if must(d.t, err); paid.Status != payswitch.StatusCaptured {
+		d.t.Errorf("paid on the page: %s", paid.Status)
+	}
 	_, err = d.core.Operate(account, &payswitch.OperationRequest{Payment: p.ID, Kind: payswitch.KindRefund, IdempotencyKey: "r", Fingerprint: d.core.Fingerprint("POST", "/refunds", nil)})
 	must(d.t, err)
 	for _, name := range Checks {
