@@ -214,7 +214,7 @@ func TestATenthBankByFilesAlone(t *testing.T) {
 	r.refusedUnsent(bank, "/v1/payments/"+held.ID+"/capture", `{"amount":2500}`, "no part of a hold: capture 6000")
 	r.refusedUnsent(bank, "/v1/payments/"+held.ID+"/cancel", `{"amount":2500}`, "part of a hold")
 	note(r.act(held, "/capture", "{}", "captured"), "captured")
-	r.refusedUnsent(bank, "/v1/payments", paymentText("dear", cardApproved, "automatic", 50001), "takes 1 to 50000 in EUR")
+	r.refusedUnsent(bank, "/v1/payments", paymentText("dear", cardApproved, "automatic", 50001), "takes purchases of 1 to 50000 in EUR")
 	r.refusedUnsent(bank, "/v1/payments", strings.Replace(paymentText("other", cardApproved, "automatic", 900), "EUR", "USD", 1), "takes this currency")
 	r.refusedUnsent(bank, "/v1/payments", strings.Replace(paymentText("parts", cardApproved, "automatic", 900), "{", `{"instalments":{"count":3},`, 1), "instalments")
 	r.refusedUnsent(bank, "/v1/verifications", `{"currency":"EUR","payment_method":{"type":"card","card":{"number":"`+cardApproved+`","exp_month":12,"exp_year":2030}}}`, "verifies cards")
