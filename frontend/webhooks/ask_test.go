@@ -81,7 +81,7 @@ func TestTheShopsWord(t *testing.T) {
 		a := asker.Ask(&payswitch.ShopQuestion{ID: payswitch.ID{1}, Deadline: 150 * time.Millisecond, At: begun,
 			Account: payswitch.Account{Merchant: &payswitch.Merchant{ID: "mer_socks", Check: &payswitch.ShopCheck{URL: url, Secret: checkSecret}}},
 			Request: &payswitch.PayRequest{Amount: 1000, Currency: currency, OrderID: "A-1", PAN: pan, Metadata: []payswitch.Pair{{Key: "k", Value: "v"}}}})
-		if took := time.Since(begun); took > 2*time.Second {
+		if took := time.Since(begun); took > 20*time.Second {
 			t.Errorf("%s took %s", url, took)
 		}
 		return a
