@@ -58,7 +58,7 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s) each
 # beside all others.
 race:
 	$(RACE) $(GO) test -tags pkcs11 ./acquirers/keystore ./cmd/tranzit -run PKCS11
-	$(RACE) $(GO) test -timeout 20m ./cmd/tranzit $$($(GO) list ./... | grep -vE '/bench/zoo|/cmd/tranzit')
+	$(RACE) scripts/race.sh $(GO) test -timeout 20m ./cmd/tranzit $$($(GO) list ./... | grep -vE '/bench/zoo|/cmd/tranzit')
 
 gate: lives zoo fuzz ## the proof of faults: 20,000 lives, every crash point, 2,000 damages to the journal, the bug zoo, every fuzz target
 
