@@ -48,13 +48,14 @@ type engine struct {
 	compact patient
 	low     *atomic.Bool // free space is below the reserve; set by the store before the journal is proven
 	trouble atomic.Bool  // a flush or a compaction failed since the last table was begun
-	dead    atomic.Bool  // the engine met an error after which its own locks cannot be trusted
+	dying   sync.Once
+	dead    chan struct{} // closed when the engine met an error after which its own locks cannot be trusted
 }
 
 // openEngine locks the folder and opens or creates the store in it. fatal is
 // called, once or more, when the engine meets an error that it cannot survive.
 func openEngine(o *Options, fatal func(error)) (*engine, error) {
-	e := &engine{dir: o.Dir}
+	e := &engine{dir: o.Dir, dead: make(chan struct{})}
 	base := vfs.Default
 	if o.Disk != nil {
 		base = diskFS{o.Disk}
@@ -201,17 +202,28 @@ func isCorruption(err error) bool { return pebble.IsCorruptionError(err) }
 
 // close closes the engine. After a fatal error inside the engine its locks may
 // be held for ever, so it is left as it is; the process is about to end.
-func (e *engine) close() (err error) {
-	if e.dead.Load() {
+func (e *engine) close() error {
+	closed := make(chan error, 1)
+	select {
+	case <-e.dead:
+		return nil
+	default:
+	}
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				closed <- fmt.Errorf("storage: closing the engine: %v", r)
+			}
+		}()
+		err := e.db.Close()
+		closed <- errors.Join(err, e.lock.Close())
+	}()
+	select {
+	case err := <-closed:
+		return err
+	case <-e.dead: // what it waits for has ended without a word
 		return nil
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("storage: closing the engine: %v", r)
-		}
-	}()
-	err = e.db.Close()
-	return errors.Join(err, e.lock.Close())
 }
 
 // rotate flushes what is in memory and begins a new log.
@@ -434,7 +446,7 @@ func (l *engineLog) Fatalf(format string, args ...any) {
 		l.fatal(err)
 		return
 	}
-	l.eng.dead.Store(true)
+	l.eng.dying.Do(func() { close(l.eng.dead) })
 	l.fatal(err)
 	runtime.Goexit()
 }
