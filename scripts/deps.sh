@@ -2,8 +2,9 @@
 # Installs what `make test` needs beyond Go: a C compiler and the C library's
 # headers, which the race detector links with, SoftHSM, the PKCS#11 module of the
 # key store's tests, strace, by which tests make system calls fail, and Chromium and
-# axe-core, by which the pages are tested, and tshark, which runs the dissectors. Does nothing when they are there. Without
-# strace or tshark those tests say that they are skipped.
+# axe-core, by which the pages are tested, tshark, which runs the dissectors, and
+# curl, by which the commands of the docs are run. Does nothing when they are there.
+# Without strace, tshark or curl those tests say that they are skipped.
 set -euo pipefail
 
 have_compiler() {
@@ -20,6 +21,8 @@ have_strace() { [ "$(uname -s)" != Linux ] || command -v strace >/dev/null 2>&1;
 
 have_tshark() { [ "$(uname -s)" != Linux ] || command -v tshark >/dev/null 2>&1; }
 
+have_curl() { command -v curl >/dev/null 2>&1; }
+
 have_softhsm() { [ "$(uname -s)" != Linux ] || command -v softhsm2-util >/dev/null 2>&1; }
 
 have_chromium() { [ "$(uname -s)" != Linux ] || command -v chromium >/dev/null 2>&1; }
@@ -30,7 +33,7 @@ axe_digest=29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c
 axe_file="$(dirname "${BASH_SOURCE[0]}")/../bin/axe/axe.min.js"
 have_axe() { [ -f "$axe_file" ] && echo "$axe_digest  $axe_file" | sha256sum --check --status; }
 
-if have_compiler && have_strace && have_tshark && have_softhsm && have_chromium && have_axe; then
+if have_compiler && have_strace && have_tshark && have_curl && have_softhsm && have_chromium && have_axe; then
   exit 0
 fi
 
@@ -115,6 +118,10 @@ fi
 if ! have_tshark && ! install_or_update tshark; then
   tail -n 5 "$log" >&2
   echo "deps: apt-get could not install tshark; the test of the dissectors in it will be skipped" >&2
+fi
+if ! have_curl && ! install_or_update curl ca-certificates; then
+  tail -n 5 "$log" >&2
+  echo "deps: apt-get could not install curl; the tests of the docs' commands will be skipped" >&2
 fi
 if ! have_strace && ! install_or_update strace; then
   tail -n 5 "$log" >&2
