@@ -42,8 +42,12 @@ func (c *call) createCheckout() {
 		c.refuseFaults(d.faults)
 		return
 	}
-	made, replayed, err := c.server.sw.CreateCheckout(c.account, &payswitch.CheckoutRequest{IdempotencyKey: string(key),
-		Fingerprint: c.server.sw.Fingerprint("POST", "/v1/checkout_sessions", body), Wish: d.wish()})
+	wish := payswitch.CheckoutRequest{IdempotencyKey: string(key),
+		Fingerprint: c.server.sw.Fingerprint("POST", "/v1/checkout_sessions", body), Wish: d.wish()}
+	if d.send {
+		wish.Send = &payswitch.CheckoutSend{Page: c.server.page.URL}
+	}
+	made, replayed, err := c.server.sw.CreateCheckout(c.account, &wish)
 	if err != nil {
 		c.refuse(problemOf(err))
 		return
@@ -168,6 +172,7 @@ type checkoutSession struct {
 	CreatedAt     *string           `json:"created_at"`
 	UpdatedAt     *string           `json:"updated_at"`
 	Metadata      map[string]string `json:"metadata"`
+	Sent          []sentLetter      `json:"sent"`
 }
 
 type checkoutCustomer struct {
@@ -180,7 +185,7 @@ func (c *call) checkoutView(s *payswitch.Checkout) checkoutSession {
 		Amount: s.Amount, Currency: s.Currency, OrderID: s.OrderID, Description: textOrNull(s.Description), CaptureMethod: "automatic",
 		Language: textOrNull(s.Language), SuccessURL: textOrNull(s.SuccessURL), FailURL: textOrNull(s.FailURL), ReturnURL: textOrNull(s.ReturnURL),
 		Attempts: s.Attempts, ExpiresAt: momentOrNull(s.ExpiresAt), CreatedAt: momentOrNull(s.CreatedAt), UpdatedAt: momentOrNull(s.UpdatedAt),
-		Metadata: map[string]string{}}
+		Metadata: map[string]string{}, Sent: sentView(s.Sent)}
 	if s.ManualCapture {
 		view.CaptureMethod = "manual"
 	}

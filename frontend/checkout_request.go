@@ -14,6 +14,7 @@ type checkoutReader struct {
 	language            string
 	success, fail, back span
 	expiresAt           time.Time
+	send                bool // its link goes out at once
 	plain               bool // addresses may begin with http://
 	request             payswitch.PayRequest
 }
@@ -44,6 +45,9 @@ func (d *checkoutReader) decode(body []byte) bool {
 		}
 	case len(d.faults) == 0:
 		d.fault("", "wrong_type", "Must be an object.")
+	}
+	if d.send && d.email == (span{}) && len(d.faults) == 0 {
+		d.fault("/send", "required", "Needs customer.email; to send the link elsewhere, send it when the session is made.")
 	}
 	return len(d.faults) == 0
 }
@@ -77,6 +81,8 @@ func (d *checkoutReader) checkoutMember(name string) bool {
 		d.back = d.address("/return_url")
 	case "expires_at":
 		d.moment()
+	case "send":
+		d.send = d.boolean("/send")
 	default:
 		return false
 	}

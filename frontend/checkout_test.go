@@ -82,16 +82,23 @@ func walkCheckout(t *testing.T, given map[string]bool) {
 	}
 	for _, op := range document().operations() {
 		for _, name := range exampleNames(op) {
-			if op.path != "/v1/checkout_sessions" {
+			if !strings.HasPrefix(op.path, "/v1/checkout_sessions") {
 				continue
 			}
 			example, _ := document().at(op.node, "requestBody", "content", "application/json", "examples", name)
 			text, err := json.Marshal(example.value["value"])
 			must(t, err)
-			s.want("201", "POST "+op.path, string(text), "Idempotency-Key", name)
+			if op.path == "/v1/checkout_sessions" {
+				s.want("201", "POST "+op.path, string(text), "Idempotency-Key", name)
+				continue
+			}
+			id := idOf(t, s.want("201", "POST /v1/checkout_sessions", sessionBody, "Idempotency-Key", "for "+op.path+name))
+			s.want("200", "POST "+strings.Replace(op.path, "{checkout_session_id}", id, 1), string(text), "Idempotency-Key", op.path+name)
 		}
 	}
+	walkSending(s, at)
 	s.want("200", "POST "+at+"/expire", "{}")
+	s.want("409 invalid_state", "POST "+at+"/send", `{"email":"anna@shop.example"}`, "Idempotency-Key", "late")
 	if gone := s.want("200", "POST "+at+"/expire", "{}"); member[string](t, gone.body, "status") != "expired" || !strings.Contains(gone.body, `"url":null`) {
 		t.Errorf("after its end: %s", gone.body)
 	}
@@ -108,6 +115,25 @@ func walkCheckout(t *testing.T, given map[string]bool) {
 	p := s.want("200", "GET /v1/payments/"+member[string](t, done.body, "payment"), "")
 	if member[string](t, p.body, "checkout_session") != idOf(t, paid) || member[string](t, p.body, "order_id") != "A-1001" {
 		t.Errorf("the payment: %s", p.body)
+	}
+}
+
+// walkSending sends the link of a session.
+func walkSending(s *shop, at string) {
+	s.t.Helper()
+	s.want("400 invalid_request", "POST "+at+"/send", `{"phone":"12","language":"xx","email":"a@b@c","remind_before_hours":0,"x":1}`, "Idempotency-Key", "send bad")
+	s.want("400 invalid_request", "POST "+at+"/send", `{}`, "Idempotency-Key", "send nowhere")
+	sent := s.want("200", "POST "+at+"/send", `{"email":"anna@shop.example","phone":"+74951234567","language":"es"}`, "Idempotency-Key", "send")
+	if !strings.Contains(sent.body, `"sent":[{"channel":"sms","to":"+7*******567","state":"owed"`) || !strings.Contains(sent.body, `"to":"a***@shop.example"`) {
+		s.t.Errorf("sent: %s", sent.body)
+	}
+	if again := s.want("200", "POST "+at+"/send", `{"email":"anna@shop.example","phone":"+74951234567","language":"es"}`, "Idempotency-Key", "send"); again.body != sent.body || again.header.Get("Idempotency-Replayed") != "true" {
+		s.t.Errorf("the repeat: %s", again.body)
+	}
+	s.want("422 idempotency_key_reused", "POST "+at+"/send", `{"email":"other@shop.example"}`, "Idempotency-Key", "send")
+	s.want("409 invalid_state", "POST "+at+"/send", `{"email":"anna@shop.example"}`, "Idempotency-Key", "send again")
+	for i, tt := range []struct{ customer, want string }{{`{"email":"anna@shop.example"}`, "201"}, {`{"id":"anna"}`, "400 invalid_request"}} {
+		s.want(tt.want, "POST /v1/checkout_sessions", `{"amount":1,"currency":"RUB","order_id":"S","send":true,"customer":`+tt.customer+`}`, "Idempotency-Key", fmt.Sprint("with letter ", i))
 	}
 }
 

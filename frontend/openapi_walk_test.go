@@ -78,7 +78,7 @@ func (o apiOperation) to(payment, refund string) string {
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
 func (o apiOperation) movesMoney() bool {
-	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules" && o.path != "/v1/checkout_sessions"
+	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules" && !strings.HasPrefix(o.path, "/v1/checkout_sessions")
 }
 
 // body is one that the operation takes.

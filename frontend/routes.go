@@ -101,6 +101,7 @@ type routes struct {
 	session    *route // /v1/checkout_sessions/{id}
 	endSession *route // /v1/checkout_sessions/{id}/expire
 	sessionQR  *route // /v1/checkout_sessions/{id}/qr
+	sendLink   *route // /v1/checkout_sessions/{id}/send
 	page       *route // /pay/{id}: for buyers
 	challenge  *route // /3ds/{id}: for payers, of the simulated 3-D Secure server
 	payouts    *route // /v1/payouts
@@ -198,6 +199,7 @@ func (r *routes) addCheckout(with func(route) *route) {
 	r.session = with(route{name: "/v1/checkout_sessions/{id}", get: (*call).getCheckout, target: (*call).targetCheckout, reads: payswitch.ScopeCheckoutRead})
 	r.endSession = with(route{name: "/v1/checkout_sessions/{id}/expire", post: (*call).expireCheckout, target: (*call).targetCheckout, writes: payswitch.ScopeCheckoutWrite})
 	r.sessionQR = with(route{name: "/v1/checkout_sessions/{id}/qr", get: (*call).getCheckoutQR, target: (*call).targetCheckout, reads: payswitch.ScopeCheckoutRead})
+	r.sendLink = with(route{name: "/v1/checkout_sessions/{id}/send", post: (*call).sendCheckout, target: (*call).targetCheckout, keyed: true, writes: payswitch.ScopeCheckoutWrite})
 	r.page = with(route{name: "/pay/{id}", get: (*call).showPage, post: (*call).showPage, public: true, target: (*call).targetPage})
 	r.challenge = with(route{name: "/3ds/{id}", get: (*call).showChallenge, post: (*call).showChallenge, public: true, target: (*call).targetPage})
 }

@@ -21,6 +21,7 @@ const (
 	checkoutHead = 'h' // session id -> Checkout as it is stored
 	checkoutList = 'l' // account digest, session id: lists
 	checkoutHash = 'f' // session id -> Fingerprint of the request that made it
+	checkoutSent = 's' // session id, letter id -> CheckoutSending
 )
 
 // The states of a checkout session. All but expiring by request follow from its
@@ -71,13 +72,16 @@ type Checkout struct {
 	Version  uint32   `json:"-"` // +1 with each change of the session or of a payment of it
 	Attempts int      `json:"-"` // payments that it led to
 	Payment  *Payment `json:"-"` // the one that paid it, else the newest; nil: none
+
+	Sent []CheckoutSending `json:"-"` // letters with its link, the oldest first
 }
 
 // CheckoutRequest is a wish to make a session, already syntactically valid.
 type CheckoutRequest struct {
 	IdempotencyKey string
 	Fingerprint    Fingerprint
-	Wish           Checkout // Amount to ExpiresAt
+	Wish           Checkout      // Amount to ExpiresAt
+	Send           *CheckoutSend // its link goes out with the same step; nil: it does not
 }
 
 func checkoutKey(kind byte, id ID) []byte { return append([]byte{kind}, id[:]...) }
@@ -124,6 +128,12 @@ func (s *Switch) CreateCheckout(a Account, r *CheckoutRequest) (made Checkout, r
 	cmd.Set(spaceCheckout, checkoutKey(checkoutHead, c.ID), body)
 	cmd.Set(spaceCheckout, checkoutKey(checkoutHash, c.ID), r.Fingerprint[:])
 	cmd.Set(spaceCheckout, checkoutListKey(accountDigest(a), c.ID), nil)
+	c.Status, c.Version = CheckoutOpen, 1
+	if r.Send != nil {
+		if err := s.oweLink(&cmd, a, &c, r.Send); err != nil {
+			return made, false, err
+		}
+	}
 	result, err := s.store.Do(&cmd)
 	switch {
 	case err != nil:
@@ -133,7 +143,7 @@ func (s *Switch) CreateCheckout(a Account, r *CheckoutRequest) (made Checkout, r
 		made, err = s.sameCheckout(a, r.Fingerprint, result.Value)
 		return made, err == nil, err
 	}
-	c.Status, c.Version = CheckoutOpen, 1
+	s.letters.Wake()
 	return c, false, nil
 }
 
@@ -174,6 +184,10 @@ func (s *Switch) Checkout(a Account, id ID) (Checkout, error) {
 		return Checkout{}, errNoCheckout
 	case err == nil:
 		err = s.judgeCheckout(a, c)
+	}
+	if err == nil {
+		c.Sent, err = s.checkoutLetters(id)
+		c.Version += uint32(len(c.Sent))
 	}
 	if err != nil {
 		s.log.Error("a checkout session could not be read", "session", id.Text(CheckoutPrefix), "error", err)

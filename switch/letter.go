@@ -38,6 +38,7 @@ type Letter struct {
 	Attempts int             `json:"attempts,omitempty"` // that failed so far
 	Due      time.Time       `json:"due"`                // not before
 	Error    string          `json:"error,omitempty"`    // of the last attempt
+	Checkout ID              `json:"checkout,omitzero"`  // the session whose link it brings: it leaves only while that is open
 }
 
 // The ways a letter goes.
@@ -130,6 +131,9 @@ func (l *Letters) Due(now time.Time, limit int, skip map[string]bool) (list []Le
 func (l *Letters) Sent(y *Letter) error {
 	var c storage.Command
 	c.Delete(spaceLetter, y.key())
+	if err := l.note(&c, y, SendingTaken); err != nil {
+		return err
+	}
 	_, err := l.s.store.Do(&c)
 	return err
 }
@@ -143,6 +147,9 @@ func (l *Letters) Later(y *Letter, why string, at time.Time) error {
 	next.Attempts, next.Error, next.Due = y.Attempts+1, why, at.UTC().Truncate(time.Millisecond)
 	if at.IsZero() {
 		c.Set(spaceLetter, append([]byte{letterFailed}, y.ID[:]...), next.encode())
+		if err := l.note(&c, y, SendingRefused); err != nil {
+			return err
+		}
 		l.s.metrics.alarms.WithLabelValues("letter_failed").Inc()
 	} else {
 		next.put(&c)
@@ -186,6 +193,9 @@ func (l *Letters) Retry(id ID, act Act) error {
 	var c storage.Command
 	c.Delete(spaceLetter, key)
 	y.put(&c)
+	if err := l.note(&c, &y, SendingOwed); err != nil {
+		return errInternal
+	}
 	if _, err := l.s.store.Do(&c); err != nil {
 		return errInternal
 	}

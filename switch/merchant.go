@@ -30,6 +30,8 @@ type Merchant struct {
 	CardPresent   bool // it may send what terminals read of cards
 	PIN           PINKeys
 
+	Language string // of letters to its buyers whose own is not known: en, ru or es; empty: en
+
 	Events bool // its events are kept also while it has no webhook endpoint
 
 	// Certificates are pins (see ParsePin) of the client certificates, one of which

@@ -188,8 +188,9 @@ type MerchantConfig struct {
 		Keys     map[string]string `yaml:"keys"`
 		BaseKeys map[string]string `yaml:"base_keys"`
 	} `yaml:"pin"`
-	Events bool `yaml:"events"`
-	Check  *struct {
+	Events   bool   `yaml:"events"`
+	Language string `yaml:"language"`
+	Check    *struct {
 		URL        string        `yaml:"url"`
 		Secret     string        `yaml:"secret"`
 		Deadline   time.Duration `yaml:"deadline"`

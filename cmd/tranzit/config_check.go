@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tranzit/tranzit/acquirers"
+	"github.com/tranzit/tranzit/frontend/mail"
 	"github.com/tranzit/tranzit/iso"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
@@ -376,10 +377,12 @@ func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, err
 		return none, c.fault(at("keys"), "at least one API key is needed")
 	case m.Rate.PerSecond < 0 || m.Rate.Burst < 0:
 		return none, c.fault(at("rate"), "must not be negative")
+	case m.Language != "" && !slices.Contains(mail.Languages, m.Language):
+		return none, c.fault(at("language"), "%q is not one of %s", m.Language, strings.Join(mail.Languages, ", "))
 	}
 	out := payswitch.Merchant{ID: m.ID, Name: m.Name, City: m.City, Country: m.Country, MCC: m.MCC, TimeZone: zone,
 		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce, Events: m.Events,
-		AcceptPartial: m.AcceptPartial, CardPresent: m.CardPresent}
+		AcceptPartial: m.AcceptPartial, CardPresent: m.CardPresent, Language: m.Language}
 	if out.Certificates, err = c.pins(at("certificates"), m.Certificates); err != nil {
 		return none, err
 	}

@@ -24,6 +24,7 @@ type CheckoutSessionRequest struct {
 	FailURL        string            `json:"fail_url,omitempty"`
 	ReturnURL      string            `json:"return_url,omitempty"`
 	ExpiresAt      time.Time         `json:"expires_at,omitzero"` // default: in 24 hours
+	Send           bool              `json:"send,omitempty"`      // send the link to Customer.Email at once
 	Metadata       map[string]string `json:"metadata,omitempty"`
 }
 
@@ -52,8 +53,28 @@ type CheckoutSession struct {
 	CreatedAt     time.Time         `json:"created_at"`
 	UpdatedAt     time.Time         `json:"updated_at"`
 	Metadata      map[string]string `json:"metadata"`
+	Sent          []SentLetter      `json:"sent"` // letters with the link, the oldest first; in events none
 
 	Meta Meta `json:"-"` // zero in lists
+}
+
+// SentLetter is a letter with the link of a session.
+type SentLetter struct {
+	Channel string    `json:"channel"` // mail or sms
+	To      string    `json:"to"`      // masked
+	State   string    `json:"state"`   // owed, taken, refused or withdrawn
+	At      time.Time `json:"at"`
+	Due     time.Time `json:"due_at"` // of a reminder later than At
+}
+
+// CheckoutSend says where the link of a session is sent: with neither Email nor Phone
+// to the e-mail address of the session.
+type CheckoutSend struct {
+	IdempotencyKey    string `json:"-"` // empty: a new one
+	Email             string `json:"email,omitempty"`
+	Phone             string `json:"phone,omitempty"`               // as +74951234567
+	Language          string `json:"language,omitempty"`            // en, ru or es
+	RemindBeforeHours int    `json:"remind_before_hours,omitempty"` // the letter leaves so long before the session ends
 }
 
 func (c *Client) checkoutSession(ctx context.Context, ask call) (*CheckoutSession, error) {
@@ -87,6 +108,19 @@ func (c *Client) GetCheckoutSession(ctx context.Context, id string) (*CheckoutSe
 // ExpireCheckoutSession closes a session that is not paid. It may be repeated.
 func (c *Client) ExpireCheckoutSession(ctx context.Context, id string) (*CheckoutSession, error) {
 	return c.checkoutSession(ctx, call{method: http.MethodPost, path: "/v1/checkout_sessions" + segment(id) + "/expire", body: []byte("{}")})
+}
+
+// SendCheckoutSession sends the link of an open session to its buyer.
+func (c *Client) SendCheckoutSession(ctx context.Context, id string, r CheckoutSend) (*CheckoutSession, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	key := r.IdempotencyKey
+	if key == "" {
+		key = newKey()
+	}
+	return c.checkoutSession(ctx, call{method: http.MethodPost, path: "/v1/checkout_sessions" + segment(id) + "/send", body: body, key: key})
 }
 
 // ListCheckoutSessions reads a page of sessions, newest first; next is the cursor of

@@ -168,6 +168,12 @@ func (s *Sender) round(ctx context.Context) time.Duration {
 
 // send tries one letter and makes durable what came of it.
 func (s *Sender) send(ctx context.Context, y *payswitch.Letter) {
+	if held, err := s.o.Letters.Hold(y); err != nil || held {
+		if err != nil {
+			s.o.Logger.Error("what a letter tells of cannot be read; it waits", "letter", y.ID.Text(payswitch.LetterPrefix), "error", err)
+		}
+		return
+	}
 	err := s.post(ctx, y)
 	if ctx.Err() != nil && err != nil {
 		return

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Gateway sends the subjects of letters as short messages, by POSTs of {"id", "to", "text"} to the address of a
+// Gateway sends short messages, by POSTs of {"id", "to", "text"} to the address of a
 // provider. It is goroutine-safe.
 type Gateway struct {
 	URL     string
@@ -27,7 +27,7 @@ func (g *Gateway) Post(ctx context.Context, m *Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	body, err := json.Marshal(map[string]string{"id": m.ID, "to": m.To, "text": m.Subject})
+	body, err := json.Marshal(map[string]string{"id": m.ID, "to": m.To, "text": m.Short})
 	if err != nil {
 		return &Refused{err}
 	}
@@ -55,12 +55,12 @@ func (g *Gateway) Post(ctx context.Context, m *Message) error {
 	return fmt.Errorf("the gateway says %s", response.Status)
 }
 
-// Notes puts the subjects of letters as short messages into a directory, one file each. It is for
+// Notes puts short messages into a directory, one file each. It is for
 // demonstrations and tests, and goroutine-safe.
 type Notes struct{ Dir string }
 
 // Post writes a message. The file appears whole.
 func (n *Notes) Post(_ context.Context, m *Message) error {
 	f := Folder{Dir: n.Dir}
-	return f.write(m.ID+".txt", []byte(m.To+"\n"+m.Subject+"\n"))
+	return f.write(m.ID+".txt", []byte(m.To+"\n"+m.Short+"\n"))
 }

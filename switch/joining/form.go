@@ -107,6 +107,9 @@ func isSite(text string) bool {
 	return err == nil && len(text) <= 200 && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil && isASCII(text, 200)
 }
 
+// IsPhone reports whether a text is an international telephone number (ITU-T E.164).
+func IsPhone(text string) bool { return formPhone.MatchString(text) }
+
 // IsAddress reports whether a text is one bare e-mail address (RFC 5322) of
 // printable ASCII characters.
 func IsAddress(text string) bool {
