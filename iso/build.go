@@ -39,7 +39,7 @@ type inputs struct {
 const maxAmount = 999_999_999_999
 
 // arenaRoom is what a message is given at its first use.
-const arenaRoom = 1024
+const arenaRoom = 256
 
 // Build resets m and fills it with the operation's message. The error is
 // ErrOperation or a *FieldError. What Values leave empty is left out where the

@@ -81,6 +81,7 @@ type fieldCodec struct {
 	trim     bool  // a Message holds a fixed text without its padding
 	page     *page // of text that is not ASCII
 	open     bool  // of a part: its length is told outside it; max bounds it
+	straight bool  // fixed and not trimmed, of digits or bytes that lie on the wire as a Message holds them
 }
 
 // codec is the compiled table of a dialect.
@@ -122,7 +123,7 @@ func (d *Dialect) AppendBody(dst []byte, m *Message) ([]byte, error) {
 	at := len(dst)
 	room := len(m.arena)*d.codec.times + d.codec.room + prefixRoom*(bits.OnesCount64(set[0])+bits.OnesCount64(set[1])+bits.OnesCount64(set[2]))
 	dst = slices.Grow(dst, room)
-	out := dst[:at+room]
+	out, spans := dst[:at+room], m.spans
 	for w, word := range set {
 		if w == 1 && d.codec.inside && set[2] != 0 {
 			at = len(d.codec.appendBitmap(out[:at], set[2]))
@@ -131,8 +132,14 @@ func (d *Dialect) AppendBody(dst []byte, m *Message) ([]byte, error) {
 			lead := bits.LeadingZeros64(word)
 			word &^= 1 << (63 - uint(lead)&63)
 			field := w<<6 + lead + 1
-			p := m.pos[field]
-			n, rule := d.codec.fields[field].encode(out[at:], m.arena[p.off:p.off+p.n])
+			p := spans[0]
+			spans = spans[1:]
+			f, value := &d.codec.fields[field], m.arena[p.off:p.off+p.n]
+			if f.straight && p.n == f.max && f.carry(out[at:], value) {
+				at += len(value)
+				continue
+			}
+			n, rule := f.encode(out[at:], value)
 			if rule != ruleNone {
 				return dst[:start], &FieldError{field, ruleTexts[rule]}
 			}
@@ -157,7 +164,7 @@ func (d *Dialect) Decode(body []byte, m *Message) error {
 	if !ok {
 		return &DecodeError{1, KindBitmap}
 	}
-	arena, at := m.arena[:cap(m.arena)], 0
+	arena, at, spans := m.arena[:cap(m.arena)], 0, m.spans
 	for w := range set {
 		if w == 1 && third {
 			if b, set[2], ok = d.codec.readBitmap(b); !ok {
@@ -168,15 +175,21 @@ func (d *Dialect) Decode(body []byte, m *Message) error {
 			lead := bits.LeadingZeros64(word)
 			word &^= 1 << (63 - uint(lead)&63)
 			field := w<<6 + lead + 1
-			n, used, kind := d.codec.fields[field].decode(arena[at:], b)
+			f := &d.codec.fields[field]
+			if n := int(f.max); f.straight && n <= len(b) && f.carry(arena[at:], b[:n]) {
+				spans = append(spans, span{off: uint32(at), n: uint32(n)})
+				at, b = at+n, b[n:]
+				continue
+			}
+			n, used, kind := f.decode(arena[at:], b)
 			if kind != 0 {
 				return &DecodeError{field, kind}
 			}
-			m.pos[field] = span{off: uint32(at), n: uint32(n)}
+			spans = append(spans, span{off: uint32(at), n: uint32(n)})
 			at, b = at+n, b[used:]
 		}
 	}
-	m.arena = arena[:at]
+	m.spans, m.arena = spans, arena[:at]
 	if len(b) != 0 {
 		return &DecodeError{1, KindTrailing}
 	}

@@ -81,6 +81,45 @@ func (f *fieldCodec) encode(out, value []byte) (int, rule) {
 	return at + copy(out[at:], value), ruleNone
 }
 
+// carry copies the content of a straight field and reports whether it may hold it.
+// REQUIRES: out has room for it.
+func (f *fieldCodec) carry(out, content []byte) bool {
+	if f.form == formDigits {
+		return copyDigits(out, content)
+	}
+	copy(out, content)
+	return true
+}
+
+// copyDigits copies digits and reports whether all of them were. REQUIRES: out has
+// room for them.
+func copyDigits(out, digits []byte) bool {
+	n := len(digits)
+	if n >= 8 {
+		bad, v := uint64(0), uint64(0)
+		for at := 0; ; at = min(at+8, n-8) {
+			v = binary.LittleEndian.Uint64(digits[at:])
+			bad |= notDigits(v, 0x0606060606060606, 0xF0F0F0F0F0F0F0F0, 0x3030303030303030)
+			binary.LittleEndian.PutUint64(out[at:], v)
+			if at == n-8 {
+				return bad == 0
+			}
+		}
+	}
+	if n >= 4 {
+		v := uint64(binary.LittleEndian.Uint32(digits))<<32 | uint64(binary.LittleEndian.Uint32(digits[n-4:]))
+		binary.LittleEndian.PutUint32(out, uint32(v>>32))
+		binary.LittleEndian.PutUint32(out[n-4:], uint32(v))
+		return notDigits(v, 0x0606060606060606, 0xF0F0F0F0F0F0F0F0, 0x3030303030303030) == 0
+	}
+	bad := byte(0)
+	for i, c := range digits {
+		bad |= c&0xF0 ^ 0x30 | (c+6)&0xF0 ^ 0x30
+		out[i] = c
+	}
+	return bad == 0
+}
+
 // counted is what the length prefix says of a value of n characters, digits or bytes.
 func (f *fieldCodec) counted(n int) int {
 	switch f.count {

@@ -57,7 +57,7 @@ func (l *loader) bitmaps(s *section) {
 	l.d.codec.last = l.last
 }
 
-// measure finds the room that a message takes at most.
+// measure finds the room that a message takes at most, and the rows that are copied.
 func (l *loader) measure() {
 	c := &l.d.codec
 	c.times, c.room = 1, 16
@@ -69,6 +69,7 @@ func (l *loader) measure() {
 		if row.trim {
 			c.room += int(row.max)
 		}
+		row.straight = row.prefix == prefixNone && !row.open && !row.trim && (row.form == formDigits || row.form == formText || row.form == formBinary)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
+	"slices"
 )
 
 // MaxField is the highest field number a Message can hold.
@@ -16,7 +17,7 @@ const MaxField = 192
 type Message struct {
 	MTI   MTI
 	set   [3]uint64 // bit f of the standard: the highest bit of set[0] is field 1
-	pos   [MaxField + 1]span
+	spans []span    // where the fields of set lie in arena, in ascending order of the fields
 	arena []byte
 }
 
@@ -29,6 +30,17 @@ func fieldBit(field int) (word int, mask uint64) {
 	return (field - 1) >> 6, 1 << (63 - uint(field-1)&63)
 }
 
+// rank is the place of a field among the spans: how many fields of the message stand
+// before it.
+func (m *Message) rank(field int) int {
+	w, lead := (field-1)>>6, uint(field-1)&63
+	n := bits.OnesCount64(m.set[w] >> (64 - lead))
+	for ; w > 0; w-- {
+		n += bits.OnesCount64(m.set[w-1])
+	}
+	return n
+}
+
 // ValidField reports whether Set takes the field number.
 func ValidField(field int) bool { return field >= 2 && field <= MaxField }
 
@@ -36,7 +48,7 @@ func ValidField(field int) bool { return field >= 2 && field <= MaxField }
 func (m *Message) Reset() {
 	m.MTI = 0
 	m.set = [3]uint64{}
-	m.arena = m.arena[:0]
+	m.spans, m.arena = m.spans[:0], m.arena[:0]
 }
 
 // Wipe is Reset that also overwrites the memory: it may have held a card
@@ -56,10 +68,12 @@ func setField[T string | []byte](m *Message, field int, value T) {
 	if !ValidField(field) {
 		panic("iso: field number outside 2..192")
 	}
-	if p := m.pos[field]; m.Has(field) && int(p.n) >= len(value) {
-		copy(m.arena[p.off:], value)
-		m.pos[field].n = uint32(len(value))
-		return
+	if m.Has(field) {
+		if p := &m.spans[m.rank(field)]; int(p.n) >= len(value) {
+			copy(m.arena[p.off:], value)
+			p.n = uint32(len(value))
+			return
+		}
 	}
 	start := len(m.arena)
 	old := m.arena
@@ -76,9 +90,13 @@ func setField[T string | []byte](m *Message, field int, value T) {
 
 // place gives the field everything in the arena from start on.
 func (m *Message) place(field, start int) {
-	w, bit := fieldBit(field)
-	m.set[w] |= bit
-	m.pos[field] = span{off: uint32(start), n: uint32(len(m.arena) - start)}
+	at, p := m.rank(field), span{off: uint32(start), n: uint32(len(m.arena) - start)}
+	if w, bit := fieldBit(field); m.set[w]&bit == 0 {
+		m.set[w] |= bit
+		m.spans = slices.Insert(m.spans, at, p)
+	} else {
+		m.spans[at] = p
+	}
 }
 
 // grow makes room for n more bytes, and overwrites the memory it leaves.
@@ -98,7 +116,7 @@ func (m *Message) Get(field int) []byte {
 	if !m.Has(field) {
 		return nil
 	}
-	p := m.pos[field]
+	p := m.spans[m.rank(field)]
 	return m.arena[p.off : p.off+p.n : p.off+p.n]
 }
 
@@ -113,11 +131,14 @@ func (m *Message) Has(field int) bool {
 
 // Delete removes the field and overwrites its value.
 func (m *Message) Delete(field int) {
-	clear(m.Get(field))
-	if ValidField(field) {
-		w, bit := fieldBit(field)
-		m.set[w] &^= bit
+	if !m.Has(field) {
+		return
 	}
+	clear(m.Get(field))
+	at := m.rank(field)
+	m.spans = slices.Delete(m.spans, at, at+1)
+	w, bit := fieldBit(field)
+	m.set[w] &^= bit
 }
 
 // Fields yields the fields in ascending order. The values alias the message.
@@ -139,8 +160,8 @@ func (m *Message) CopyFrom(o *Message) {
 	if m == o {
 		return
 	}
-	m.MTI, m.set, m.pos = o.MTI, o.set, o.pos
-	m.arena = m.arena[:0]
+	m.MTI, m.set = o.MTI, o.set
+	m.spans, m.arena = append(m.spans[:0], o.spans...), m.arena[:0]
 	m.grow(len(o.arena))
 	m.arena = append(m.arena, o.arena...)
 }
