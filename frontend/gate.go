@@ -88,6 +88,28 @@ type conn struct {
 	once   sync.Once
 
 	writeBy time.Time // the deadline of writes that stands
+	readBy  time.Time // what the next Read is to obey
+	readSet time.Time // the deadline of reads that stands
+}
+
+// SetReadDeadline holds for Reads to come: most requests come whole with their first
+// byte, and the deadline for the rest of one is never needed.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.readBy = t
+	return nil
+}
+
+// obey moves the deadline of reads, unless the one that stands ends them when it is
+// time, or at most an eighth of the server's ReadTimeout later.
+func (c *conn) obey() error {
+	slack := c.server.o.ReadTimeout / 8
+	if late := c.readSet.Sub(c.readBy); late >= 0 && late <= slack {
+		return nil
+	}
+	if c.readSet = c.readBy; !c.readBy.IsZero() {
+		c.readSet = c.readBy.Add(slack)
+	}
+	return c.Conn.SetReadDeadline(c.readSet)
 }
 
 // SetWriteDeadline gives a write the time it asks for and at most twice the
@@ -108,6 +130,9 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.dirty = len(p) // the buffer comes from a pool
 	}
 	clear(p[:min(c.dirty, len(p))])
+	if err := c.obey(); err != nil {
+		return 0, err
+	}
 	n, err := c.Conn.Read(p)
 	if len(p) >= c.full {
 		c.full, c.dirty = len(p), n

@@ -53,7 +53,7 @@ type Options struct {
 	MaxBody      int           // bytes of a request's body; default 64 KiB
 	MaxHead      int           // bytes of a request's head, its address included; default 4 KiB
 	MaxURI       int           // bytes of a request's address; default 2 KiB
-	ReadTimeout  time.Duration // a whole request, from its first byte; default 10s
+	ReadTimeout  time.Duration // a whole request, from its first byte; default 10s. Reads end up to an eighth of it later
 	IdleTimeout  time.Duration // between requests of a connection; default 75s
 	WriteTimeout time.Duration // one answer, which may take up to twice as long; default 10s
 

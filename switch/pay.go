@@ -51,9 +51,8 @@ type work struct {
 	answer   iso.Message
 
 	// Large, and on the stack of every payment that waits for its bank otherwise.
-	h       history
-	begun   record
-	outcome record
+	h    history
+	step record // the last one made: the intent, then the outcome
 }
 
 func newWork() *work { return new(work) }
@@ -264,11 +263,11 @@ func (s *Switch) begin(a Account, mine *flight, w *work) error {
 	in.keyDigest, in.fingerprint = key, r.Fingerprint
 
 	h := &w.h
-	w.begun.kind, w.begun.at, w.begun.intent = recordIntent, now, in
-	if err := h.apply(id, 1, &w.begun); err != nil {
+	w.step = record{kind: recordIntent, at: now, intent: in}
+	if err := h.apply(id, 1, &w.step); err != nil {
 		return errInternal
 	}
-	w.body = w.begun.encode(w.body[:0])
+	w.body = w.step.encode(w.body[:0])
 	if r.Purpose == PurposePayout {
 		s.attend(h)
 	}
@@ -322,7 +321,7 @@ func (s *Switch) place(a Account, w *work) (*route, error) {
 // route: nothing else is left.
 func (s *Switch) reroute(a Account, w *work, to *route) (*route, error) {
 	h := &w.h
-	moved := record{kind: recordRerouted, at: s.now(), reason: w.outcome.reason}
+	moved := record{kind: recordRerouted, at: s.now(), reason: w.step.reason}
 	next, built := to, w.speakOther(to.bank) && s.rebuild(w, a, to, &moved)
 	for !built {
 		w.tried = append(w.tried, next.bank)
@@ -591,10 +590,10 @@ func (w *work) outcomeCommand(h *history, before standing) {
 	h.reindex(&w.cmd, before)
 }
 
-// outcome turns the fate of an exchange into a record, w.outcome. It is the one place
+// outcome turns the fate of an exchange into a record, w.step. It is the one place
 // where an answer becomes approved.
 func (s *Switch) outcome(w *work, fate acquirers.Fate) *record {
-	r := &w.outcome
+	r := &w.step
 	*r = record{at: s.now()}
 	switch fate {
 	case acquirers.NotSent:
