@@ -11,7 +11,7 @@ import (
 // TestBanks: the catalogue in each language is the golden file's, and one bank of it
 // is the same.
 func TestBanks(t *testing.T) {
-	s := openShop(t, func(o *Options) { o.Switch = newRigOf(t, "demo-alfa").sw })
+	s := openShop(t, func(o *Options) { o.Switch = newRigOf(t, rigPlan{profile: "demo-alfa"}).sw })
 	for _, language := range []string{"en", "ru", "es"} {
 		list := s.want("200", "GET /v1/banks?lang="+language, "").body
 		var shown bytes.Buffer
@@ -60,7 +60,7 @@ func TestBanksSpeak(t *testing.T) {
 // TestNotServed: what the bank's profile does not take is refused by name before
 // anything is recorded, and explained in the same words.
 func TestNotServed(t *testing.T) {
-	bench := newRigOf(t, "demo-alfa")
+	bench := newRigOf(t, rigPlan{profile: "demo-alfa"})
 	s := openShop(t, func(o *Options) { o.Switch = bench.sw })
 	dear := strings.Replace(leanBody, "129900", "999999999", 1)
 	gift := with("4111111111111111", "4041150000000006")

@@ -42,7 +42,9 @@ func (c *call) showChallenge() {
 		c.refuse(problem{kind: problemNotFound, detail: "This API has nothing at this address."})
 		return
 	}
-	status, document := server.Answer(c.ctx.Request.Header.IsPost(), c.customer, c.ctx.Request.Body())
+	header := &c.ctx.Request.Header
+	status, document := server.Answer(&acs.Request{Post: header.IsPost(), Challenge: c.customer, Body: c.ctx.Request.Body(),
+		Language: page.Accepted(string(header.Peek("Accept-Language")))})
 	answer := &c.ctx.Response.Header
 	answer.Set("Content-Security-Policy", acs.Policy)
 	answer.Set("X-Content-Type-Options", "nosniff")

@@ -1,9 +1,12 @@
 package frontend
 
 import (
+	"cmp"
 	"log/slog"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,14 +44,27 @@ func newTestSwitch(t testing.TB) *payswitch.Switch { return newRig(t).sw }
 // newRig starts everything; the bank is signed on when it returns.
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	return newRigOf(t, "demo-vega")
+	return newRigOf(t, rigPlan{})
 }
 
-// newRigOf is newRig with a bank of that profile.
-func newRigOf(t testing.TB, profileName string) *rig {
+// rigPlan is what a rig has of its own.
+type rigPlan struct {
+	profile string        // of the bank; default demo-vega
+	answer  time.Duration // how long the bank's answer is waited for; default 300 ms
+	eager   bool          // reversals are tried at once, not after seconds
+}
+
+// newRigOf is newRig with something of its own.
+func newRigOf(t testing.TB, plan rigPlan) *rig {
 	t.Helper()
+	if plan.answer == 0 {
+		plan.answer = 300 * time.Millisecond
+	}
 	quiet := slog.New(slog.DiscardHandler)
 	dialect, err := iso.Builtin("ascii87")
+	if plan.eager {
+		dialect, err = iso.Resolve(eagerDialect(t))
+	}
 	must(t, err)
 	host, err := banksim.New(banksim.Config{Dialect: dialect, Logger: quiet})
 	must(t, err)
@@ -69,13 +85,13 @@ func newRigOf(t testing.TB, profileName string) *rig {
 	keys, err := payswitch.LoadKeyRing(path)
 	must(t, err)
 
-	profile, err := iso.ResolveProfile(profileName)
+	profile, err := iso.ResolveProfile(cmp.Or(plan.profile, "demo-vega"))
 	must(t, err)
 	r.sw, err = payswitch.New(payswitch.Options{
 		Store: store, Keys: keys, Logger: quiet, Now: func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) },
 		Banks: []payswitch.BankConfig{{Dialect: dialect, Profile: profile, Acquirer: "123456", Link: acquirers.Config{
 			ID: "alfa", Endpoints: []string{host.Addr()}, SignOn: true, Institution: "123456", Logger: quiet,
-			WriteTimeout: 100 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond, ReversalTimeout: 300 * time.Millisecond,
+			WriteTimeout: 100 * time.Millisecond, ResponseTimeout: plan.answer, ReversalTimeout: plan.answer,
 		}}},
 		Merchants: []payswitch.Merchant{fenced(shopOf("mer_socks", keyTest)), shopOf("mer_hats", keyOther), limited(shopOf("mer_slow", keyLimited)),
 			askedShop(shopOf("mer_asked", keyAsked))},
@@ -88,6 +104,21 @@ func newRigOf(t testing.TB, profileName string) *rig {
 	t.Cleanup(r.sw.Close)
 	r.waitReady(t, true)
 	return r
+}
+
+// eagerDialect is a file with ascii87, whose reversals are tried at once.
+func eagerDialect(t testing.TB) string {
+	t.Helper()
+	raw, err := os.ReadFile("../iso/dialects/ascii87.yaml")
+	must(t, err)
+	text := string(raw)
+	quick := strings.Replace(text, "saf: {first: 5s,", "saf: {first: 100ms,", 1)
+	if quick == text {
+		t.Fatal("the dialect has another schedule than the one to be shortened")
+	}
+	path := filepath.Join(t.TempDir(), "ascii87.yaml")
+	must(t, os.WriteFile(path, []byte(quick), 0o600))
+	return path
 }
 
 // waitReady waits until the switch can, or cannot, take payments.

@@ -45,6 +45,7 @@ type AuthenticationRequest struct {
 	Amount    int64 // minor units
 	Currency  string
 	ReturnURL string // where the payer's browser goes after a challenge
+	Language  string // that the payer reads, as ISO 639-1 names it; empty: not known
 }
 
 // Authentication is what came of it. The values go to the bank with AuthYes and
@@ -138,7 +139,7 @@ func (s *Switch) askPayer(a Account, r *PayRequest, mine *flight) (asked bool, e
 	now := s.now()
 	r.id = s.flights.name(mine.key, s.ids, now)
 	found := s.o.Authenticate(&AuthenticationRequest{Payment: r.id, Merchant: a.Merchant.ID, Live: a.Live, PAN: r.PAN, Expiry: r.Expiry,
-		Amount: r.Amount, Currency: r.Currency.Alpha(), ReturnURL: r.ReturnURL})
+		Amount: r.Amount, Currency: r.Currency.Alpha(), ReturnURL: r.ReturnURL, Language: r.Language})
 	switch {
 	case found.refused():
 		return true, s.decline(a, r, mine, authenticationFailed)

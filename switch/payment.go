@@ -186,9 +186,10 @@ type PayRequest struct {
 
 	// Authenticate lets the payer prove by 3-D Secure who they are, where the switch
 	// can ask for that and ThreeDS holds nothing. ReturnURL is where the payer comes
-	// back to after a challenge.
+	// back to after a challenge, Language what they read (ISO 639-1; empty: not known).
 	Authenticate bool
 	ReturnURL    string
+	Language     string
 
 	id        ID           // of the payment, when it was named before its intent; zero: not yet
 	waiting   *history     // the payment itself, when its payer has acted; nil: it begins

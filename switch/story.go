@@ -25,6 +25,27 @@ func (r *record) word() string {
 	return r.kind.String()
 }
 
+// StoryWords are the types of the events that a timeline may hold: of operations
+// every kind, alone and with each step behind it.
+func StoryWords() (words []string) {
+	for k := recordIntent; k <= lastRecordKind; k++ {
+		switch {
+		case k == recordAnswered:
+			words = append(words, "approved", "declined", "reversed")
+		case k != recordRefused && (k < recordOperation || k > recordOperationRetried):
+			words = append(words, k.String())
+		}
+	}
+	steps := append([]string{"sent", "repeated", "reversal_sent", "late_answer", "desk", "closed", "retried", "answered"}, operationStatusNames[:]...)
+	for _, kind := range kindNames[1:] {
+		words = append(words, kind)
+		for _, step := range steps {
+			words = append(words, kind+"_"+step)
+		}
+	}
+	return words
+}
+
 // detail is one sentence about the event, without card data.
 func (r *record) detail() string {
 	switch r.kind {

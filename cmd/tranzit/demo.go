@@ -30,10 +30,11 @@ func demoCommand() *cobra.Command {
 	var f demoFlags
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Run the whole system on loopback: the switch and two simulated banks",
+		Short: "Run the whole system on loopback: the switch and three simulated banks",
 		Long: `Demo starts the switch, two simulated banks of different dialects over real
-TCP and a demo merchant in test mode, and prints a curl line that works when
-pasted. Ctrl-C drains. The data stays: a second run finds the earlier payments.`,
+TCP, a third one for shops that go live, and a demo merchant in test mode, and
+prints a curl line that works when pasted. Ctrl-C drains. The data stays: a
+second run finds the earlier payments.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return demo(cmd.Context(), f, cmd.OutOrStdout())
@@ -55,6 +56,7 @@ func demo(ctx context.Context, f demoFlags, out io.Writer) error {
 	cfg.Webhooks.AllowHTTP, cfg.Webhooks.AllowNetworks = true, []string{"127.0.0.0/8", "::1/128"}
 	cfg.Assist.Enabled, cfg.Page.ThreeDS = true, "simulated"
 	cfg.Cabinet.Listen = f.cabinet
+	cfg.Banks = append(cfg.Banks, demoLive(cfg.Banks[0]))
 	if err := os.MkdirAll(f.data, 0o700); err != nil {
 		return err
 	}
@@ -102,6 +104,13 @@ func demo(ctx context.Context, f demoFlags, out io.Writer) error {
 		fmt.Fprintf(out, "Stopped. The payments are kept in %s.\n", f.data)
 	}
 	return err
+}
+
+// demoLive is a bank like another, for live payments: where a shop that joins goes in
+// the end. It is simulated, too.
+func demoLive(b BankConfig) BankConfig {
+	b.ID, b.Mode = b.ID+"_live", "live"
+	return b
 }
 
 // demoBank starts the simulator a demo bank dials, on any free port.
@@ -152,7 +161,7 @@ func printDemo(out io.Writer, a *app, cfg *Config, sims []*banksim.Bank) {
 	control := "http://" + a.listeners[1].Addr().String()
 	fmt.Fprintf(out, "Tranzit is up.\n\n  API      %s\n  key      %s\n  admin    %s/readyz  %s/metrics\n", api, demoKey, control, control)
 	for i, sim := range sims {
-		fmt.Fprintf(out, "  bank     %-6s %-9s %s, its books: http://%s/books\n", cfg.Banks[i].ID, cfg.Banks[i].Dialect, sim.Addr(), sim.BooksAddr())
+		fmt.Fprintf(out, "  bank     %-9s %-9s %s, its books: http://%s/books\n", cfg.Banks[i].ID, cfg.Banks[i].Dialect, sim.Addr(), sim.BooksAddr())
 	}
 	fmt.Fprintf(out, "  data     %s (log: demo.log)\n\nPay:\n\n%s\n\n", cfg.Data, payLine(a.listeners[0].Addr()))
 	fmt.Fprintf(out, "Then look at it:\n\n  curl -s -u %s: %s/v1/payments\n\n", demoKey, api)

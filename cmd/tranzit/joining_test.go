@@ -28,8 +28,10 @@ admin: 127.0.0.1:0
 data: %q
 webhooks: {allow_http: true, allow_networks: [127.0.0.0/8]}
 joining: {operators_email: desk@tranzit.example, api: "https://api.tranzit.example"}
+cabinet: {listen: "localhost:0"}
+page: {three_ds: simulated}
 banks:
-  - {id: sim, dialect: binary87, mode: test, endpoints: [%q], links_per_endpoint: 1, institution: "123456"}
+  - {id: sim, dialect: %q, mode: test, endpoints: [%q], links_per_endpoint: 1, institution: "123456", timeouts: {connect: 5s, write: 1s, response: 3s, reversal: 3s}}
   - {id: alfa, dialect: ascii87, profile: demo-alfa, mode: live, endpoints: [%q], links_per_endpoint: 1, institution: "654321"}
 merchants:
   - id: mer_other
@@ -98,7 +100,7 @@ func newHouse(t *testing.T) *house {
 		t.Cleanup(func() { _ = sim.Close() })
 		h.sims[id] = sim
 	}
-	h.cfg = fmt.Sprintf(joiningConfig, h.data, h.sims["sim"].Addr(), h.sims["alfa"].Addr())
+	h.cfg = fmt.Sprintf(joiningConfig, h.data, eagerDialect(t, "binary87"), h.sims["sim"].Addr(), h.sims["alfa"].Addr())
 	h.start()
 	t.Cleanup(func() { _ = h.app.stop() })
 	return h

@@ -11,17 +11,13 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"embed"
 	"encoding/base64"
 	"fmt"
-	"html/template"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/bojanz/currency"
-
+	"github.com/tranzit/tranzit/iso"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
@@ -39,12 +35,12 @@ type Card struct {
 // nobody could tell (U), and the payment goes on without proof.
 func Cards() []Card {
 	return []Card{
-		{"4000000003000009", payswitch.AuthChallenge, "challenge: the code is " + Code},
-		{"4000000001250002", payswitch.AuthChallenge, "challenge; the bank declines it without one (code 1A)"},
-		{"4000000003010008", payswitch.AuthYes, "frictionless: authenticated"},
-		{"4000000003020007", payswitch.AuthAttempted, "frictionless: an attempt, proven"},
-		{"4000000003030006", payswitch.AuthNo, "not authenticated: nothing is sent to the bank"},
-		{"4000000003040005", payswitch.AuthRejected, "rejected by the issuer: nothing is sent to the bank"},
+		{"4000000003000009", payswitch.AuthChallenge, "Challenge: the code is " + Code + "."},
+		{"4000000001250002", payswitch.AuthChallenge, "Challenge; the bank declines it without one (code 1A)."},
+		{"4000000003010008", payswitch.AuthYes, "Frictionless: authenticated."},
+		{"4000000003020007", payswitch.AuthAttempted, "Frictionless: an attempt, proven."},
+		{"4000000003030006", payswitch.AuthNo, "Not authenticated: nothing is sent to the bank."},
+		{"4000000003040005", payswitch.AuthRejected, "Rejected by the issuer: nothing is sent to the bank."},
 	}
 }
 
@@ -53,10 +49,9 @@ const maxChallenges = 10_000
 
 // challenge is one that a payer was sent to.
 type challenge struct {
-	payment          payswitch.ID
-	merchant, amount string
-	last4, back      string
-	until            time.Time
+	asked payswitch.AuthenticationRequest // without the card
+	last4 string
+	until time.Time
 }
 
 // Server is the simulated server. All methods are goroutine-safe.
@@ -105,17 +100,10 @@ func (s *Server) Authenticate(r *payswitch.AuthenticationRequest) payswitch.Auth
 	if s.done == nil || len(s.open) >= maxChallenges {
 		return payswitch.Authentication{Status: payswitch.AuthUnavailable}
 	}
-	s.open[name] = &challenge{payment: r.Payment, merchant: r.Merchant, amount: amount(r.Amount, r.Currency),
-		last4: r.PAN.Last4(), back: r.ReturnURL, until: now.Add(payswitch.ChallengeLife)}
+	c := &challenge{asked: *r, last4: r.PAN.Last4(), until: now.Add(payswitch.ChallengeLife)}
+	c.asked.PAN = iso.PAN{}
+	s.open[name] = c
 	return payswitch.Authentication{Status: payswitch.AuthChallenge, URL: s.base + Path + name}
-}
-
-func amount(minor int64, alpha string) string {
-	a, err := currency.NewAmountFromInt64(minor, alpha)
-	if err != nil {
-		return alpha
-	}
-	return a.String()
 }
 
 // result is a result with the values that belong to it: of a card network's form, and
@@ -131,71 +119,4 @@ func result(status payswitch.AuthStatus, payment payswitch.ID) payswitch.Authent
 	out.ThreeDS = payswitch.ThreeDS{ECI: eci, Version: "2.2.0", CAVV: base64.StdEncoding.EncodeToString(mac.Sum(nil)[:20]),
 		TransactionID: fmt.Sprintf("%x-%x-%x-%x-%x", payment[:4], payment[4:6], payment[6:8], payment[8:10], payment[10:])}
 	return out
-}
-
-// Path is where the challenges are. One more piece follows.
-const Path = "/3ds/"
-
-//go:embed challenge.html challenge.css
-var assets embed.FS
-
-var (
-	page  = template.Must(template.ParseFS(assets, "challenge.html"))
-	style = func() string { text, _ := assets.ReadFile("challenge.css"); return strings.TrimSpace(string(text)) }()
-
-	// Policy is the content policy of the page: its own style, and a form that leads
-	// back to the shop's page.
-	Policy = "default-src 'none'; style-src 'sha256-" + func() string {
-		sum := sha256.Sum256([]byte(style))
-		return base64.StdEncoding.EncodeToString(sum[:])
-	}() + "'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-
-// view is what the page shows. Back is set once the payer has acted.
-type view struct {
-	Style                  template.CSS
-	Amount, Last4, Back    string
-	Wrong, Over, Confirmed bool
-}
-
-// Answer answers a payer's browser: the form of a challenge, or, once it was sent,
-// the way back. It is a whole document with a status.
-func (s *Server) Answer(post bool, name string, body []byte) (status int, document []byte) {
-	s.mu.Lock()
-	c, done := s.open[name], s.done
-	s.mu.Unlock()
-	w := view{Style: template.CSS(style)}
-	if c == nil || time.Now().After(c.until) {
-		w.Over = true
-		return render(404, &w)
-	}
-	w.Amount, w.Last4 = c.amount, c.last4
-	if !post {
-		return render(200, &w)
-	}
-	form, err := url.ParseQuery(string(body))
-	cancel := form.Get("act") == "cancel"
-	if err != nil || !cancel && form.Get("code") != Code {
-		w.Wrong = true
-		return render(422, &w)
-	}
-	s.mu.Lock()
-	delete(s.open, name)
-	s.mu.Unlock()
-	found := result(payswitch.AuthYes, c.payment)
-	if cancel {
-		found = payswitch.Authentication{Status: payswitch.AuthNo}
-	}
-	// What became of the payment is told where the payer goes back to.
-	_, _ = done(c.payment, found)
-	w.Confirmed, w.Back = !cancel, c.back
-	return render(200, &w)
-}
-
-func render(status int, w *view) (int, []byte) {
-	var out strings.Builder
-	if err := page.Execute(&out, w); err != nil {
-		return 500, nil
-	}
-	return status, []byte(out.String())
 }

@@ -62,6 +62,17 @@ func term(lang, kind, word string) string {
 	return strings.ReplaceAll(word, "_", " ")
 }
 
+// event is the word for a step of a payment's story: of an operation it is the
+// operation and what became of it.
+func event(lang, word string) string {
+	kind, step, _ := strings.Cut(word, "_")
+	kind, step = phrase(lang, "operation."+kind), phrase(lang, "step."+step)
+	if phrase(lang, "event."+word) == "" && kind != "" && step != "" {
+		return kind + ": " + step
+	}
+	return term(lang, "event", word)
+}
+
 // languageOf is what the visitor chose, or what the browser asks for.
 func languageOf(r *http.Request) string {
 	if c, err := r.Cookie(cookieLanguage); err == nil {

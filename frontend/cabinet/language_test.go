@@ -118,3 +118,14 @@ func TestLanguages(t *testing.T) {
 	c.get("/signin?lang=ru").want(t, 200, "Вход", `<html lang="ru">`)
 	c.get("/signin").want(t, 200, "Вход")
 }
+
+// TestEveryEventHasAName: no step of a payment's story is shown by its bare word.
+func TestEveryEventHasAName(t *testing.T) {
+	for _, lang := range languages {
+		for _, word := range payswitch.StoryWords() {
+			if event(lang, word) == strings.ReplaceAll(word, "_", " ") {
+				t.Errorf("%s lacks a name for %s", lang, word)
+			}
+		}
+	}
+}

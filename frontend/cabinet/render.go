@@ -54,8 +54,9 @@ func functionsOf(lang string) template.FuncMap {
 	money := currency.NewFormatter(currency.NewLocale(lang))
 	money.CurrencyDisplay = currency.DisplayCode
 	return template.FuncMap{
-		"t":    func(key string, args ...any) string { return words(lang, key, args...) },
-		"term": func(kind string, word any) string { return term(lang, kind, textOf(word)) },
+		"t":     func(key string, args ...any) string { return words(lang, key, args...) },
+		"event": func(word string) string { return event(lang, word) },
+		"term":  func(kind string, word any) string { return term(lang, kind, textOf(word)) },
 		"money": func(minor int64, code string) string {
 			amount, err := currency.NewAmountFromInt64(minor, code)
 			if err != nil {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
+	"github.com/tranzit/tranzit/iso"
 	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/people"
 )
@@ -52,14 +54,30 @@ func (v *visit) showPayment() error {
 	return v.show("payment", page)
 }
 
-// routes are the verdicts about the banks of a payment like this one, now. The card
-// number is not opened for it, so that what depends on it is left out.
+// routes are the verdicts about the banks of a payment like this one, now.
 func (v *visit) routes(p *payswitch.Payment) []payswitch.Consideration {
-	e, err := v.s.sw.Explain(v.account, &payswitch.PayRequest{Amount: p.Amount, Currency: p.Currency, OrderID: "", Initiator: "customer", ManualCapture: p.ManualCapture})
+	pan, ok := cardLike(&p.Card)
+	if !ok {
+		return nil
+	}
+	e, err := v.s.sw.Explain(v.account, &payswitch.PayRequest{Amount: p.Amount, Currency: p.Currency, Initiator: "customer", ManualCapture: p.ManualCapture,
+		PAN: pan, Expiry: iso.Expiry{Year: time.Now().Year() + 1, Month: 12}})
 	if err != nil {
 		return nil
 	}
 	return e.Considered
+}
+
+// cardLike is a card number with the same first and last digits, by which banks and
+// rules choose. The card itself is not opened for it.
+func cardLike(c *payswitch.Card) (iso.PAN, bool) {
+	for check := range 10 {
+		pan, err := iso.ParsePAN(fmt.Appendf(nil, "%s%0*d%s", c.BIN, 16-len(c.BIN)-len(c.Last4), check, c.Last4))
+		if err == nil && c.BIN != "" && c.Last4 != "" {
+			return pan, true
+		}
+	}
+	return iso.PAN{}, false
 }
 
 // allow says what may be asked of the payment. The switch decides again.

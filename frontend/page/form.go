@@ -99,7 +99,7 @@ func (v *visit) pay() {
 		v.show(again)
 		return
 	}
-	card.Pay.Authenticate, card.Pay.ReturnURL = true, v.URL(v.session.ID)
+	card.Pay.Authenticate, card.Pay.ReturnURL, card.Pay.Language = true, v.base+v.here(), v.language
 	p, err := v.o.Switch.PayCheckout(v.account, v.session.ID, &card)
 	v.paid(p, err)
 }

@@ -162,7 +162,7 @@ func (s *Service) Answer(in *Request) *Response {
 	if v.query, err = url.ParseQuery(in.Query); err != nil {
 		v.query = url.Values{}
 	}
-	v.language = accepted(in.AcceptLanguage)
+	v.language = Accepted(in.AcceptLanguage)
 	id, err := payswitch.ParseID(payswitch.CheckoutPrefix, string(in.Session))
 	if err == nil {
 		v.account, v.session, err = s.o.Switch.OpenCheckout(id)

@@ -48,7 +48,7 @@ func TestEveryTextIsThere(t *testing.T) {
 func TestAccepted(t *testing.T) {
 	for header, want := range map[string]string{"": "en", "ru": "ru", "es-MX,es;q=0.9": "es", "fr,de;q=0.8": "en", "fr;q=0.9, ru;q=0.3, en;q=0.2": "ru",
 		"en;q=0, ru;q=0.1": "ru", "RU-ru": "ru", ";;;,q=": "en", "ru;q=x, es;q=0.5": "es"} {
-		if got := accepted(header); got != want {
+		if got := Accepted(header); got != want {
 			t.Errorf("%q: %s, want %s", header, got, want)
 		}
 	}

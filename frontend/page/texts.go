@@ -58,9 +58,9 @@ func text(language, key string, with ...string) string {
 	return found
 }
 
-// accepted is the language of the page that Accept-Language (RFC 9110, 12.5.4)
+// Accepted is the language of the page that Accept-Language (RFC 9110, 12.5.4)
 // asks for most, the default when it asks for none.
-func accepted(header string) string {
+func Accepted(header string) string {
 	best, quality := languages[0].code, 0.0
 	for part := range strings.SplitSeq(header, ",") {
 		tag, parameter, _ := strings.Cut(part, ";")
