@@ -29,6 +29,7 @@ type call struct {
 	refund    payswitch.ID // of the path
 	customer  string       // of the path
 	bank      string       // of the path
+	version   uint32       // of the path
 	trace     traceParent
 	status    int
 	code      string // of the problem, for the log
@@ -94,7 +95,7 @@ func newRequestID(dst []byte, at time.Time) []byte {
 func (c *call) begin(s *Server, ctx *fasthttp.RequestCtx, at time.Time) {
 	c.server, c.ctx, c.begun = s, ctx, at
 	c.route, c.account, c.quota, c.signed = s.routes.none, payswitch.Account{}, nil, signedWith{}
-	c.id, c.refund, c.customer, c.trace, c.status, c.code, c.waited, c.seen = payswitch.ID{}, payswitch.ID{}, "", traceParent{}, 0, "", false, seenPayment{}
+	c.id, c.refund, c.customer, c.version, c.trace, c.status, c.code, c.waited, c.seen = payswitch.ID{}, payswitch.ID{}, "", 0, traceParent{}, 0, "", false, seenPayment{}
 	c.out, c.head = c.out[:0], c.head[:0]
 	newRequestID(c.requestID[:0], at)
 	s.inFlight.Add(1)

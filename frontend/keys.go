@@ -164,17 +164,25 @@ func (c *call) rollKey() {
 
 // revokeKey answers POST /v1/api_keys/{id}/revoke.
 func (c *call) revokeKey() {
-	var d keyReader
-	defer d.close()
-	if !c.acceptsBody() || !c.noQuery() {
-		return
-	}
-	if !d.read(c.ctx.Request.Body(), func(string) bool { return false }) {
-		c.refuseFaults(d.faults)
+	if !c.emptyObject() {
 		return
 	}
 	key, err := c.server.sw.RevokeKey(c.account, c.id, c.by("revoked"))
 	c.answerKey(&key, err)
+}
+
+// emptyObject reports whether the body is {}, or answers what is wrong with it.
+func (c *call) emptyObject() bool {
+	if !c.acceptsBody() || !c.noQuery() {
+		return false
+	}
+	var d keyReader
+	defer d.close()
+	if !d.read(c.ctx.Request.Body(), func(string) bool { return false }) {
+		c.refuseFaults(d.faults)
+		return false
+	}
+	return true
 }
 
 // getKey answers GET /v1/api_keys/{id}.

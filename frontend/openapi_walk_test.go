@@ -53,6 +53,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	walk("schedules", walkSchedules)
 	walk("checkout", walkCheckout)
 	walk("notifications", walkNotifications)
+	walk("page templates", walkTemplates)
 	walk("applications", walkApplications)
 	missing := document().lines()
 	for line := range given {
@@ -73,7 +74,7 @@ func (s *shop) collect(given map[string]bool) {
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
 	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule, "{bank_id}", "nobody", "{checkout_session_id}", noSession,
-		"{payout_id}", noPayout, "{verification_id}", noVerified, "{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent, "{application_id}", noApplication).Replace(o.path)
+		"{payout_id}", noPayout, "{verification_id}", noVerified, "{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent, "{application_id}", noApplication, "{version}", noTemplate).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
@@ -106,6 +107,8 @@ func (o apiOperation) body() string {
 		return formBody
 	case strings.HasPrefix(o.path, "/v1/applications/"):
 		return `{"type":"withdraw"}`
+	case o.path == "/v1/page_templates" || o.path == "/v1/page_templates/lint":
+		return `{"files":{"page.html":"<header></header><tranzit-payment></tranzit-payment>"}}`
 	case strings.HasSuffix(o.path, "/replay"):
 		return `{"from":"2026-11-01T00:00:00Z"}`
 	case o.path == "/v1/api_keys":

@@ -103,6 +103,11 @@ type routes struct {
 	sessionQR  *route // /v1/checkout_sessions/{id}/qr
 	sendLink   *route // /v1/checkout_sessions/{id}/send
 	page       *route // /pay/{id}: for buyers
+	designs    *route // /v1/page_templates
+	lintDesign *route // /v1/page_templates/lint
+	backDesign *route // /v1/page_templates/rollback
+	design     *route // /v1/page_templates/{id}
+	showDesign *route // /v1/page_templates/{id}/publish
 	challenge  *route // /3ds/{id}: for payers, of the simulated 3-D Secure server
 	payouts    *route // /v1/payouts
 	payout     *route // /v1/payouts/{id}
@@ -200,6 +205,12 @@ func (r *routes) addCheckout(with func(route) *route) {
 	r.endSession = with(route{name: "/v1/checkout_sessions/{id}/expire", post: (*call).expireCheckout, target: (*call).targetCheckout, writes: payswitch.ScopeCheckoutWrite})
 	r.sessionQR = with(route{name: "/v1/checkout_sessions/{id}/qr", get: (*call).getCheckoutQR, target: (*call).targetCheckout, reads: payswitch.ScopeCheckoutRead})
 	r.sendLink = with(route{name: "/v1/checkout_sessions/{id}/send", post: (*call).sendCheckout, target: (*call).targetCheckout, keyed: true, writes: payswitch.ScopeCheckoutWrite})
+	r.designs = with(route{name: "/v1/page_templates", get: (*call).listTemplates, post: (*call).createTemplate,
+		reads: payswitch.ScopePagesRead, writes: payswitch.ScopePagesWrite})
+	r.lintDesign = with(route{name: "/v1/page_templates/lint", post: (*call).lintTemplate, writes: payswitch.ScopePagesRead})
+	r.backDesign = with(route{name: "/v1/page_templates/rollback", post: (*call).rollbackTemplate, writes: payswitch.ScopePagesWrite})
+	r.design = with(route{name: "/v1/page_templates/{id}", get: (*call).getTemplate, target: (*call).targetTemplate, reads: payswitch.ScopePagesRead})
+	r.showDesign = with(route{name: "/v1/page_templates/{id}/publish", post: (*call).publishTemplate, target: (*call).targetTemplate, writes: payswitch.ScopePagesWrite})
 	r.page = with(route{name: "/pay/{id}", get: (*call).showPage, post: (*call).showPage, public: true, target: (*call).targetPage})
 	r.challenge = with(route{name: "/3ds/{id}", get: (*call).showChallenge, post: (*call).showChallenge, public: true, target: (*call).targetPage})
 }

@@ -28,13 +28,15 @@ const (
 	ScopeKeysWrite                        //
 	ScopeCheckoutRead                     // checkout sessions
 	ScopeCheckoutWrite                    //
+	ScopePagesRead                        // templates of the payment page
+	ScopePagesWrite                       //
 	scopeEnd
 )
 
 var scopeNames = [...]string{
 	"payments:read", "payments:write", "refunds:write", "payouts:write", "tokens:read", "tokens:write", "schedules:read", "schedules:write",
 	"webhooks:read", "webhooks:write", "events:read", "batches:read", "batches:write", "keys:read", "keys:write",
-	"checkout:read", "checkout:write",
+	"checkout:read", "checkout:write", "pages:read", "pages:write",
 }
 
 // Words are the scopes of the set in a fixed order. The empty set has none.

@@ -125,6 +125,7 @@ type Switch struct {
 	pins      pins
 	kept      keptMerchants
 	letters   Letters
+	templates pageTemplates
 	issued    issuedKeys
 	vault     vault
 	stripes   [1024]stripe
@@ -174,6 +175,9 @@ func New(o Options) (*Switch, error) {
 		s.banks[b.id], s.order = b, append(s.order, b)
 	}
 	if err := s.loadKept(); err != nil {
+		return nil, err
+	}
+	if err := s.loadTemplates(); err != nil {
 		return nil, err
 	}
 	dir, err := s.directoryOf(o.Merchants)

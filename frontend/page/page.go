@@ -8,6 +8,7 @@
 package page
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -95,6 +96,7 @@ type Service struct {
 	base   string // URL without a slash at its end
 	secure bool
 	guard  guard
+	looks  looks
 }
 
 // New makes a Service. Errors name the option at fault.
@@ -151,18 +153,25 @@ type visit struct {
 	query    url.Values
 	language string
 	browser  string // the cookie's value
+	policy   string // the content policy of what is answered
+	preview  *preview
 }
 
 // Answer answers a request. It never fails: what cannot be shown is a page that
 // says so.
 func (s *Service) Answer(in *Request) *Response {
-	v := &visit{Service: s, in: in, out: &Response{Status: 200, Type: "text/html; charset=utf-8"}}
+	v := &visit{Service: s, in: in, out: &Response{Status: 200, Type: "text/html; charset=utf-8"}, policy: policy}
 	defer clear(in.Body)
 	var err error
 	if v.query, err = url.ParseQuery(in.Query); err != nil {
 		v.query = url.Values{}
 	}
 	v.language = Accepted(in.AcceptLanguage)
+	if word, ok := bytes.CutPrefix(in.Session, []byte(previewPrefix)); ok {
+		v.showPreview(string(word))
+		v.secureHeaders()
+		return v.out
+	}
 	id, err := payswitch.ParseID(payswitch.CheckoutPrefix, string(in.Session))
 	if err == nil {
 		v.account, v.session, err = s.o.Switch.OpenCheckout(id)
@@ -196,6 +205,9 @@ func (v *visit) poll() {
 
 // here is the path of the session's page in the language that was asked for.
 func (v *visit) here() string {
+	if v.preview != nil {
+		return v.preview.path + "?state=" + v.preview.state + "&lang=" + v.language
+	}
 	path := "/pay/" + v.session.ID.Text(payswitch.CheckoutPrefix)
 	if wish := v.query.Get("lang"); Speaks(wish) {
 		path += "?lang=" + wish

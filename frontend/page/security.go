@@ -11,11 +11,19 @@ import (
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
-// policy is the content policy (CSP level 3) of every page: its own style and
-// script, known by their digests, and nothing from anywhere else. Nobody may frame
-// it, and its forms go nowhere but to it.
-var policy = "default-src 'none'; style-src 'sha256-" + digestOf(styleText) + "'; script-src 'sha256-" + digestOf(scriptText) +
-	"'; connect-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// policyOf is the content policy (CSP level 3) of a page: its styles and its script,
+// known by their digests, and nothing from anywhere else. Nobody may frame it, and
+// its forms go nowhere but to it.
+func policyOf(styles ...string) string {
+	known := "'sha256-" + digestOf(styleText) + "'"
+	for _, s := range styles {
+		known += " 'sha256-" + digestOf(s) + "'"
+	}
+	return "default-src 'none'; style-src " + known + "; script-src 'sha256-" + digestOf(scriptText) +
+		"'; connect-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+}
+
+var policy = policyOf()
 
 func digestOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -25,7 +33,7 @@ func digestOf(text string) string {
 // secureHeaders adds what browsers are told about the page's security.
 func (v *visit) secureHeaders() {
 	v.out.Headers = append(v.out.Headers,
-		[2]string{"Content-Security-Policy", policy},
+		[2]string{"Content-Security-Policy", v.policy},
 		[2]string{"X-Frame-Options", "DENY"},
 		[2]string{"X-Content-Type-Options", "nosniff"},
 		[2]string{"Referrer-Policy", "no-referrer"},

@@ -39,7 +39,11 @@ const (
 type view struct {
 	Language, Title, State, Shop   string
 	Test, Waits                    bool
-	Style                          template.CSS
+	Style, ShopStyle               template.CSS
+	Before, After                  template.HTML // of the shop's template
+	Themed                         bool          // there is one
+	Preview                        *previewBar
+	More                           string // what links to other languages keep of the address
 	Script                         template.JS
 	Languages                      []languageLink
 	Amount, Order, Description     string
@@ -90,6 +94,7 @@ func (v *visit) state() string {
 // sent, if one was.
 func (v *visit) show(f form) {
 	w := v.common(v.state())
+	v.previewing(w)
 	w.Shop, w.Test, w.Back = v.account.Merchant.Name, !v.session.Live, v.session.ReturnURL
 	w.Amount, w.Order, w.Description = money(v.session.Amount, v.session.Currency, v.language), v.session.OrderID, v.session.Description
 	switch w.State {
@@ -98,7 +103,7 @@ func (v *visit) show(f form) {
 	case stateAction:
 		w.Title, w.Next = w.T("title.action"), v.session.Payment.NextAction.URL
 	case stateWait:
-		w.Title, w.Waits = w.T("title.wait"), true
+		w.Title, w.Waits = w.T("title.wait"), w.Preview == nil
 		w.Time = v.session.Payment.CreatedAt.In(v.account.Merchant.TimeZone).Format("15:04:05")
 	case stateDone:
 		v.fillDone(w)
@@ -112,6 +117,7 @@ func (v *visit) show(f form) {
 	if f.status != 0 {
 		v.out.Status = f.status
 	}
+	v.dress(w)
 	v.render(w)
 }
 
@@ -158,8 +164,11 @@ var scriptTexts = []string{"number.required", "number.length", "number.luhn", "e
 var fieldOrder = []string{"number", "expiry", "cvc"}
 
 func (v *visit) fillForm(w *view, f form) {
-	v.knowBrowser()
-	w.Title, w.Token, w.Expiry = w.T("title.pay", "shop", w.Shop), v.token(), f.expiry
+	if w.Preview == nil {
+		v.knowBrowser()
+		w.Token = v.token()
+	}
+	w.Title, w.Expiry = w.T("title.pay", "shop", w.Shop), f.expiry
 	w.Notice = v.noticeOf(w, f)
 	for field, key := range f.errors {
 		w.Errors[field] = w.T(key)
