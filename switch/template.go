@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,9 @@ type PageVersion struct {
 	CreatedBy string    `json:"created_by"`
 	Tested    bool      `json:"tested,omitempty"` // it was shown in test mode
 }
+
+// Name is the version's number as people write it.
+func (v *PageVersion) Name() string { return strconv.Itoa(int(v.Number)) }
 
 // PageAct is what somebody did with a merchant's page templates.
 type PageAct struct {

@@ -334,7 +334,7 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	if err := a.openCabinet(proxies); err != nil {
 		return errors.Join(err, api.Close(), control.Close())
 	}
-	a.admin = admin.New(admin.Options{Switch: a.core, Store: a.store, People: a.people, CabinetURL: a.cabinetAt(), Gatherer: registry, Logger: a.log, Joining: a.office})
+	a.admin = admin.New(admin.Options{Switch: a.core, Store: a.store, People: a.people, CabinetURL: a.cabinetAt(), Gatherer: registry, Logger: a.log, Joining: a.office, Pages: a.pages})
 	a.listeners[0], a.listeners[1] = api, control
 	return nil
 }

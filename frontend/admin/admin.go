@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tranzit/tranzit/frontend/page"
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/joining"
@@ -33,6 +34,7 @@ type Options struct {
 	Gatherer   prometheus.Gatherer
 	Logger     *slog.Logger
 	Joining    *joining.Office // nil: there are no applications
+	Pages      *page.Service   // nil: there is no payment page
 }
 
 // Server is the admin listener. Its methods are goroutine-safe.
@@ -65,6 +67,7 @@ func New(o Options) *Server {
 	s.routeVault(mux)
 	s.routeWebhooks(mux)
 	s.routeJoining(mux)
+	s.routeTemplates(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
