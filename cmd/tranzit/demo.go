@@ -165,7 +165,7 @@ func printDemo(out io.Writer, a *app, cfg *Config, sims []*banksim.Bank) {
 	}
 	fmt.Fprintf(out, "  data     %s (log: demo.log)\n\nPay:\n\n%s\n\n", cfg.Data, payLine(a.listeners[0].Addr()))
 	fmt.Fprintf(out, "Then look at it:\n\n  curl -s -u %s: %s/v1/payments\n\n", demoKey, api)
-	fmt.Fprintf(out, "Join as a shop: docs/joining.md. Letters go to %s/\n", cfg.letterFolder())
+	fmt.Fprintf(out, "Join as a shop: %s/join, or docs/joining.md. Letters go to %s/\n", a.cabinetAt(), cfg.letterFolder())
 	fmt.Fprint(out, "A server of yours on this machine is told of it by a webhook: docs/api.md, Webhooks.\n")
 	fmt.Fprint(out, "Other cards make the bank decline, stay silent or answer late: tranzit bank --help.\n")
 }
@@ -198,6 +198,7 @@ func payLine(api net.Addr) string {
 // The demo's user of the cabinet, who owns the demo merchant in test mode.
 const (
 	demoUser     = "owner@demo.example"
+	demoOperator = "operator@demo.example"
 	demoPassword = "calm-harbour-demo"
 )
 
@@ -225,5 +226,25 @@ func (a *app) printCabinet(out io.Writer) error {
 	} else {
 		fmt.Fprintf(out, "  or as %s, as you did before\n", demoUser)
 	}
+	return a.printOperator(out)
+}
+
+// printOperator makes the demo's operator in the first run, and a link to the
+// applications of shops.
+func (a *app) printOperator(out io.Writer) error {
+	u, err := a.people.Find(demoOperator)
+	if err != nil {
+		if u, _, err = a.people.InviteOperator(demoOperator, "demo"); err == nil {
+			_, err = a.people.Settle(u.ID, "Demo Operator", demoPassword)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the demo's operator: %w", err)
+	}
+	word, err := a.people.EntryLink(u.ID)
+	if err != nil {
+		return fmt.Errorf("the demo's operator: %w", err)
+	}
+	fmt.Fprintf(out, "\nThe operators' side of it, in at once and once: %s/enter/%s\n", a.cabinetAt(), word)
 	return nil
 }

@@ -56,8 +56,31 @@ func TestPeopleByHand(t *testing.T) {
 	if out := user(true, "list"); !strings.Contains(out, "ann@shop.example") || !strings.Contains(out, "active") || !strings.Contains(out, "test owner") {
 		t.Error(out)
 	}
+	var op admin.UserView
+	operator := func(args ...string) string {
+		t.Helper()
+		out, err := r.command(append(append([]string{"operator"}, args...), "--admin", r.admin)...)
+		if err != nil {
+			t.Errorf("%v: %v %s", args, err, out)
+		}
+		return out
+	}
+	if err := json.Unmarshal([]byte(operator("add", "op@house.example", "--reason", "joins us", "--json")), &op); err != nil || op.Status != "invited" || op.Link == "" {
+		t.Fatalf("%+v, %v", op, err)
+	}
+	operator("reset", "op@house.example", "--reason", "the link was lost")
 	r.kill()
 	r.start()
+	if out := operator("list"); !strings.Contains(out, "op@house.example") {
+		t.Error(out)
+	}
+	if body := newPerson(t).get(op.Link); !strings.Contains(body, "op@house.example") {
+		t.Errorf("the operator's link shows %.300s", body)
+	}
+	operator("remove", "op@house.example", "--reason", "left us")
+	if out := operator("list"); strings.Contains(out, "op@house.example") {
+		t.Error(out)
+	}
 	csrf := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(p.get(home + "tickets"))
 	if csrf == nil {
 		t.Fatal("a kill of the switch signs people out")

@@ -146,10 +146,10 @@ func startApp(cfg *Config, logTo io.Writer) (*app, error) {
 		return nil, errors.Join(err, a.store.Close())
 	}
 	if err := a.join(registry); err != nil {
-		return nil, errors.Join(err, a.store.Close())
+		return nil, errors.Join(err, a.unbindCabinet(), a.store.Close())
 	}
 	if err := a.listen(registry); err != nil {
-		return nil, errors.Join(err, a.store.Close())
+		return nil, errors.Join(err, a.unbindCabinet(), a.store.Close())
 	}
 	if err := errors.Join(a.core.Start(), a.hooks.Start()); err != nil {
 		return nil, errors.Join(err, a.store.Close())
@@ -178,6 +178,12 @@ func (a *app) join(registry *prometheus.Registry) error {
 	}
 	o.Switch, o.Store, o.Logger, o.Prove = a.core, a.store, a.log, a.hooks.Prove
 	setDefault(&o.API, "http://"+a.cfg.Listen)
+	if err := a.bindCabinet(); err != nil {
+		return err
+	}
+	if a.listeners[2] != nil {
+		o.Cabinet = a.cfg.cabinetURL()
+	}
 	if a.office, err = joining.New(o); err != nil {
 		return err
 	}
@@ -347,6 +353,17 @@ func (a *app) openCabinet(proxies []netip.Prefix) error {
 	if a.people, err = people.New(people.Options{Store: a.store, Switch: a.core, Logger: a.log, Idle: y.Idle, Lasting: y.Lasting}); err != nil || y.Listen == "" {
 		return err
 	}
+	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies, Joining: a.office})
+	return err
+}
+
+// bindCabinet takes the cabinet's address, which letters name, where one is
+// configured.
+func (a *app) bindCabinet() error {
+	y := &a.cfg.Cabinet
+	if y.Listen == "" {
+		return nil
+	}
 	secure, err := a.cfg.cabinetTLS()
 	if err != nil {
 		return err
@@ -363,12 +380,16 @@ func (a *app) openCabinet(proxies []netip.Prefix) error {
 	if secure != nil {
 		l = tls.NewListener(l, secure)
 	}
-	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies, Joining: a.office})
-	if err != nil {
-		return errors.Join(err, l.Close())
-	}
 	a.listeners[2] = l
 	return nil
+}
+
+// unbindCabinet gives the address back when the rest cannot start.
+func (a *app) unbindCabinet() error {
+	if a.listeners[2] == nil {
+		return nil
+	}
+	return a.listeners[2].Close()
 }
 
 // cabinetAt is how browsers reach the cabinet; empty: there is none.

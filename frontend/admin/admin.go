@@ -64,6 +64,7 @@ func New(o Options) *Server {
 	s.routeActs(mux)
 	s.routeKeys(mux)
 	s.routePeople(mux)
+	s.routeOperators(mux)
 	s.routeVault(mux)
 	s.routeWebhooks(mux)
 	s.routeJoining(mux)

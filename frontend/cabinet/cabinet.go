@@ -150,8 +150,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(s.http.Shutdown(ctx), s.http.Close())
 }
 
-// guarded is what every request passes: a place among those worked on, a bound of
-// its body, the headers that keep a browser from being used against its owner.
+// guarded is what every request passes: a place among those worked on, the
+// headers that keep a browser from being used against its owner.
 func (s *Server) guarded(next http.Handler) http.Handler {
 	origin := http.NewCrossOriginProtection()
 	inner := origin.Handler(next)
@@ -164,7 +164,6 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			http.Error(w, "Too many requests at once. Try again.", http.StatusServiceUnavailable)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	payswitch "github.com/tranzit/tranzit/switch"
+	"github.com/tranzit/tranzit/switch/joining"
 	"github.com/tranzit/tranzit/switch/people"
 )
 
@@ -87,6 +88,24 @@ func TestPhrasesExist(t *testing.T) {
 	}
 	for _, role := range people.Roles() {
 		asked["role."+string(role)], asked["roletells."+string(role)] = "roles", "roles"
+	}
+	for _, part := range applyParts("en", &joining.Form{}, "") {
+		asked["applypart."+part.Name] = "application"
+		for _, f := range part.Fields {
+			asked["apply."+f.Name], asked["applyhint."+f.Name], asked["applybad."+f.Name] = "application", "application", "application"
+		}
+	}
+	for _, act := range joining.ActTypes() {
+		asked["happened."+string(act)] = "acts"
+		if act != joining.ActApply && act != joining.ActTestEnded && act != joining.ActExpire {
+			asked["did.joining_"+string(act)] = "acts"
+		}
+	}
+	for _, check := range joining.Checks {
+		asked["check."+check], asked["checkhow."+check] = "checks", "checks"
+	}
+	for _, stage := range joining.Stages() {
+		asked["stage."+string(stage)] = "stages"
 	}
 	for _, name := range filterNames {
 		if name != "code" {

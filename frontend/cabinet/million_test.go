@@ -32,7 +32,7 @@ func TestFirstPageOfMillions(t *testing.T) {
 	if n == 0 {
 		t.Skip("it asks for minutes: see -cabinet.journal")
 	}
-	r := newRigOn(t, storage.Options{Dir: t.TempDir(), CheckAtOpen: -1, ScrubRate: -1, SlowAfter: time.Hour})
+	r := newRigOn(t, storage.Options{Dir: t.TempDir(), CheckAtOpen: -1, ScrubRate: -1, SlowAfter: time.Hour}, func(*payswitch.Options) {})
 	u, _ := r.member("owner@shop.example", ownerOf(shopHats))
 	word, err := r.people.EntryLink(u.ID)
 	r.must(err)

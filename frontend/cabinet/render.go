@@ -77,6 +77,7 @@ func functionsOf(lang string) template.FuncMap {
 		"navigation": func() []section { return sections },
 		"decline":    func(code string) string { return declineIn(lang, code) },
 		"languages":  func() []string { return languages },
+		"has":        func(list []string, word string) bool { return slices.Contains(list, word) },
 	}
 }
 
@@ -145,20 +146,22 @@ func plainAmount(minor int64, code string) string {
 
 // frame is what every page has.
 type frame struct {
-	Lang   string
-	Path   string
-	Query  string
-	CSRF   string
-	User   *people.User // nil: nobody is signed in
-	Role   people.Role  // at the account
-	Base   string       // of the account's pages; empty: the page is of no account
-	Shop   string       // the merchant's name
-	ShopID string
-	Live   bool
-	Shops  []shopLink
-	Done   string // what the act before did: a key of the catalogue
-	Page   string
-	Data   any
+	Lang     string
+	Path     string
+	Query    string
+	CSRF     string
+	User     *people.User // nil: nobody is signed in
+	Role     people.Role  // at the account
+	Base     string       // of the account's pages; empty: the page is of no account
+	Shop     string       // the merchant's name
+	ShopID   string
+	Live     bool
+	Shops    []shopLink
+	Apply    bool   // shops can apply here
+	Operator bool   // the user is one of the house
+	Done     string // what the act before did: a key of the catalogue
+	Page     string
+	Data     any
 
 	zone *time.Location
 	can  map[string]bool
@@ -188,9 +191,10 @@ var rightWords = map[string]people.Right{
 }
 
 func (v *visit) frame(page string, data any) frame {
-	f := frame{Lang: v.lang, Path: v.r.URL.Path, Query: v.r.URL.RawQuery, Page: page, Data: data, zone: time.UTC, can: map[string]bool{}}
+	f := frame{Apply: v.s.o.Joining != nil, Lang: v.lang, Path: v.r.URL.Path, Query: v.r.URL.RawQuery, Page: page, Data: data, zone: time.UTC, can: map[string]bool{}}
 	if v.word != "" {
 		f.User, f.CSRF = &v.session.User, v.token()
+		f.Operator = v.session.User.IsOperator() && f.Apply
 		for _, g := range v.session.User.Grants {
 			a, err := v.s.sw.AccountOf(g.Merchant, g.Live)
 			if err != nil {

@@ -78,13 +78,16 @@ func shop(id string) payswitch.Merchant {
 		Banks: []payswitch.MerchantBank{{Bank: "alfa", MerchantID: "000000000000001", Terminals: []string{"T0000001"}}}}
 }
 
-func newRig(t testing.TB) *rig {
+func newRig(t testing.TB) *rig { return newRigWith(t, func(*payswitch.Options) {}) }
+
+// newRigWith is newRig with a switch that was changed.
+func newRigWith(t testing.TB, change func(*payswitch.Options)) *rig {
 	t.Helper()
-	return newRigOn(t, storage.Options{Disk: storage.NewMemDisk()})
+	return newRigOn(t, storage.Options{Disk: storage.NewMemDisk()}, change)
 }
 
-// newRigOn is newRig with a journal of the test's choice.
-func newRigOn(t testing.TB, on storage.Options) *rig {
+// newRigOn is newRigWith on a journal of the test's choice.
+func newRigOn(t testing.TB, on storage.Options, change func(*payswitch.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, disk: on.Disk}
 	quiet := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -102,10 +105,12 @@ func newRigOn(t testing.TB, on storage.Options) *rig {
 	r.must(payswitch.CreateKeyRing(path))
 	ring, err := payswitch.LoadKeyRing(path)
 	r.must(err)
-	r.sw, err = payswitch.New(payswitch.Options{Store: r.store, Keys: ring, Logger: quiet,
+	o := payswitch.Options{Store: r.store, Keys: ring, Logger: quiet,
 		Banks: []payswitch.BankConfig{{Dialect: dialect, Acquirer: "123456", Link: acquirers.Config{ID: "alfa", Endpoints: []string{r.host.Addr()},
 			SignOn: true, Institution: "123456", Logger: quiet, WriteTimeout: 5 * time.Second, ResponseTimeout: 10 * time.Second, ReversalTimeout: 10 * time.Second}}},
-		Merchants: []payswitch.Merchant{shop(shopHats), shop(shopSocks)}})
+		Merchants: []payswitch.Merchant{shop(shopHats), shop(shopSocks)}}
+	change(&o)
+	r.sw, err = payswitch.New(o)
 	r.must(err)
 	r.must(r.sw.Start())
 	t.Cleanup(r.sw.Close)
@@ -114,6 +119,17 @@ func newRigOn(t testing.TB, on storage.Options) *rig {
 	r.must(err)
 	r.serve(quiet)
 	return r
+}
+
+// liveBank is another bank, live, that shops can join.
+func liveBank(t testing.TB, like payswitch.BankConfig) payswitch.BankConfig {
+	t.Helper()
+	like.Link.ID, like.Live, like.Profile = "mira", true, iso.PlainProfile("mira")
+	like.Profile.Name = iso.Text{EN: "Mira Bank", RU: "Банк «Мира»", ES: "Banco Mira"}
+	like.Profile.Fees = []iso.Fee{{For: "purchase", Percent: "2.1"}}
+	like.Profile.Joining = &iso.Joining{WorkingDays: 5, ConnectionDays: 2, Contract: iso.Contract{Form: "bilateral", Months: 12, Text: iso.Text{EN: "Signed on paper.", RU: "На бумаге.", ES: "En papel."}},
+		Requirements: []iso.Requirement{{ID: "charter", Owner: "merchant", Kind: "document", WorkingDays: 2, Text: iso.Text{EN: "The charter", RU: "Устав", ES: "Estatutos"}}}}
+	return like
 }
 
 func (r *rig) serve(log *slog.Logger) {

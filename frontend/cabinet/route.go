@@ -53,6 +53,9 @@ func accountRoutes() []accountRoute {
 		{"POST", "users/{id}/reset", people.RightUsers, (*visit).resetUser},
 		{"GET", "joining", people.RightTickets, (*visit).showJoining},
 		{"POST", "joining", people.RightUsers, (*visit).actJoining},
+		{"POST", "joining/upload", people.RightUsers, (*visit).uploadDocument},
+		{"GET", "joining/documents/{id}", people.RightUsers, (*visit).showDocument},
+		{"POST", "joining/live", people.RightUsers, (*visit).enterLive},
 		{"GET", "audit", people.RightAudit, (*visit).listActs},
 	}
 }
@@ -64,6 +67,8 @@ func (s *Server) routes() http.Handler {
 		"GET /signin": (*visit).showSignIn, "POST /signin": (*visit).signIn,
 		"GET /signin/second": (*visit).showSecond, "POST /signin/second": (*visit).second,
 		"POST /signin/passkey/begin": (*visit).beginPasskey, "POST /signin/passkey/finish": (*visit).finishPasskey,
+		"GET /join": (*visit).showApply, "POST /join": (*visit).apply,
+		"GET /join/confirm/{id}": (*visit).showConfirm, "POST /join/confirm/{id}": (*visit).confirm,
 		"GET /join/{word}": (*visit).showJoin, "POST /join/{word}": (*visit).join,
 		"GET /enter/{word}": (*visit).showEnter, "POST /enter/{word}": (*visit).enter,
 		"GET /{$}": (*visit).home, "/": func(*visit) error { return errNoPage },
@@ -81,6 +86,9 @@ func (s *Server) routes() http.Handler {
 	}
 	for _, r := range accountRoutes() {
 		mux.HandleFunc(r.method+" /m/{merchant}/{mode}/"+r.path, s.accountPage(r))
+	}
+	for _, r := range operatorRoutes() {
+		mux.HandleFunc(r.method+" /operator"+r.path, s.operatorPage(r.do))
 	}
 	mux.HandleFunc("GET /static/{name}", serveStatic)
 	return mux

@@ -26,7 +26,7 @@ func (v *visit) showSignIn() error {
 
 // inside keeps a visitor on this host after signing in.
 func (v *visit) inside(to string) string {
-	if !strings.HasPrefix(to, "/m/") && to != "/profile" || strings.ContainsAny(to, "\\\r\n") {
+	if !strings.HasPrefix(to, "/m/") && !strings.HasPrefix(to, "/operator") && to != "/profile" || strings.ContainsAny(to, "\\\r\n") {
 		return ""
 	}
 	return to
@@ -117,6 +117,10 @@ func (v *visit) home() error {
 			v.redirect(basePath(g.Merchant, g.Live) + "/payments")
 			return nil
 		}
+	}
+	if v.session.User.IsOperator() {
+		v.redirect("/operator")
+		return nil
 	}
 	v.redirect("/profile")
 	return nil

@@ -31,6 +31,7 @@ type visit struct {
 	rights  people.Right      // at the account
 	said    url.Values        // of the form
 	card    *cardForm         // what the virtual terminal's form brought instead
+	file    upload            // of the form with a document
 }
 
 var (
@@ -46,6 +47,9 @@ func (s *Server) public(do func(*visit) error) http.HandlerFunc {
 		if lang := r.URL.Query().Get("lang"); slices.Contains(languages, lang) {
 			v.lang = lang
 			v.chooseLanguage(lang)
+		}
+		if !strings.HasSuffix(r.Pattern, uploadPath) { // its bound is set where it is read
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		}
 		if err := v.readForm(); err != nil {
 			v.fail(err)
@@ -150,6 +154,8 @@ func (v *visit) readForm() (err error) {
 	case strings.HasSuffix(v.r.Pattern, "/terminal"):
 		v.card, err = v.readCard()
 		return err
+	case strings.HasSuffix(v.r.Pattern, uploadPath):
+		return v.readUpload()
 	}
 	if err := v.r.ParseForm(); err != nil {
 		return badForm(err)
@@ -243,10 +249,11 @@ func (s *Server) trusts(addr netip.Addr) bool {
 
 // The cookies.
 const (
-	cookieSession  = "tranzit"
-	cookieHalf     = "tranzit-half"
-	cookieCeremony = "tranzit-passkey"
-	cookieLanguage = "tranzit-language"
+	cookieSession   = "tranzit"
+	cookieHalf      = "tranzit-half"
+	cookieCeremony  = "tranzit-passkey"
+	cookieApplicant = "tranzit-applicant"
+	cookieLanguage  = "tranzit-language"
 )
 
 // cookieName adds the prefix by which a browser holds a cookie to https, to this

@@ -40,7 +40,7 @@ func must(t *testing.T, err error) {
 
 func sample() joining.LetterData {
 	return joining.LetterData{Application: "app_01kaz7q2v5e8xv9h2m3n4p5q6r", Number: 17, Company: `Roses & <b>"Sons"</b>`, Contact: "Irina Petrova", Merchant: "mer_01kaz7q2v5e8xv9h2m3n4p5q6r",
-		API: "https://api.example", Code: "12345678", Until: "2026-11-28 12:00 MSK", Reason: "The extract is older than 30 days.", Bank: "Alfa", BankID: "alfa", Form: "bilateral", Months: 12,
+		API: "https://api.example", Cabinet: "https://cabinet.example", Code: "12345678", Until: "2026-11-28 12:00 MSK", Reason: "The extract is older than 30 days.", Bank: "Alfa", BankID: "alfa", Form: "bilateral", Months: 12,
 		Contract: "17/2026", Due: "2026-12-01", Item: "Extract from the register", Plans: []joining.PlanData{
 			{Bank: "Alfa", Form: "bilateral", Months: 12, Items: []joining.ItemData{{Text: "Extract from the register", Owner: "merchant", Due: "2026-12-02"}, {Text: "Look at the site", Owner: "us", Due: "2026-12-04"}}},
 			{Bank: "Vega", Form: "accession", Items: []joining.ItemData{{Text: "Statement of accession", Owner: "merchant", Due: "2026-12-02"}}}}}

@@ -40,9 +40,7 @@ func (f *Office) Upload(id payswitch.ID, by Actor, target UploadTarget, content 
 	if a == nil {
 		return nil, errNone
 	}
-	if act.At = f.now(); act.At.Before(a.UpdatedAt) {
-		act.At = a.UpdatedAt
-	}
+	act.At = f.nowAt(a)
 	if err := a.legal(&act); err != nil {
 		return nil, err
 	}

@@ -52,10 +52,7 @@ func (f *Office) Do(id payswitch.ID, by Actor, reason string, w *Wish) (Done, er
 	if a == nil {
 		return Done{}, errNone
 	}
-	act.At = f.now()
-	if act.At.Before(a.UpdatedAt) {
-		act.At = a.UpdatedAt
-	}
+	act.At = f.nowAt(a)
 	switch w.Type {
 	case ActApply, ActUpload, ActTestEnded, ActExpire:
 		return Done{}, invalid("/type", "%s is not asked for here.", w.Type)
@@ -84,12 +81,8 @@ func (f *Office) confirm(a *Application, act Act, code string) (Done, error) {
 	if err := a.legal(&act); err != nil {
 		return Done{}, err
 	}
-	switch {
-	case f.tries[a.ID] >= maxCodeTries:
-		return Done{}, refused("The code was tried %d times: apply again, or ask for help.", maxCodeTries)
-	case subtle.ConstantTimeCompare(a.code, digest(a.Name()+code)) != 1:
-		f.tries[a.ID]++
-		return Done{}, invalid("/code", "This is not the code of the letter.")
+	if err := f.proven(a, code); err != nil {
+		return Done{}, err
 	}
 	act.Merchant, act.Until = f.o.Switch.NewID().Text(payswitch.MerchantPrefix), act.At.Add(f.o.TestFor)
 	a, err := f.record(a, act)
@@ -103,6 +96,51 @@ func (f *Office) confirm(a *Application, act Act, code string) (Done, error) {
 		return Done{Application: a}, nil
 	}
 	return done, nil
+}
+
+// proven tells whether a code is that of the letter, of which few tries are had.
+func (f *Office) proven(a *Application, code string) error {
+	switch {
+	case f.tries[a.ID] >= maxCodeTries:
+		return refused("The code was tried %d times: apply again, or ask for help.", maxCodeTries)
+	case subtle.ConstantTimeCompare(a.code, digest(a.Name()+code)) != 1:
+		f.tries[a.ID]++
+		return errCode
+	}
+	return nil
+}
+
+var errCode = invalid("/code", "This is not the code of the letter.")
+
+// Open is for who holds nothing but the letter: its code opens test mode, as confirm
+// does. Afterwards, for a while, it still proves who the contact is, so that a crash
+// in between does not leave a shop without an owner. An application that does not
+// exist is refused as a wrong code is. Errors are refusals.
+func (f *Office) Open(id payswitch.ID, code string) (Done, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.by[id]
+	if a == nil {
+		return Done{}, errCode
+	}
+	if a.Stage() == StageApplied {
+		return f.confirm(a, Act{Type: ActConfirm, By: Actor{Kind: Applicant}, At: f.nowAt(a)}, code)
+	}
+	if err := f.proven(a, code); err != nil {
+		return Done{}, err
+	}
+	if a.Closed() || f.now().Sub(a.CreatedAt) >= 2*f.o.ConfirmWithin {
+		return Done{}, refused("This code opens nothing any more.")
+	}
+	return Done{Application: a}, nil
+}
+
+// nowAt is the time of the next act of an application: never before the last.
+func (f *Office) nowAt(a *Application) time.Time {
+	if now := f.now(); !now.Before(a.UpdatedAt) {
+		return now
+	}
+	return a.UpdatedAt
 }
 
 // newKey issues an API key to the applicant.
@@ -149,16 +187,13 @@ func (f *Office) plan(a *Application, act *Act, banks []string) error {
 // held while a shop is called.
 func (f *Office) look(id payswitch.ID, act *Act) error {
 	f.mu.Lock()
-	a, now := f.by[id], f.now()
+	a := f.by[id]
 	f.mu.Unlock()
 	if a == nil {
 		return errNone
 	}
 	asked := *act
-	asked.At = now
-	if asked.At.Before(a.UpdatedAt) {
-		asked.At = a.UpdatedAt
-	}
+	asked.At = f.nowAt(a)
 	if err := a.legal(&asked); err != nil {
 		return err
 	}

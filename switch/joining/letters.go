@@ -15,6 +15,7 @@ type LetterData struct {
 	Contact     string     `json:"contact"`
 	Merchant    string     `json:"merchant,omitempty"`
 	API         string     `json:"api"`
+	Cabinet     string     `json:"cabinet,omitempty"`
 	Code        string     `json:"code,omitempty"`
 	Until       string     `json:"until,omitempty"` // on the shop's clock
 	Reason      string     `json:"reason,omitempty"`
@@ -139,7 +140,7 @@ func (f *Office) letterData(a *Application, s step) LetterData {
 	if err != nil {
 		zone = time.UTC
 	}
-	d := LetterData{Application: a.Name(), Number: a.Number, Company: a.Form.Company, Contact: a.Form.ContactName, Merchant: a.Merchant, API: f.o.API,
+	d := LetterData{Application: a.Name(), Number: a.Number, Company: a.Form.Company, Contact: a.Form.ContactName, Merchant: a.Merchant, API: f.o.API, Cabinet: f.o.Cabinet,
 		Code: s.code, Until: a.TestUntil.In(zone).Format("2006-01-02 15:04 MST"), Contract: act.Contract}
 	if act.By.Kind != Applicant {
 		d.Reason = act.Reason

@@ -54,6 +54,7 @@ type Options struct {
 	MaxDocument    int           // bytes; default 1 MiB
 	OperatorsEmail string        // is told when an approval waits; empty: nobody
 	API            string        // address of the API as shops reach it, in letters and guides; default https://api.example
+	Cabinet        string        // address of the cabinet, for the links in letters; empty: there is none
 }
 
 // EnsureDefaults fills what was left out.

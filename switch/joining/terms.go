@@ -13,6 +13,7 @@ type Terms struct {
 	Name           map[string]string `json:"name"`            // by language
 	Form           string            `json:"contract_form"`   // accession, bilateral or trilateral
 	Months         int               `json:"contract_months"` // 0: without an end
+	Text           map[string]string `json:"contract_text,omitempty"`
 	ConnectionDays int               `json:"connection_days"` // working days for the technical connection
 	Requirements   []Requirement     `json:"requirements"`
 }
@@ -34,9 +35,6 @@ func In(text map[string]string, language string) string {
 	return text["en"]
 }
 
-// connectionDays are the working days that the technical connection may take.
-const connectionDays = 1
-
 // terms are those of a bank in the catalogue; false: merchants cannot join it.
 func (f *Office) terms(bank string) (t Terms, ok bool) {
 	offer, known := f.o.Switch.BankOffer(bank)
@@ -44,7 +42,8 @@ func (f *Office) terms(bank string) (t Terms, ok bool) {
 		return Terms{}, false
 	}
 	p := offer.Profile
-	t = Terms{Bank: bank, Name: texts(p.Name), Form: p.Joining.Contract.Form, Months: p.Joining.Contract.Months, ConnectionDays: connectionDays}
+	t = Terms{Bank: bank, Name: texts(p.Name), Form: p.Joining.Contract.Form, Months: p.Joining.Contract.Months, Text: texts(p.Joining.Contract.Text),
+		ConnectionDays: max(1, p.Joining.ConnectionDays)}
 	for _, r := range p.Joining.Requirements {
 		t.Requirements = append(t.Requirements, Requirement{ID: r.ID, Owner: r.Owner, Kind: r.Kind, Days: r.WorkingDays, Text: texts(r.Text)})
 	}

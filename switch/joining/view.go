@@ -62,6 +62,7 @@ type ItemView struct {
 type ContractView struct {
 	Form       string  `json:"form"`
 	Months     int     `json:"months"` // 0: without an end
+	Text       string  `json:"text"`
 	Signer     string  `json:"signer"`
 	AcceptedAt *string `json:"accepted_at"`
 	Number     string  `json:"number"`
@@ -154,7 +155,7 @@ func (a *Application) testOpen(now time.Time) bool {
 func (f *Office) bankView(a *Application, t *Track, to Actor) BankView {
 	now, zone := f.now(), f.o.Calendar.Zone
 	v := BankView{Bank: t.Terms.Bank, Name: In(t.Terms.Name, a.Form.Language), Stage: t.Stage, Items: []ItemView{},
-		Contract: ContractView{Form: t.Terms.Form, Months: t.Terms.Months, Signer: t.Signer, AcceptedAt: viewTime(t.AcceptedAt), Number: t.Contract,
+		Contract: ContractView{Form: t.Terms.Form, Months: t.Terms.Months, Text: In(t.Terms.Text, a.Form.Language), Signer: t.Signer, AcceptedAt: viewTime(t.AcceptedAt), Number: t.Contract,
 			SignedAt: viewTime(t.SignedAt), EndsAt: viewTime(t.EndsAt)},
 		Connection: LinkView{MerchantID: t.MerchantID, Terminals: append([]string{}, t.Terminals...), Tested: t.ConnectionOK, Detail: t.Connection,
 			Overdue: t.Stage == TrackConnection && !now.Before(t.ConnectionDue)},

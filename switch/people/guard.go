@@ -51,6 +51,16 @@ func (g *guard) try(account, address string) (wait time.Duration) {
 	return wait
 }
 
+// Knock takes a try of a door that is open to everybody, such as the form of an
+// application, from the address of a visitor. Its error is a refusal that says how
+// long to wait.
+func (p *People) Knock(door string, v Visit) error {
+	if wait := p.guard.try(door+" from "+v.Address, v.Address); wait > 0 {
+		return errWait(wait)
+	}
+	return nil
+}
+
 // forgive gives a try back.
 func (g *guard) forgive(account, address string) {
 	g.mu.Lock()

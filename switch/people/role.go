@@ -21,6 +21,7 @@ const (
 	RightKeys                       // make, roll and revoke API keys
 	RightUsers                      // invite, change and remove people
 	RightAudit                      // see who did what
+	RightOperate                    // lead the applications of shops; of no merchant
 )
 
 const everything = RightPayments | RightExport | RightCapture | RightRefund | RightTerminal | RightBatches | RightTickets |
@@ -36,6 +37,10 @@ const (
 	RoleSupport   Role = "support"   // refunds and tickets, for those who talk with payers
 	RoleDeveloper Role = "developer" // keys, webhooks
 	RoleViewer    Role = "viewer"    // looks, and touches nothing
+
+	// RoleOperator is of the people of the house: it is at no merchant, and none can
+	// give it.
+	RoleOperator Role = "operator"
 )
 
 var roles = []struct {
@@ -49,7 +54,7 @@ var roles = []struct {
 	{RoleViewer, RightPayments},
 }
 
-// Roles are all roles there are, the widest first.
+// Roles are those that there are at a merchant, the widest first.
 func Roles() []Role {
 	out := make([]Role, 0, len(roles))
 	for _, r := range roles {
@@ -60,6 +65,9 @@ func Roles() []Role {
 
 // Rights of the role; an unknown one has none.
 func (r Role) Rights() Right {
+	if r == RoleOperator {
+		return RightOperate
+	}
 	i := slices.IndexFunc(roles, func(known struct {
 		role   Role
 		rights Right
@@ -75,7 +83,8 @@ func (r Role) Rights() Right {
 // Has reports whether all of need is in it.
 func (r Right) Has(need Right) bool { return r&need == need }
 
-// Grant lets somebody act at a merchant in one mode.
+// Grant lets somebody act at a merchant in one mode, or, without a merchant, as an
+// operator.
 type Grant struct {
 	Merchant string `json:"merchant"`
 	Live     bool   `json:"live"`
@@ -95,6 +104,11 @@ func (u *User) RoleAt(merchant string, live bool) Role {
 	return ""
 }
 
+var operating = Grant{Role: RoleOperator}
+
+// IsOperator reports whether the user is one of the house.
+func (u *User) IsOperator() bool { return slices.Contains(u.Grants, operating) }
+
 // withGrant is the list with the grant in place of one for the same account; an
 // empty role takes it away.
 func withGrant(grants []Grant, g Grant) []Grant {
@@ -110,7 +124,10 @@ func (p *People) checkGrants(grants []Grant) error {
 		return invalid("/grants", "At most %d are taken.", MaxGrants)
 	}
 	for _, g := range grants {
-		if g.Role.Rights() == 0 {
+		if g == operating {
+			continue
+		}
+		if g.Role.Rights() == 0 || g.Role == RoleOperator {
 			return invalid("/role", "%q is not one of %v.", g.Role, Roles())
 		}
 		if _, err := p.sw.AccountOf(g.Merchant, g.Live); err != nil {
