@@ -56,31 +56,10 @@ func TestPeopleByHand(t *testing.T) {
 	if out := user(true, "list"); !strings.Contains(out, "ann@shop.example") || !strings.Contains(out, "active") || !strings.Contains(out, "test owner") {
 		t.Error(out)
 	}
-	var op admin.UserView
-	operator := func(args ...string) string {
-		t.Helper()
-		out, err := r.command(append(append([]string{"operator"}, args...), "--admin", r.admin)...)
-		if err != nil {
-			t.Errorf("%v: %v %s", args, err, out)
-		}
-		return out
-	}
-	if err := json.Unmarshal([]byte(operator("add", "op@house.example", "--reason", "joins us", "--json")), &op); err != nil || op.Status != "invited" || op.Link == "" {
-		t.Fatalf("%+v, %v", op, err)
-	}
-	operator("reset", "op@house.example", "--reason", "the link was lost")
+	link := addOperator(t, r)
 	r.kill()
 	r.start()
-	if out := operator("list"); !strings.Contains(out, "op@house.example") {
-		t.Error(out)
-	}
-	if body := newPerson(t).get(op.Link); !strings.Contains(body, "op@house.example") {
-		t.Errorf("the operator's link shows %.300s", body)
-	}
-	operator("remove", "op@house.example", "--reason", "left us")
-	if out := operator("list"); strings.Contains(out, "op@house.example") {
-		t.Error(out)
-	}
+	removeOperator(t, r, link)
 	csrf := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(p.get(home + "tickets"))
 	if csrf == nil {
 		t.Fatal("a kill of the switch signs people out")
@@ -145,4 +124,39 @@ func (p *person) read(answer *http.Response, err error) string {
 		p.t.Logf("%s answers %s", answer.Request.URL.Path, answer.Status)
 	}
 	return string(body)
+}
+
+// operatorDo runs a command about operators.
+func operatorDo(t *testing.T, r *rig, args ...string) string {
+	t.Helper()
+	out, err := r.command(append(append([]string{"operator"}, args...), "--admin", r.admin)...)
+	if err != nil {
+		t.Errorf("%v: %v %s", args, err, out)
+	}
+	return out
+}
+
+// addOperator gives the link of a new operator.
+func addOperator(t *testing.T, r *rig) string {
+	t.Helper()
+	var op admin.UserView
+	if err := json.Unmarshal([]byte(operatorDo(t, r, "add", "op@house.example", "--reason", "joins us", "--json")), &op); err != nil || op.Status != "invited" || op.Link == "" {
+		t.Fatalf("%+v, %v", op, err)
+	}
+	operatorDo(t, r, "reset", "op@house.example", "--reason", "the link was lost")
+	return op.Link
+}
+
+func removeOperator(t *testing.T, r *rig, link string) {
+	t.Helper()
+	if out := operatorDo(t, r, "list"); !strings.Contains(out, "op@house.example") {
+		t.Error(out)
+	}
+	if body := newPerson(t).get(link); !strings.Contains(body, "op@house.example") {
+		t.Errorf("the operator's link shows %.300s", body)
+	}
+	operatorDo(t, r, "remove", "op@house.example", "--reason", "left us")
+	if out := operatorDo(t, r, "list"); strings.Contains(out, "op@house.example") {
+		t.Error(out)
+	}
 }

@@ -35,26 +35,7 @@ func TestPersonJoins(t *testing.T) {
 			}
 		}
 		email := fmt.Sprintf("%s%d@roses.example", lang, i)
-		p.Open(r.url + "/join")
-		look(p, lang, "apply")
-		p.Fill("#company", "Roses "+lang)
-		p.Fill("#mcc", "54")
-		p.Follow("form button")
-		look(p, lang, "apply-wrong")
-		if p.Value("#company") != "Roses "+lang || browser.Eval[int](p, `document.querySelectorAll("[aria-invalid]").length`) != 9 {
-			t.Errorf("%s: the form keeps %q; %s", lang, p.Value("#company"), p.Text(".note.bad"))
-		}
-		for name, value := range goodApplication(email) {
-			switch name {
-			case "country", "language", "integration", "company":
-			default:
-				p.Fill("#"+name, value[0])
-			}
-		}
-		p.Choose("#integration", "server")
-		p.Choose("#country", "643")
-		p.Follow("form button")
-		look(p, lang, "confirm")
+		r.appliesBy(p, lang, email, look)
 		letter := r.lastLetter(joining.LetterConfirm)
 		p.Open(letter.Cabinet + confirmPath + letter.Application + "?code=" + letter.Code)
 		p.Follow("form button")
@@ -83,23 +64,56 @@ func TestPersonJoins(t *testing.T) {
 				t.Errorf("%s: the browser complains: %s", lang, said)
 			}
 		}
-		o := b.Visit(t, browser.Visitor{Language: lang})
-		word, err := r.people.EntryLink(ann.ID)
-		r.must(err)
-		o.Open(r.url + "/enter/" + word)
-		o.Follow("form button")
-		look(o, lang, "queue")
-		o.Follow("td a.row")
-		look(o, lang, "application")
-		o.Fill(`form:has(input[value=set_item]) input[name=reason]`, "good")
-		o.Follow(`form:has(input[value=set_item]) button[value=accepted]`)
-		o.Await(".note")
-		a, _ := office.List("", payswitch.ID{}, 1)
-		if v := office.View(a[0], applicant); len(v.Banks) != 1 || v.Banks[0].Stage != joining.TrackContract {
-			t.Errorf("%s: the bank is at %+v", lang, v.Banks)
-		}
-		if all := o.Complaints(); len(all) > 0 {
-			t.Errorf("%s: the operator's browser complains: %s", lang, strings.Join(all, "\n"))
+		r.operatorAccepts(b, office, ann, lang)
+	}
+}
+
+// operatorAccepts looks at the newest application and accepts what was given.
+func (r *rig) operatorAccepts(b *browser.Browser, office *joining.Office, ann people.User, lang string) {
+	t := r.t
+	t.Helper()
+	o := b.Visit(t, browser.Visitor{Language: lang})
+	word, err := r.people.EntryLink(ann.ID)
+	r.must(err)
+	o.Open(r.url + "/enter/" + word)
+	o.Follow("form button")
+	look(o, lang, "queue")
+	o.Follow("td a.row")
+	look(o, lang, "application")
+	o.Fill(`form:has(input[value=set_item]) input[name=reason]`, "good")
+	o.Follow(`form:has(input[value=set_item]) button[value=accepted]`)
+	o.Await(".note")
+	a, _ := office.List("", payswitch.ID{}, 1)
+	if v := office.View(a[0], applicant); len(v.Banks) != 1 || v.Banks[0].Stage != joining.TrackContract {
+		t.Errorf("%s: the bank is at %+v", lang, v.Banks)
+	}
+	if all := o.Complaints(); len(all) > 0 {
+		t.Errorf("%s: the operator's browser complains: %s", lang, strings.Join(all, "\n"))
+	}
+}
+
+// appliesBy fills in the form as a person does, with mistakes at first.
+func (r *rig) appliesBy(p *browser.Page, lang, email string, look func(*browser.Page, string, string)) {
+	t := r.t
+	t.Helper()
+	p.Open(r.url + "/join")
+	look(p, lang, "apply")
+	p.Fill("#company", "Roses "+lang)
+	p.Fill("#mcc", "54")
+	p.Follow("form button")
+	look(p, lang, "apply-wrong")
+	if p.Value("#company") != "Roses "+lang || browser.Eval[int](p, `document.querySelectorAll("[aria-invalid]").length`) != 9 {
+		t.Errorf("%s: the form keeps %q; %s", lang, p.Value("#company"), p.Text(".note.bad"))
+	}
+	for name, value := range goodApplication(email) {
+		switch name {
+		case "country", "language", "integration", "company":
+		default:
+			p.Fill("#"+name, value[0])
 		}
 	}
+	p.Choose("#integration", "server")
+	p.Choose("#country", "643")
+	p.Follow("form button")
+	look(p, lang, "confirm")
 }

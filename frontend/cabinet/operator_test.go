@@ -76,67 +76,29 @@ func TestJoinAtBank(t *testing.T) {
 	office := r.office()
 	merchant := joinedShop(t, r, office)
 	list, _ := office.List("", payswitch.ID{}, 10)
-	name := list[0].Name()
-	to, base := "/operator/applications/"+name, basePath(merchant, false)
 	u, _ := r.member("pay@hats.example", people.Grant{Merchant: merchant, Role: people.RoleOwner})
 	dev, _ := r.member("dev@hats.example", people.Grant{Merchant: merchant, Role: people.RoleDeveloper})
-	c, ann, bob := r.enter(u), r.operator("ann@house.example"), r.operator("bob@house.example")
+	y := &bankWay{t: t, r: r, to: "/operator/applications/" + list[0].Name(), base: basePath(merchant, false), c: r.enter(u), dev: r.enter(dev), ann: r.operator("ann@house.example")}
+	c, ann, base := y.c, y.ann, y.base
 	c.get(base+"/joining").want(t, 200, "Mira Bank", "5 working days", "The charter", "2.1 %", "Signed on paper.")
 	c.post(base+"/joining", url.Values{"type": {"choose_banks"}}).want(t, 422)
 	c.post(base+"/joining", url.Values{"type": {"choose_banks"}, "bank": {"mira"}}).want(t, 303)
-	r.enter(dev).post(base+"/joining", url.Values{"type": {"withdraw"}, "sure": {"1"}}).want(t, 403)
-
-	pdf := append([]byte("%PDF-1.7\n"), bytes.Repeat([]byte("x"), 200_000)...)
-	upload := func(c *client, content []byte) page {
-		return c.sendFile(base+"/joining/upload", map[string]string{"csrf": c.csrf, "bank": "mira", "item": "charter"}, `C:\my\charter.pdf`, content)
-	}
-	upload(c, []byte("<script>alert(1)</script>")).want(t, 422, "A document is a PDF, PNG or JPEG file")
-	upload(c, append(pdf, bytes.Repeat([]byte("x"), 2<<20)...)).want(t, 422)
-	upload(r.browser(), pdf).want(t, 303)
-	upload(r.enter(dev), pdf).want(t, 403)
-	upload(c, pdf).want(t, 303)
-	page := ann.get(to).want(t, 200, "charter.pdf", "given")
-	_, rest, _ := strings.Cut(page.body, to+"/documents/")
-	sha, _, _ := strings.Cut(rest, `"`)
-	got := ann.get(to+"/documents/"+sha).want(t, 200)
-	if got.body != string(pdf) || got.header.Get("Content-Type") != "application/pdf" || !strings.HasPrefix(got.header.Get("Content-Disposition"), "attachment") {
-		t.Errorf("the document comes back as %d bytes of %s, %s", len(got.body), got.header.Get("Content-Type"), got.header.Get("Content-Disposition"))
-	}
-	c.get(base+"/joining/documents/"+sha).want(t, 200)
-	r.enter(dev).get(base+"/joining/documents/"+sha).want(t, 403)
-
-	act := func(c *client, status int, form url.Values, holds ...string) {
-		t.Helper()
-		form.Set("reason", "as agreed")
-		form.Set("bank", "mira")
-		c.post(to, form).want(t, status, holds...)
-	}
-	act(ann, 303, url.Values{"type": {"set_item"}, "item": {"charter"}, "status": {"returned"}})
-	upload(c, append(pdf, 'y')).want(t, 303)
-	act(ann, 303, url.Values{"type": {"set_item"}, "item": {"charter"}, "status": {"accepted"}})
-	act(ann, 409, url.Values{"type": {"countersign"}, "contract": {"17"}})
+	y.dev.post(base+"/joining", url.Values{"type": {"withdraw"}, "sure": {"1"}}).want(t, 403)
+	y.documents()
+	y.act(ann, 409, url.Values{"type": {"countersign"}, "contract": {"17"}})
 	c.get(base+"/joining").want(t, 200, "Signed on paper.", "Accept the contract")
 	c.post(base+"/joining", url.Values{"type": {"accept_contract"}, "bank": {"mira"}, "signer": {"A Person"}}).want(t, 303)
-	act(ann, 303, url.Values{"type": {"countersign"}, "contract": {"17/2026"}})
-	act(ann, 303, url.Values{"type": {"provision"}, "merchant_id": {"MIRA-17"}, "terminals": {"TERM0001, TERM0002"}})
-	act(ann, 303, url.Values{"type": {"test_connection"}})
-	act(ann, 409, url.Values{"type": {"request_live"}})
-	url1 := "https://shop.example/hooks"
-	_, err := r.sw.Outbox().MakeEndpoint(r.account(merchant), &payswitch.EndpointWish{URL: &url1})
-	r.must(err)
-	c.post(base+"/joining", url.Values{"type": {"check"}, "check": {"webhook"}}).want(t, 303)
-	c.get(base+"/joining").want(t, 200, "1 endpoints took what was signed", "Make a payment in test mode and refund it")
-	paid := r.pay(wish{merchant, goodCard, "T-1", 1000, false})
-	question := c.get(base+"/payments/"+paid.Name()+"/refund").want(t, 200)
-	c.post(base+"/payments/"+paid.Name()+"/refund", url.Values{"key": {formValue(t, question.body, "key")}, "amount": {"10.00"}}).want(t, 303)
-	c.post(base+"/joining", url.Values{"type": {"check"}, "check": {"refund"}}).want(t, 303)
-	act(ann, 303, url.Values{"type": {"waive_check"}, "check": {"page"}})
-	act(ann, 303, url.Values{"type": {"request_live"}})
-	act(ann, 409, url.Values{"type": {"approve_live"}}, "ann@house.example asked for it: another person has to approve.")
+	y.act(ann, 303, url.Values{"type": {"countersign"}, "contract": {"17/2026"}})
+	y.act(ann, 303, url.Values{"type": {"provision"}, "merchant_id": {"MIRA-17"}, "terminals": {"TERM0001, TERM0002"}})
+	y.act(ann, 303, url.Values{"type": {"test_connection"}})
+	y.act(ann, 409, url.Values{"type": {"request_live"}})
+	y.checks(merchant)
+	y.act(ann, 303, url.Values{"type": {"request_live"}})
+	y.act(ann, 409, url.Values{"type": {"approve_live"}}, "ann@house.example asked for it: another person has to approve.")
 	c.get(base+"/joining").want(t, 200, "A second person looks at it.")
-	r.enter(dev).post(base+"/joining/live", nil).want(t, 403)
+	y.dev.post(base+"/joining/live", nil).want(t, 403)
 	c.post(base+"/joining/live", nil).want(t, 404)
-	act(bob, 303, url.Values{"type": {"approve_live"}})
+	y.act(r.operator("bob@house.example"), 303, url.Values{"type": {"approve_live"}})
 	c.get(base+"/joining").want(t, 200, "Open the live cabinet")
 	second, _ := r.member("two@hats.example", people.Grant{Merchant: merchant, Role: people.RoleOwner})
 	r.enter(second).post(base+"/joining/live", nil).want(t, 404)
@@ -155,4 +117,65 @@ func TestJoinAtBank(t *testing.T) {
 	if acts, err := r.people.Acts(people.ActQuery{Merchant: merchant, Limit: 100, Text: "bob@house.example"}); err != nil || len(acts.Acts) != 1 || !acts.Acts[0].Operator {
 		t.Errorf("the audit of the shop tells %+v of the second person, %v", acts.Acts, err)
 	}
+}
+
+// bankWay is the way of one application to one bank.
+type bankWay struct {
+	t           *testing.T
+	r           *rig
+	to, base    string // of the operators' page and of the shop's
+	c, dev, ann *client
+}
+
+// act sends what an operator asks about the bank.
+func (y *bankWay) act(c *client, status int, form url.Values, holds ...string) {
+	y.t.Helper()
+	form.Set("reason", "as agreed")
+	form.Set("bank", "mira")
+	c.post(y.to, form).want(y.t, status, holds...)
+}
+
+func (y *bankWay) upload(c *client, content []byte) page {
+	y.t.Helper()
+	return c.sendFile(y.base+"/joining/upload", map[string]string{"csrf": c.csrf, "bank": "mira", "item": "charter"}, `C:\my\charter.pdf`, content)
+}
+
+// documents gives one, has it returned, gives another and has that accepted.
+func (y *bankWay) documents() {
+	t, ann := y.t, y.ann
+	t.Helper()
+	pdf := append([]byte("%PDF-1.7\n"), bytes.Repeat([]byte("x"), 200_000)...)
+	y.upload(y.c, []byte("<script>alert(1)</script>")).want(t, 422, "A document is a PDF, PNG or JPEG file")
+	y.upload(y.c, append(pdf, bytes.Repeat([]byte("x"), 2<<20)...)).want(t, 422)
+	y.upload(y.r.browser(), pdf).want(t, 303)
+	y.upload(y.dev, pdf).want(t, 403)
+	y.upload(y.c, pdf).want(t, 303)
+	page := ann.get(y.to).want(t, 200, "charter.pdf", "given")
+	_, rest, _ := strings.Cut(page.body, y.to+"/documents/")
+	sha, _, _ := strings.Cut(rest, `"`)
+	got := ann.get(y.to+"/documents/"+sha).want(t, 200)
+	if got.body != string(pdf) || got.header.Get("Content-Type") != "application/pdf" || !strings.HasPrefix(got.header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("the document comes back as %d bytes of %s, %s", len(got.body), got.header.Get("Content-Type"), got.header.Get("Content-Disposition"))
+	}
+	y.c.get(y.base+"/joining/documents/"+sha).want(t, 200)
+	y.dev.get(y.base+"/joining/documents/"+sha).want(t, 403)
+	y.act(ann, 303, url.Values{"type": {"set_item"}, "item": {"charter"}, "status": {"returned"}})
+	y.upload(y.c, append(pdf, 'y')).want(t, 303)
+	y.act(ann, 303, url.Values{"type": {"set_item"}, "item": {"charter"}, "status": {"accepted"}})
+}
+
+// checks passes those of the webhook and of a refund; that of the page is waived.
+func (y *bankWay) checks(merchant string) {
+	t, r, c, base := y.t, y.r, y.c, y.base
+	t.Helper()
+	hook := "https://shop.example/hooks"
+	_, err := r.sw.Outbox().MakeEndpoint(r.account(merchant), &payswitch.EndpointWish{URL: &hook})
+	r.must(err)
+	c.post(base+"/joining", url.Values{"type": {"check"}, "check": {"webhook"}}).want(t, 303)
+	c.get(base+"/joining").want(t, 200, "1 endpoints took what was signed", "Make a payment in test mode and refund it")
+	paid := r.pay(wish{merchant, goodCard, "T-1", 1000, false})
+	question := c.get(base+"/payments/"+paid.Name()+"/refund").want(t, 200)
+	c.post(base+"/payments/"+paid.Name()+"/refund", url.Values{"key": {formValue(t, question.body, "key")}, "amount": {"10.00"}}).want(t, 303)
+	c.post(base+"/joining", url.Values{"type": {"check"}, "check": {"refund"}}).want(t, 303)
+	y.act(y.ann, 303, url.Values{"type": {"waive_check"}, "check": {"page"}})
 }
