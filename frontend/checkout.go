@@ -1,8 +1,6 @@
 package frontend
 
 import (
-	"strconv"
-
 	"github.com/tranzit/tranzit/frontend/page"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
@@ -104,24 +102,7 @@ func (c *call) getCheckoutQR() {
 
 // listCheckouts answers GET /v1/checkout_sessions.
 func (c *call) listCheckouts() {
-	limit, cursor := defaultPage, payswitch.ID{}
-	ok := c.eachParameter(func(name string, value []byte) string {
-		var err error
-		switch name {
-		case "limit":
-			if limit, err = strconv.Atoi(string(value)); err == nil && (limit < 1 || limit > maxCheckoutPage) {
-				return "out_of_range"
-			}
-		case "cursor":
-			cursor, err = payswitch.ParseID(cursorPrefix, string(value))
-		default:
-			return "unknown_field"
-		}
-		if err != nil {
-			return "invalid_format"
-		}
-		return ""
-	})
+	limit, cursor, ok := c.pageOfList(maxCheckoutPage)
 	if !ok {
 		return
 	}
@@ -158,6 +139,7 @@ type checkoutSession struct {
 	SuccessURL    *string           `json:"success_url"`
 	FailURL       *string           `json:"fail_url"`
 	ReturnURL     *string           `json:"return_url"`
+	Button        *string           `json:"button"` // that was pressed; null: none
 	Attempts      int               `json:"attempts"`
 	Payment       *string           `json:"payment"`
 	PaymentStatus *string           `json:"payment_status"`
@@ -181,6 +163,9 @@ func (c *call) checkoutView(s *payswitch.Checkout) checkoutSession {
 		Metadata: map[string]string{}, Sent: sentView(s.Sent)}
 	if s.ManualCapture {
 		view.CaptureMethod = "manual"
+	}
+	if !s.Button.IsZero() {
+		view.Button = textOrNull(s.Button.Text(payswitch.ButtonPrefix))
 	}
 	if s.Status == payswitch.CheckoutOpen || s.Status == payswitch.CheckoutProcessing {
 		view.URL = textOrNull(c.server.page.URL(s.ID))

@@ -52,6 +52,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	walk("batches", walkBatches)
 	walk("schedules", walkSchedules)
 	walk("checkout", walkCheckout)
+	walk("buttons", walkButtons)
 	walk("notifications", walkNotifications)
 	walk("page templates", walkTemplates)
 	walk("applications", walkApplications)
@@ -73,13 +74,13 @@ func (s *shop) collect(given map[string]bool) {
 
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
-	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule, "{bank_id}", "nobody", "{checkout_session_id}", noSession,
+	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule, "{bank_id}", "nobody", "{checkout_session_id}", noSession, "{button_id}", noButton,
 		"{payout_id}", noPayout, "{verification_id}", noVerified, "{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent, "{application_id}", noApplication, "{version}", noTemplate).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
 func (o apiOperation) movesMoney() bool {
-	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules" && !strings.HasPrefix(o.path, "/v1/checkout_sessions")
+	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules" && !strings.HasPrefix(o.path, "/v1/checkout_sessions") && o.path != "/v1/buttons"
 }
 
 // body is one that the operation takes.
@@ -97,6 +98,8 @@ func (o apiOperation) body() string {
 		return scheduleBody(noToken, 129900)
 	case o.path == "/v1/checkout_sessions":
 		return sessionBody
+	case o.path == "/v1/buttons":
+		return buttonBody
 	case o.path == "/v1/payouts":
 		return payoutBody
 	case o.path == "/v1/verifications":

@@ -15,21 +15,27 @@ func (c *call) targetPage(text []byte) bool {
 
 // showPage answers a buyer's browser. The page is public: who knows a session's id
 // may pay it. Its words are its own, refusals too.
-func (c *call) showPage() {
+func (c *call) showPage() { c.showDocument(c.server.page.Answer) }
+
+// buy answers a buyer's browser that presses a button of a shop.
+func (c *call) buy() { c.showDocument(c.server.page.Buy) }
+
+// showDocument answers with what a page for people says.
+func (c *call) showDocument(answer func(*page.Request) *page.Response) {
 	header := &c.ctx.Request.Header
 	in := page.Request{Post: header.IsPost(), Session: []byte(c.customer), Query: string(c.ctx.URI().QueryString()),
 		ContentType: string(header.ContentType()), Body: c.ctx.Request.Body(), Cookie: string(header.Cookie(page.CookieName)),
 		AcceptLanguage: string(header.Peek("Accept-Language")), Caller: c.caller(), RequestID: string(c.requestID[:])}
-	out := c.server.page.Answer(&in)
+	out := answer(&in)
 	if c.account = out.Account; out.Payment != nil {
 		c.note(out.Payment)
 	}
-	answer := &c.ctx.Response.Header
+	head := &c.ctx.Response.Header
 	for _, h := range out.Headers {
-		answer.Set(h[0], h[1])
+		head.Set(h[0], h[1])
 	}
 	if out.Location != "" {
-		answer.SetCanonical(headLocation, []byte(out.Location))
+		head.SetCanonical(headLocation, []byte(out.Location))
 	}
 	c.out = append(c.out[:0], out.Body...)
 	c.answer(out.Status, []byte(out.Type))
@@ -56,6 +62,7 @@ func (c *call) showChallenge() {
 var (
 	// Where the pages for people are. One more piece follows.
 	pagePath      = []byte("/pay/")
+	buyPath       = []byte(page.BuyPath)
 	challengePath = []byte(acs.Path)
 )
 
@@ -64,7 +71,7 @@ func (r *routes) pageOf(path []byte) (found *route, name []byte) {
 	for _, p := range []struct {
 		prefix []byte
 		page   *route
-	}{{pagePath, r.page}, {challengePath, r.challenge}} {
+	}{{pagePath, r.page}, {buyPath, r.buy}, {challengePath, r.challenge}} {
 		if rest, ok := bytes.CutPrefix(path, p.prefix); ok && len(rest) > 0 && bytes.IndexByte(rest, '/') < 0 {
 			return p.page, rest
 		}

@@ -108,7 +108,11 @@ type routes struct {
 	backDesign *route // /v1/page_templates/rollback
 	design     *route // /v1/page_templates/{id}
 	showDesign *route // /v1/page_templates/{id}/publish
+	buy        *route // /buy/{id}: for buyers who press a button
 	challenge  *route // /3ds/{id}: for payers, of the simulated 3-D Secure server
+	buttons    *route // /v1/buttons
+	button     *route // /v1/buttons/{id}
+	endButton  *route // /v1/buttons/{id}/disable
 	payouts    *route // /v1/payouts
 	payout     *route // /v1/payouts/{id}
 	outStory   *route // /v1/payouts/{id}/timeline
@@ -175,6 +179,7 @@ func newRoutes(m *metrics) *routes {
 	r.addNotifications(with)
 	r.addSchedules(with)
 	r.addCheckout(with)
+	r.addButtons(with)
 	r.addOthers(with)
 	r.addApplications(with)
 	r.addBanks(with)
@@ -212,6 +217,7 @@ func (r *routes) addCheckout(with func(route) *route) {
 	r.design = with(route{name: "/v1/page_templates/{id}", get: (*call).getTemplate, target: (*call).targetTemplate, reads: payswitch.ScopePagesRead})
 	r.showDesign = with(route{name: "/v1/page_templates/{id}/publish", post: (*call).publishTemplate, target: (*call).targetTemplate, writes: payswitch.ScopePagesWrite})
 	r.page = with(route{name: "/pay/{id}", get: (*call).showPage, post: (*call).showPage, public: true, target: (*call).targetPage})
+	r.buy = with(route{name: "/buy/{id}", get: (*call).buy, post: (*call).buy, public: true, target: (*call).targetPage})
 	r.challenge = with(route{name: "/3ds/{id}", get: (*call).showChallenge, post: (*call).showChallenge, public: true, target: (*call).targetPage})
 }
 

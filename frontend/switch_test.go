@@ -145,10 +145,13 @@ func shopOf(id, key string) payswitch.Merchant {
 }
 
 func fenced(m payswitch.Merchant) payswitch.Merchant {
-	nobody := payswitch.Access{Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	nobody := payswitch.Access{Addresses: fencedAddresses()}
 	m.Keys = append(m.Keys, payswitch.APIKey{Hash: payswitch.HashKey([]byte(keyFenced)), Access: nobody})
 	return m
 }
+
+// fencedAddresses are those that nobody has.
+func fencedAddresses() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }
 
 func askedShop(m payswitch.Merchant) payswitch.Merchant {
 	m.Check = &payswitch.ShopCheck{}

@@ -63,6 +63,7 @@ type Checkout struct {
 	FailURL       string
 	ReturnURL     string
 	Metadata      []Pair
+	Button        ID `json:",omitzero"` // that was pressed; zero: none
 	ExpiresAt     time.Time
 	ExpiredAt     time.Time // by the shop; zero: not
 	CreatedAt     time.Time
@@ -82,6 +83,8 @@ type CheckoutRequest struct {
 	Fingerprint    Fingerprint
 	Wish           Checkout      // Amount to ExpiresAt
 	Send           *CheckoutSend // its link goes out with the same step; nil: it does not
+
+	also func(*storage.Command, *Checkout) // what becomes durable with it; nil: nothing
 }
 
 func checkoutKey(kind byte, id ID) []byte { return append([]byte{kind}, id[:]...) }
@@ -133,6 +136,9 @@ func (s *Switch) CreateCheckout(a Account, r *CheckoutRequest) (made Checkout, r
 		if err := s.oweLink(&cmd, a, &c, r.Send); err != nil {
 			return made, false, err
 		}
+	}
+	if r.also != nil {
+		r.also(&cmd, &c)
 	}
 	result, err := s.store.Do(&cmd)
 	switch {

@@ -136,6 +136,8 @@ type Switch struct {
 	writings  sync.Pool // *writing
 	scheduled scheduler
 	parked    parked
+	presses   presses
+	orders    [64]stripe // of orders that are sold by a form
 
 	inFlight atomic.Int64
 	asking   asking

@@ -50,7 +50,8 @@ const (
 // allBugs is the whole zoo.
 func allBugs() []bug {
 	return slices.Concat(paymentBugs, reversalBugs, recoveryBugs, routeBugs, journalBugs, lineBugs, isoBugs, cardBugs, frontBugs, operationBugs, carriedBugs,
-		moneyBugs, letterBugs, peopleBugs)
+		moneyBugs, letterBugs, peopleBugs,
+		buttonBugs)
 }
 
 // TestZoo lets the bugs loose, one at a time, and fails when one survives.

@@ -10,6 +10,7 @@ import (
 type PageConfig struct {
 	URL              string `yaml:"url"`
 	SubmitsPerMinute int    `yaml:"submits_per_minute"`
+	PressesPerMinute int    `yaml:"presses_per_minute"`
 	ThreeDS          string `yaml:"three_ds"`
 }
 
@@ -18,6 +19,9 @@ func (c *Config) validatePage() error {
 	p := &c.Page
 	if p.SubmitsPerMinute < 0 || p.SubmitsPerMinute > page.MaxSubmitsPerMinute {
 		return c.fault("page.submits_per_minute", "%d is not within 0..%d", p.SubmitsPerMinute, page.MaxSubmitsPerMinute)
+	}
+	if p.PressesPerMinute < 0 || p.PressesPerMinute > page.MaxSubmitsPerMinute {
+		return c.fault("page.presses_per_minute", "%d is not within 0..%d", p.PressesPerMinute, page.MaxSubmitsPerMinute)
 	}
 	if p.ThreeDS != "" && p.ThreeDS != "none" && p.ThreeDS != "simulated" {
 		return c.fault("page.three_ds", "%q is not one of none, simulated", p.ThreeDS)

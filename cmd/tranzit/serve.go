@@ -322,7 +322,8 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	if err != nil {
 		return errors.Join(err, api.Close(), control.Close())
 	}
-	a.pages, err = page.New(page.Options{Switch: a.core, Logger: a.log, URL: a.pageURL(api.Addr(), secure != nil), SubmitsPerMinute: a.cfg.Page.SubmitsPerMinute})
+	a.pages, err = page.New(page.Options{Switch: a.core, Logger: a.log, URL: a.pageURL(api.Addr(), secure != nil), SubmitsPerMinute: a.cfg.Page.SubmitsPerMinute,
+		PressesPerMinute: a.cfg.Page.PressesPerMinute, PlainReturns: a.cfg.Webhooks.AllowHTTP})
 	if err != nil {
 		return errors.Join(err, api.Close(), control.Close())
 	}

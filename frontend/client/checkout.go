@@ -46,6 +46,7 @@ type CheckoutSession struct {
 	SuccessURL    string            `json:"success_url"`
 	FailURL       string            `json:"fail_url"`
 	ReturnURL     string            `json:"return_url"`
+	Button        string            `json:"button"` // that was pressed; empty: none
 	Attempts      int               `json:"attempts"`
 	Payment       string            `json:"payment"` // that paid it, else the newest; empty: none
 	PaymentStatus string            `json:"payment_status"`

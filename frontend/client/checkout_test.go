@@ -41,3 +41,30 @@ func TestCheckoutSessions(t *testing.T) {
 		t.Errorf("without an order: %v", err)
 	}
 }
+
+// TestButtons walks a button against the real server, and every first answer is lost on
+// its way.
+func TestButtons(t *testing.T) {
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	c, err := client.Open(client.Options{Base: openAPI(t), Key: key, HTTP: &http.Client{Transport: &forgetful{inner: transport}}, Pause: time.Millisecond})
+	must(t, err)
+	ctx := t.Context()
+	made, err := c.CreateButton(ctx, client.ButtonRequest{Name: "Gift", MinAmount: 100, MaxAmount: 200, Currency: "RUB", OrderID: "GIFT", Language: "ru"})
+	must(t, err)
+	if made.Status != "active" || !made.Meta.Replayed || made.Amount != 0 || made.MaxAmount != 200 || !strings.HasSuffix(made.URL, "/buy/"+made.ID) || !strings.Contains(made.Snippet, made.URL) {
+		t.Errorf("made: %+v", made)
+	}
+	list, next, err := c.ListButtons(ctx, 10, "")
+	must(t, err)
+	if len(list) != 1 || next != "" || list[0].ID != made.ID {
+		t.Errorf("listed: %+v, %q", list, next)
+	}
+	_, err = c.DisableButton(ctx, made.ID)
+	must(t, err)
+	over, err := c.GetButton(ctx, made.ID)
+	must(t, err)
+	if over.Status != "disabled" || over.DisabledAt.IsZero() {
+		t.Errorf("disabled: %+v", over)
+	}
+}

@@ -33,9 +33,17 @@ type Options struct {
 	// SubmitsPerMinute is how many forms one address may send in a minute, of all
 	// sessions together; default 20.
 	SubmitsPerMinute int
+
+	// PressesPerMinute is how often one address may press buttons in a minute; default
+	// 60.
+	PressesPerMinute int
+
+	// PlainReturns lets the forms that shops sign lead back to http:// addresses;
+	// default https only.
+	PlainReturns bool
 }
 
-// MaxSubmitsPerMinute bounds Options.SubmitsPerMinute.
+// MaxSubmitsPerMinute bounds Options.SubmitsPerMinute and PressesPerMinute.
 const MaxSubmitsPerMinute = 100_000
 
 // EnsureDefaults fills what was left out.
@@ -52,6 +60,9 @@ func (o *Options) EnsureDefaults() {
 	if o.SubmitsPerMinute == 0 {
 		o.SubmitsPerMinute = 20
 	}
+	if o.PressesPerMinute == 0 {
+		o.PressesPerMinute = 60
+	}
 }
 
 // Validate checks bounds. Errors name the option.
@@ -64,6 +75,9 @@ func (o *Options) Validate() error {
 	}
 	if o.SubmitsPerMinute < 1 || o.SubmitsPerMinute > MaxSubmitsPerMinute {
 		return fmt.Errorf("page: SubmitsPerMinute is %d: want 1..%d", o.SubmitsPerMinute, MaxSubmitsPerMinute)
+	}
+	if o.PressesPerMinute < 1 || o.PressesPerMinute > MaxSubmitsPerMinute {
+		return fmt.Errorf("page: PressesPerMinute is %d: want 1..%d", o.PressesPerMinute, MaxSubmitsPerMinute)
 	}
 	return nil
 }
@@ -97,6 +111,8 @@ type Service struct {
 	secure bool
 	guard  guard
 	looks  looks
+
+	presses guard
 }
 
 // New makes a Service. Errors name the option at fault.
@@ -107,6 +123,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{o: o, base: strings.TrimRight(o.URL, "/"), secure: strings.HasPrefix(o.URL, "https:")}
 	s.guard.init(o.SubmitsPerMinute)
+	s.presses.init(o.PressesPerMinute)
 	return s, nil
 }
 
