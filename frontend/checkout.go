@@ -140,6 +140,7 @@ type checkoutSession struct {
 	FailURL       *string           `json:"fail_url"`
 	ReturnURL     *string           `json:"return_url"`
 	Button        *string           `json:"button"` // that was pressed; null: none
+	Receipt       bool              `json:"receipt"`
 	Attempts      int               `json:"attempts"`
 	Payment       *string           `json:"payment"`
 	PaymentStatus *string           `json:"payment_status"`
@@ -159,7 +160,7 @@ func (c *call) checkoutView(s *payswitch.Checkout) checkoutSession {
 	view := checkoutSession{ID: s.ID.Text(checkoutPrefix), Object: "checkout_session", Version: s.Version, Status: s.Status, Live: s.Live,
 		Amount: s.Amount, Currency: s.Currency, OrderID: s.OrderID, Description: textOrNull(s.Description), CaptureMethod: "automatic",
 		Language: textOrNull(s.Language), SuccessURL: textOrNull(s.SuccessURL), FailURL: textOrNull(s.FailURL), ReturnURL: textOrNull(s.ReturnURL),
-		Attempts: s.Attempts, ExpiresAt: momentOrNull(s.ExpiresAt), CreatedAt: momentOrNull(s.CreatedAt), UpdatedAt: momentOrNull(s.UpdatedAt),
+		Receipt: s.Receipt, Attempts: s.Attempts, ExpiresAt: momentOrNull(s.ExpiresAt), CreatedAt: momentOrNull(s.CreatedAt), UpdatedAt: momentOrNull(s.UpdatedAt),
 		Metadata: map[string]string{}, Sent: sentView(s.Sent)}
 	if s.ManualCapture {
 		view.CaptureMethod = "manual"

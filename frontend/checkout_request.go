@@ -14,6 +14,7 @@ type checkoutReader struct {
 	language            string
 	success, fail, back span
 	expiresAt           time.Time
+	receipt             bool
 	send                bool // its link goes out at once
 	plain               bool // addresses may begin with http://
 	request             payswitch.PayRequest
@@ -81,6 +82,8 @@ func (d *checkoutReader) checkoutMember(name string) bool {
 		d.back = d.address("/return_url")
 	case "expires_at":
 		d.moment()
+	case "receipt":
+		d.receipt = d.boolean("/receipt")
 	case "send":
 		d.send = d.boolean("/send")
 	default:
@@ -126,6 +129,6 @@ func (d *checkoutReader) wish() payswitch.Checkout {
 	all := string(d.text)
 	r := d.out
 	return payswitch.Checkout{Amount: r.Amount, Currency: r.Currency.Alpha(), OrderID: r.OrderID, Description: r.Description,
-		ManualCapture: r.ManualCapture, Language: d.language, Email: r.CustomerEmail, Customer: r.Customer, Metadata: r.Metadata,
+		ManualCapture: r.ManualCapture, Receipt: d.receipt, Language: d.language, Email: r.CustomerEmail, Customer: r.Customer, Metadata: r.Metadata,
 		SuccessURL: d.success.of(all), FailURL: d.fail.of(all), ReturnURL: d.back.of(all), ExpiresAt: d.expiresAt}
 }

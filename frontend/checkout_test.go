@@ -113,6 +113,7 @@ func walkCheckout(t *testing.T, given map[string]bool) {
 		t.Errorf("after the payment: %s", done.body)
 	}
 	p := s.want("200", "GET /v1/payments/"+member[string](t, done.body, "payment"), "")
+	walkReceipt(s, "/v1/payments/"+member[string](t, done.body, "payment"))
 	if member[string](t, p.body, "checkout_session") != idOf(t, paid) || member[string](t, p.body, "order_id") != "A-1001" {
 		t.Errorf("the payment: %s", p.body)
 	}
@@ -135,6 +136,20 @@ func walkSending(s *shop, at string) {
 	for i, tt := range []struct{ customer, want string }{{`{"email":"anna@shop.example"}`, "201"}, {`{"id":"anna"}`, "400 invalid_request"}} {
 		s.want(tt.want, "POST /v1/checkout_sessions", `{"amount":1,"currency":"RUB","order_id":"S","send":true,"customer":`+tt.customer+`}`, "Idempotency-Key", fmt.Sprint("with letter ", i))
 	}
+}
+
+// walkReceipt sends the receipt of a payment again.
+func walkReceipt(s *shop, at string) {
+	s.t.Helper()
+	s.want("400 invalid_request", "POST "+at+"/receipt", `{"phone":"+74951234567"}`, "Idempotency-Key", "receipt bad")
+	s.want("400 invalid_request", "POST "+at+"/receipt", `{}`, "Idempotency-Key", "receipt nowhere")
+	s.want("200", "POST "+at+"/receipt", `{"email":"anna@shop.example","language":"ru"}`, "Idempotency-Key", "receipt")
+	again := s.want("200", "POST "+at+"/receipt", `{"email":"anna@shop.example","language":"ru"}`, "Idempotency-Key", "receipt")
+	if again.header.Get("Idempotency-Replayed") != "true" || !strings.Contains(again.body, `"to":"a***@shop.example"`) || !strings.Contains(again.body, `"kind":"paid"`) {
+		s.t.Errorf("the receipt: %s", again.body)
+	}
+	s.want("422 idempotency_key_reused", "POST "+at+"/receipt", `{}`, "Idempotency-Key", "receipt")
+	s.want("409 invalid_state", "POST "+at+"/receipt", `{"email":"anna@shop.example"}`, "Idempotency-Key", "receipt again")
 }
 
 // TestBadCheckout: what is wrong is named, member by member.

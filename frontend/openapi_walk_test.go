@@ -80,7 +80,7 @@ func (o apiOperation) to(payment, refund string) string {
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
 func (o apiOperation) movesMoney() bool {
-	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules" && !strings.HasPrefix(o.path, "/v1/checkout_sessions") && o.path != "/v1/buttons"
+	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules" && !strings.HasPrefix(o.path, "/v1/checkout_sessions") && o.path != "/v1/buttons" && !strings.HasSuffix(o.path, "/receipt")
 }
 
 // body is one that the operation takes.

@@ -67,6 +67,7 @@ type routes struct {
 	cancel     *route // /v1/payments/{id}/cancel
 	raise      *route // /v1/payments/{id}/increment
 	done       *route // /v1/payments/{id}/operations
+	receipt    *route // /v1/payments/{id}/receipt
 	refunds    *route // /v1/payments/{id}/refunds
 	refund     *route // /v1/payments/{id}/refunds/{id}
 	tokens     *route // /v1/tokens
@@ -152,6 +153,7 @@ func newRoutes(m *metrics) *routes {
 		capture:  with(route{name: "/v1/payments/{id}/capture", post: (*call).capturePayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
 		cancel:   with(route{name: "/v1/payments/{id}/cancel", post: (*call).cancelPayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
 		raise:    with(route{name: "/v1/payments/{id}/increment", post: (*call).incrementPayment, keyed: true, writes: payswitch.ScopePaymentsWrite}),
+		receipt:  with(route{name: "/v1/payments/{id}/receipt", post: (*call).sendReceipt, keyed: true, writes: payswitch.ScopePaymentsWrite}),
 		done:     with(route{name: "/v1/payments/{id}/operations", get: (*call).listOperations, reads: payswitch.ScopePaymentsRead}),
 		refunds: with(route{name: "/v1/payments/{id}/refunds", get: (*call).listRefunds, post: (*call).createRefund, keyed: true,
 			reads: payswitch.ScopePaymentsRead, writes: payswitch.ScopeRefundsWrite}),
@@ -246,6 +248,7 @@ var (
 	captureSuffix    = []byte("/capture")
 	cancelSuffix     = []byte("/cancel")
 	operationsSuffix = []byte("/operations")
+	receiptSuffix    = []byte("/receipt")
 
 	refundsSuffix = []byte("/refunds")
 	raiseSuffix   = []byte("/increment")
@@ -284,6 +287,8 @@ func (r *routes) find(path []byte) (found *route, id, refund []byte) {
 		return r.capture, id, nil
 	case bytes.Equal(tail, cancelSuffix):
 		return r.cancel, id, nil
+	case bytes.Equal(tail, receiptSuffix):
+		return r.receipt, id, nil
 	case bytes.Equal(tail, operationsSuffix):
 		return r.done, id, nil
 	case bytes.Equal(tail, refundsSuffix):

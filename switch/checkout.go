@@ -58,6 +58,7 @@ type Checkout struct {
 	ManualCapture bool
 	Language      string // of the page; empty: as the buyer's browser asks
 	Email         string // of the buyer
+	Receipt       bool   // the buyer gets receipts, though the merchant's buyers do not
 	Customer      string // the shop's name for the buyer, or empty
 	SuccessURL    string // where the page leads back to, after each end
 	FailURL       string

@@ -117,6 +117,7 @@ func (h *history) reindex(c *storage.Command, before standing) {
 		c.Set(spaceAccess, operationListKey(account, h.operations[n-1].ID), h.operationRef(n))
 	}
 	h.settleFunds(c, before.funds, after.funds)
+	h.writeReceipts(c)
 	h.announce(c)
 }
 

@@ -18,6 +18,8 @@ const spaceLetter storage.Space = 'L'
 const (
 	letterDue    = 'd' // due time in milliseconds, letter id -> Letter
 	letterFailed = 'f' // letter id -> Letter that was given up
+
+	letterReceipts = 'r' // payment id -> receiptCount
 )
 
 // LetterPrefix is the TypeID prefix of a letter.

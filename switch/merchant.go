@@ -30,6 +30,7 @@ type Merchant struct {
 	CardPresent   bool // it may send what terminals read of cards
 	PIN           PINKeys
 
+	Receipts bool   // buyers whose e-mail address is known get receipts
 	Language string // of letters to its buyers whose own is not known: en, ru or es; empty: en
 
 	Events bool // its events are kept also while it has no webhook endpoint

@@ -49,6 +49,7 @@ type keptMerchant struct {
 	MaxInFlight   int            `json:"max_in_flight,omitempty"`
 	OrderOnce     bool           `json:"order_once,omitempty"`
 	Events        bool           `json:"events,omitempty"`
+	Receipts      bool           `json:"receipts,omitempty"`
 	Language      string         `json:"language,omitempty"`
 	TestUntil     time.Time      `json:"test_until,omitzero"`
 	TestOnly      bool           `json:"test_only,omitempty"`
@@ -56,14 +57,14 @@ type keptMerchant struct {
 
 func (m *Merchant) keep() keptMerchant {
 	return keptMerchant{Name: m.Name, City: m.City, Country: m.Country, MCC: m.MCC, TimeZone: m.TimeZone.String(), Banks: m.Banks,
-		RatePerSecond: m.RatePerSecond, Burst: m.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce, Events: m.Events, Language: m.Language,
+		RatePerSecond: m.RatePerSecond, Burst: m.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce, Events: m.Events, Receipts: m.Receipts, Language: m.Language,
 		TestUntil: m.TestUntil, TestOnly: m.TestOnly}
 }
 
 func (k *keptMerchant) merchant(id string) (Merchant, error) {
 	zone, err := time.LoadLocation(k.TimeZone)
 	return Merchant{ID: id, Name: k.Name, City: k.City, Country: k.Country, MCC: k.MCC, TimeZone: zone, Banks: k.Banks,
-		RatePerSecond: k.RatePerSecond, Burst: k.Burst, MaxInFlight: k.MaxInFlight, OrderOnce: k.OrderOnce, Events: k.Events, Language: k.Language,
+		RatePerSecond: k.RatePerSecond, Burst: k.Burst, MaxInFlight: k.MaxInFlight, OrderOnce: k.OrderOnce, Events: k.Events, Receipts: k.Receipts, Language: k.Language,
 		TestUntil: k.TestUntil, TestOnly: k.TestOnly}, err
 }
 

@@ -70,6 +70,7 @@ func (s *Switch) attend(h *history) {
 	if by := s.outbox.by.Load(); by != nil {
 		h.audience = (*by)[accountKey{h.Merchant, h.Live}]
 	}
+	h.receipts = s.receiptsOf(h)
 }
 
 // announce adds the events of the last record to the command that makes the
@@ -95,6 +96,9 @@ func (h *history) announce(c *storage.Command) {
 // told wakes those who wait for a payment once its step is durable.
 func (s *Switch) told(h *history) {
 	s.watch.notify(h.ID)
+	if h.receipts != nil {
+		s.letters.Wake()
+	}
 	if h.audience == nil || len(h.audience.endpoints) == 0 {
 		return
 	}

@@ -189,6 +189,7 @@ type MerchantConfig struct {
 		BaseKeys map[string]string `yaml:"base_keys"`
 	} `yaml:"pin"`
 	Events   bool   `yaml:"events"`
+	Receipts bool   `yaml:"receipts"`
 	Language string `yaml:"language"`
 	Check    *struct {
 		URL        string        `yaml:"url"`

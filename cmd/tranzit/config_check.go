@@ -382,7 +382,7 @@ func (c *Config) merchant(i int, banks map[string]bool) (payswitch.Merchant, err
 	}
 	out := payswitch.Merchant{ID: m.ID, Name: m.Name, City: m.City, Country: m.Country, MCC: m.MCC, TimeZone: zone,
 		RatePerSecond: m.Rate.PerSecond, Burst: m.Rate.Burst, MaxInFlight: m.MaxInFlight, OrderOnce: m.OrderOnce, Events: m.Events,
-		AcceptPartial: m.AcceptPartial, CardPresent: m.CardPresent, Language: m.Language}
+		AcceptPartial: m.AcceptPartial, CardPresent: m.CardPresent, Receipts: m.Receipts, Language: m.Language}
 	if out.Certificates, err = c.pins(at("certificates"), m.Certificates); err != nil {
 		return none, err
 	}

@@ -24,6 +24,7 @@ type CheckoutSessionRequest struct {
 	FailURL        string            `json:"fail_url,omitempty"`
 	ReturnURL      string            `json:"return_url,omitempty"`
 	ExpiresAt      time.Time         `json:"expires_at,omitzero"` // default: in 24 hours
+	Receipt        bool              `json:"receipt,omitempty"`   // the buyer gets receipts by mail
 	Send           bool              `json:"send,omitempty"`      // send the link to Customer.Email at once
 	Metadata       map[string]string `json:"metadata,omitempty"`
 }
@@ -47,6 +48,7 @@ type CheckoutSession struct {
 	FailURL       string            `json:"fail_url"`
 	ReturnURL     string            `json:"return_url"`
 	Button        string            `json:"button"` // that was pressed; empty: none
+	Receipt       bool              `json:"receipt"` // the buyer gets receipts, though your buyers do not
 	Attempts      int               `json:"attempts"`
 	Payment       string            `json:"payment"` // that paid it, else the newest; empty: none
 	PaymentStatus string            `json:"payment_status"`
@@ -122,6 +124,40 @@ func (c *Client) SendCheckoutSession(ctx context.Context, id string, r CheckoutS
 		key = newKey()
 	}
 	return c.checkoutSession(ctx, call{method: http.MethodPost, path: "/v1/checkout_sessions" + segment(id) + "/send", body: body, key: key})
+}
+
+// Receipt is what came of sending a receipt again.
+type Receipt struct {
+	Payment   string `json:"payment_id"`
+	Kind      string `json:"kind"`       // paid, refunded or canceled
+	To        string `json:"to"`         // masked
+	SentAgain int    `json:"sent_again"` // times, this one included
+}
+
+// SendReceipt sends the receipt of a payment once more: to the address, or when that
+// is empty to the payment's own, in a language (en, ru, es) or when that is empty as
+// the first one. An empty key becomes a new one.
+func (c *Client) SendReceipt(ctx context.Context, payment string, r ReceiptRequest) (*Receipt, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	key := r.IdempotencyKey
+	if key == "" {
+		key = newKey()
+	}
+	got := new(Receipt)
+	if _, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/payments" + segment(payment) + "/receipt", body: body, key: key}, got); err != nil {
+		return nil, err
+	}
+	return got, nil
+}
+
+// ReceiptRequest says where a receipt goes.
+type ReceiptRequest struct {
+	IdempotencyKey string `json:"-"`
+	Email          string `json:"email,omitempty"`
+	Language       string `json:"language,omitempty"`
 }
 
 // ListCheckoutSessions reads a page of sessions, newest first; next is the cursor of

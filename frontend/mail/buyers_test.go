@@ -53,6 +53,24 @@ func TestLettersToBuyers(t *testing.T) {
 	holdGolden(t, "buyers.golden", all.String())
 }
 
+// TestReceipts: as TestLettersToBuyers. Of the card only the last four digits stand
+// there.
+func TestReceipts(t *testing.T) {
+	var all strings.Builder
+	for _, language := range Languages {
+		for i, template := range []string{payswitch.TemplatePaid, payswitch.TemplateRefunded, payswitch.TemplateCanceled} {
+			y, err := payswitch.NewLetter(payswitch.Letter{ID: payswitch.ID{1}, Channel: payswitch.LetterMail, To: "anna@shop.example", Language: language, Template: template},
+				payswitch.ReceiptData{Shop: "HATS", Order: "A-1001", Description: "Two hats", Amount: 129900, Refunded: []int64{100, 0, 0}[i], Currency: "EUR", Card: "Visa •••• 1111",
+					Approval: "7KQ2M1", Date: "2026-11-27 12:00 MSK", Payment: "pay_01kaz7q2v5e8xv9h2m3n4p5q6r", Test: i == 2})
+			must(t, err)
+			m, err := Render(&y)
+			must(t, err)
+			fmt.Fprintf(&all, "===== %s %s: %s\n%s\n", language, template, m.Subject, m.Text)
+		}
+	}
+	holdGolden(t, "receipts.golden", all.String())
+}
+
 func holdGolden(t *testing.T, name, got string) {
 	t.Helper()
 	golden := filepath.Join("testdata", name)
