@@ -157,6 +157,15 @@ type checkoutCustomer struct {
 }
 
 func (c *call) checkoutView(s *payswitch.Checkout) checkoutSession {
+	view := viewOfCheckout(s)
+	if s.Status == payswitch.CheckoutOpen || s.Status == payswitch.CheckoutProcessing {
+		view.URL = textOrNull(c.server.page.URL(s.ID))
+	}
+	return view
+}
+
+// viewOfCheckout is the object without the page's address.
+func viewOfCheckout(s *payswitch.Checkout) checkoutSession {
 	view := checkoutSession{ID: s.ID.Text(checkoutPrefix), Object: "checkout_session", Version: s.Version, Status: s.Status, Live: s.Live,
 		Amount: s.Amount, Currency: s.Currency, OrderID: s.OrderID, Description: textOrNull(s.Description), CaptureMethod: "automatic",
 		Language: textOrNull(s.Language), SuccessURL: textOrNull(s.SuccessURL), FailURL: textOrNull(s.FailURL), ReturnURL: textOrNull(s.ReturnURL),

@@ -68,6 +68,7 @@ func pathOf(t *testing.T, session reply) string {
 func walkCheckout(t *testing.T, given map[string]bool) {
 	s := openShop(t, nil)
 	defer s.collect(given)
+	s.want("201", "POST /v1/webhook_endpoints", endpointBody)
 	made := s.want("201", "POST /v1/checkout_sessions", sessionBody, "Idempotency-Key", "one")
 	if again := s.want("201", "POST /v1/checkout_sessions", sessionBody, "Idempotency-Key", "one"); again.body != made.body || again.header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("the repeat is %s", again.body)
@@ -113,6 +114,12 @@ func walkCheckout(t *testing.T, given map[string]bool) {
 		t.Errorf("after the payment: %s", done.body)
 	}
 	p := s.want("200", "GET /v1/payments/"+member[string](t, done.body, "payment"), "")
+	for i, kind := range []string{"expired", "completed"} {
+		e := s.want("200", "GET /v1/events?type=checkout_session."+kind, "").body
+		if session := []string{idOf(t, made), idOf(t, paid)}[i]; strings.Count(e, `"object":"event"`) != 2-i || !strings.Contains(e, `"payment_id":null,"checkout_session":"`+session+`"`) {
+			t.Errorf("%s: %s", kind, e)
+		}
+	}
 	walkReceipt(s, "/v1/payments/"+member[string](t, done.body, "payment"))
 	if member[string](t, p.body, "checkout_session") != idOf(t, paid) || member[string](t, p.body, "order_id") != "A-1001" {
 		t.Errorf("the payment: %s", p.body)

@@ -1,7 +1,6 @@
 package payswitch
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -22,6 +21,8 @@ const (
 	checkoutList = 'l' // account digest, session id: lists
 	checkoutHash = 'f' // session id -> Fingerprint of the request that made it
 	checkoutSent = 's' // session id, letter id -> CheckoutSending
+	checkoutDue  = 'd' // time, session id, payment id or 0: when it is looked at whether it is over
+	checkoutTold = 'e' // session id -> marks of the events that were told
 )
 
 // The states of a checkout session. All but expiring by request follow from its
@@ -98,6 +99,8 @@ func checkoutListKey(account [8]byte, id ID) []byte {
 	return append(append([]byte{checkoutList}, account[:]...), id[:]...)
 }
 
+var errPaying = &Refusal{Code: CodeInvalidState, RetryAfter: time.Second, Detail: "A payment of this session is on its way."}
+
 var errNoCheckout = &Refusal{Code: CodeNotFound, Detail: "There is no such checkout session."}
 
 // CreateCheckout makes a session. A repeat under its key and with the same request
@@ -140,6 +143,9 @@ func (s *Switch) CreateCheckout(a Account, r *CheckoutRequest) (made Checkout, r
 	}
 	if r.also != nil {
 		r.also(&cmd, &c)
+	told := s.outbox.audienceOf(c.Merchant, c.Live) != nil
+	if told {
+		cmd.Set(spaceCheckout, checkoutDueKey(c.ExpiresAt, c.ID, ID{}), nil)
 	}
 	result, err := s.store.Do(&cmd)
 	switch {
@@ -151,6 +157,9 @@ func (s *Switch) CreateCheckout(a Account, r *CheckoutRequest) (made Checkout, r
 		return made, err == nil, err
 	}
 	s.letters.Wake()
+	if told {
+		s.sessionEnded()
+	}
 	return c, false, nil
 }
 
@@ -190,7 +199,7 @@ func (s *Switch) Checkout(a Account, id ID) (Checkout, error) {
 	case err == nil && (c == nil || c.Merchant != a.Merchant.ID || c.Live != a.Live):
 		return Checkout{}, errNoCheckout
 	case err == nil:
-		err = s.judgeCheckout(a, c)
+		err = s.judgeCheckout(c.account(), c, nil)
 	}
 	if err == nil {
 		c.Sent, err = s.checkoutLetters(id)
@@ -224,8 +233,9 @@ func (s *Switch) OpenCheckout(id ID) (Account, Checkout, error) {
 
 // judgeCheckout finds what the session is by its payments and the clock. The
 // payments of its order are all there are to look at: each of its attempts is one.
-func (s *Switch) judgeCheckout(a Account, c *Checkout) error {
-	order := orderDigest(accountDigest(a), c.OrderID)
+// payer, unless nil, is what the payment that paid it was then.
+func (s *Switch) judgeCheckout(account [8]byte, c *Checkout, payer *history) error {
+	order := orderDigest(account, c.OrderID)
 	ids, err := s.idsOf(storage.Range{Space: spaceOrder, Prefix: order[:], Reverse: true}, len(order), orderScan)
 	c.Status, c.Version = CheckoutOpen, c.Changes
 	if err == nil {
@@ -233,9 +243,12 @@ func (s *Switch) judgeCheckout(a Account, c *Checkout) error {
 			if h.Checkout != c.ID {
 				return true
 			}
+			if payer != nil && h.ID == payer.ID {
+				h = payer
+			}
 			c.Attempts++
 			c.Version += h.Version
-			if c.Payment == nil || h.bars() != nil {
+			if c.Payment == nil || h.bars() != nil || h == payer {
 				p := h.Payment
 				c.Payment = &p
 			}
@@ -272,7 +285,7 @@ func (s *Switch) ExpireCheckout(a Account, id ID) (Checkout, error) {
 	case c.Status == CheckoutComplete:
 		return c, wrongState("This session is paid.")
 	case c.Status == CheckoutProcessing:
-		return c, &Refusal{Code: CodeInvalidState, RetryAfter: time.Second, Detail: "A payment of this session is on its way."}
+		return c, errPaying
 	}
 	c.Changes++
 	c.Version++
@@ -284,10 +297,19 @@ func (s *Switch) ExpireCheckout(a Account, id ID) (Checkout, error) {
 	}
 	var cmd storage.Command
 	cmd.Set(spaceCheckout, checkoutKey(checkoutHead, id), body)
-	if _, err := s.store.Do(&cmd); err != nil {
+	told, err := s.tellExpired(&cmd, a, &c)
+	var result storage.Result
+	if err == nil {
+		result, err = s.store.Do(&cmd)
+	}
+	switch {
+	case err != nil:
 		s.log.Error("journal refused the end of a checkout session", "session", id.Text(CheckoutPrefix), "error", err)
 		return Checkout{}, errInternal
+	case result.Kind == storage.Exists: // a payment began since it was read
+		return Checkout{}, errPaying
 	}
+	s.toldExpired(told)
 	c.Status = CheckoutExpired
 	return c, nil
 }
@@ -342,10 +364,11 @@ func (s *Switch) PayCheckout(a Account, id ID, card *CheckoutCard) (Payment, err
 		return Payment{}, err
 	}
 	r := &card.Pay
-	r.IdempotencyKey = string(binary.BigEndian.AppendUint32(append([]byte("\x00checkout"), id[:]...), uint32(card.Attempt)))
+	r.IdempotencyKey = attemptKeyOf(id, card.Attempt)
 	if c.Status != CheckoutOpen || card.Attempt != c.Attempts {
 		key := s.idempotencyDigest(a, r.IdempotencyKey)
-		_, known, err := s.store.Get(spaceKey, key[:], nil)
+		held, known, err := s.store.Get(spaceKey, key[:], nil)
+		known = known && len(held) == len(ID{}) // by a payment, not by the session's end
 		switch {
 		case err != nil:
 			return Payment{}, errInternal

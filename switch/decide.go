@@ -75,13 +75,14 @@ type standing struct {
 	heldFrom time.Time // of a hold
 	funds    int64     // in a balance
 
+	paid       bool // its checkout session, if it is of one
 	operations int
 }
 
 func (h *history) standing() standing {
 	return standing{waiting: h.challenged && (h.Status == StatusRequiresAction || h.Status == StatusInFlight), owed: h.reversal.queued, desk: h.reversal.desk != "",
 		hold: h.uncaptured, heldFrom: h.heldFrom, funds: h.funds(), doubt: h.Status == StatusUnknown,
-		declined: h.Status == StatusDeclined && h.Decline.Source == "bank", operations: len(h.operations)}
+		declined: h.Status == StatusDeclined && h.Decline.Source == "bank", paid: h.paid(), operations: len(h.operations)}
 }
 
 // reindex adds to the command what the step from before to the present changes
@@ -119,6 +120,7 @@ func (h *history) reindex(c *storage.Command, before standing) {
 	h.settleFunds(c, before.funds, after.funds)
 	h.writeReceipts(c)
 	h.announce(c)
+	h.tellCheckout(c, before, after)
 }
 
 // reindexOperation does the same for one operation of the payment.

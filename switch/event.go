@@ -30,6 +30,9 @@ func (t EventType) ofOperation() bool { return t.class != 0 && t.class < classPu
 
 // String is the word of the API: payment.captured, refund.succeeded.
 func (t EventType) String() string {
+	if t.ofCheckout() {
+		return t.checkoutWord()
+	}
 	if !t.ofOperation() {
 		return Purpose(t.class&^classPurpose).String() + "." + Status(t.status).String()
 	}
@@ -51,7 +54,7 @@ func EventTypes() []EventType {
 			}
 		}
 	}
-	return all
+	return append(all, eventCompleted, eventExpired)
 }
 
 var eventTypes = func() map[string]EventType {
@@ -167,13 +170,17 @@ type Event struct {
 	Type      EventType
 	Payment   Payment    // as it stood
 	Operation *Operation // of an event about an operation: as it stood
-	Sequence  uint32     // number among the payment's events, from 1, without a gap
+	Checkout  *Checkout  // of an event about a checkout session: as it stood, without its letters; Payment is then zero
+	Sequence  uint32     // number among the payment's events, or the session's, from 1, without a gap
 	At        time.Time
 }
 
 // event reads an event from its payment's records. earlier are the ids of the
 // payment's events before it, in order.
 func (s *Switch) event(ref eventRef) (e Event, earlier []ID, err error) {
+	if ref.kind.ofCheckout() {
+		return s.checkoutEvent(ref)
+	}
 	note := func(h *history) bool {
 		for n := uint32(len(earlier)); n < h.news.told; n++ {
 			earlier = append(earlier, h.eventID(n+1))

@@ -29,7 +29,7 @@ type EventPage struct {
 var errNoEvent = &Refusal{Code: CodeNotFound, Detail: "There is no such event."}
 
 func (q *EventQuery) wants(ref eventRef) bool {
-	if !q.Payment.IsZero() && ref.payment != q.Payment {
+	if !q.Payment.IsZero() && (ref.payment != q.Payment || ref.kind.ofCheckout()) {
 		return false
 	}
 	for _, t := range q.Types {

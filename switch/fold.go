@@ -26,6 +26,7 @@ type history struct {
 	declines *declineFilter // where the bank's decline of the next step is marked, set by attend; nil: it is not counted
 	purse    *purse         // the balance it counts in, set by attend; nil: none is kept
 	audience *audience      // who is told of the next step, set by attend; nil: nobody
+	checkout *checkoutNews  // what the next step changes for its checkout session, set by attend; nil: nobody is told
 	receipts *receipts      // how the buyer is told of the next step, set by attend; nil: not
 
 	steps uint64 // of its stripe after the last record written through this history

@@ -64,13 +64,13 @@ func (o *Outbox) Listen(l Listener) { o.sink.Store(&l) }
 // attend sets who is told of the next step of a payment. An account that asked
 // for no events costs it one load.
 func (s *Switch) attend(h *history) {
-	if h.audience, h.declines, h.purse = nil, nil, s.purses.of(&h.Payment); s.watchesRetries(h.Live) {
+	if h.declines, h.purse = nil, s.purses.of(&h.Payment); s.watchesRetries(h.Live) {
 		h.declines = &s.declines
 	}
-	if by := s.outbox.by.Load(); by != nil {
-		h.audience = (*by)[accountKey{h.Merchant, h.Live}]
+	h.audience, h.receipts, h.checkout = s.outbox.audienceOf(h.Merchant, h.Live), s.receiptsOf(h), nil
+	if h.audience != nil && !h.Checkout.IsZero() {
+		h.checkout = s.checkoutNews(h)
 	}
-	h.receipts = s.receiptsOf(h)
 }
 
 // announce adds the events of the last record to the command that makes the
@@ -79,18 +79,30 @@ func (h *history) announce(c *storage.Command) {
 	if h.audience == nil {
 		return
 	}
-	var keyBuf, valueBuf [64]byte
 	for i := range int(h.news.count) {
-		ref := h.lastEvent(i)
-		c.Set(spaceEvent, append(append(keyBuf[:0], h.audience.account[:]...), ref.id[:]...), ref.append(valueBuf[:0]))
-		n := Notice{Event: ref.id, ref: ref}
-		for _, e := range h.audience.endpoints {
-			if e.wants(ref.kind) {
-				n.Endpoint = e.ID
-				c.Set(spaceNotice, n.key(keyBuf[:0]), n.value(valueBuf[:0]))
-			}
+		h.audience.tell(c, h.lastEvent(i))
+	}
+}
+
+// tell adds one event, and what each endpoint is owed of it, to a command.
+func (a *audience) tell(c *storage.Command, ref eventRef) {
+	var keyBuf, valueBuf [64]byte
+	c.Set(spaceEvent, append(append(keyBuf[:0], a.account[:]...), ref.id[:]...), ref.append(valueBuf[:0]))
+	n := Notice{Event: ref.id, ref: ref}
+	for _, e := range a.endpoints {
+		if e.wants(ref.kind) {
+			n.Endpoint = e.ID
+			c.Set(spaceNotice, n.key(keyBuf[:0]), n.value(valueBuf[:0]))
 		}
 	}
+}
+
+// audienceOf is who is told of an account's events; nil: nobody.
+func (o *Outbox) audienceOf(merchant string, live bool) *audience {
+	if by := o.by.Load(); by != nil {
+		return (*by)[accountKey{merchant, live}]
+	}
+	return nil
 }
 
 // told wakes those who wait for a payment once its step is durable.
@@ -99,19 +111,31 @@ func (s *Switch) told(h *history) {
 	if h.receipts != nil {
 		s.letters.Wake()
 	}
-	if h.audience == nil || len(h.audience.endpoints) == 0 {
-		return
-	}
-	l := s.outbox.sink.Load()
-	if l == nil {
+	if h.audience == nil {
 		return
 	}
 	for i := range int(h.news.count) {
-		ref := h.lastEvent(i)
-		for _, e := range h.audience.endpoints {
-			if e.wants(ref.kind) {
-				l.Owed(noticeOf(e.ID, ref))
-			}
+		s.outbox.owes(h.audience, h.lastEvent(i))
+	}
+	if n := h.checkout; n != nil {
+		if !n.ref.id.IsZero() {
+			s.outbox.owes(h.audience, n.ref)
+		}
+		if n.look {
+			s.sessionEnded()
+		}
+	}
+}
+
+// owes tells the listener of an event that was made durable.
+func (o *Outbox) owes(a *audience, ref eventRef) {
+	l := o.sink.Load()
+	if l == nil {
+		return
+	}
+	for _, e := range a.endpoints {
+		if e.wants(ref.kind) {
+			l.Owed(noticeOf(e.ID, ref))
 		}
 	}
 }

@@ -135,6 +135,7 @@ type Switch struct {
 	pool      sync.Pool // *work
 	writings  sync.Pool // *writing
 	scheduled scheduler
+	sessions  chan struct{} // wakes endCheckouts
 	parked    parked
 	presses   presses
 	orders    [64]stripe // of orders that are sold by a form
@@ -160,6 +161,7 @@ func New(o Options) (*Switch, error) {
 	s.flights.init()
 	s.watch.init()
 	s.scheduled.changed = make(chan struct{}, 1)
+	s.sessions = make(chan struct{}, 1)
 	s.parked.init()
 	s.batches.init()
 	s.outbox.s = s
@@ -234,6 +236,11 @@ func (s *Switch) Start() error {
 	go func() {
 		defer s.workers.Done()
 		s.endChallenges()
+	}()
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		s.endCheckouts()
 	}()
 	for _, b := range s.order {
 		b.link.Start()

@@ -18,8 +18,9 @@ type Event struct {
 	Object    string    `json:"object"`
 	Type      string    `json:"type"` // payment.captured, refund.succeeded ...; webhook.test
 	Live      bool      `json:"livemode"`
-	PaymentID string    `json:"payment_id"`
-	Sequence  int       `json:"sequence"` // number among the payment's events, from 1, without a gap
+	PaymentID string    `json:"payment_id"`       // empty for an event of a checkout session
+	SessionID string    `json:"checkout_session"` // of such an event; else empty
+	Sequence  int       `json:"sequence"`         // number among the payment's events, or the session's, from 1, without a gap
 	CreatedAt time.Time `json:"created_at"`
 
 	// Payment is what the event is about, or the payment of the Operation it is
@@ -27,6 +28,8 @@ type Event struct {
 	Payment   *Payment   `json:"-"`
 	Operation *Operation `json:"-"`
 	Payout    *Payout    `json:"-"` // or a verification: the event is about it, and the others are nil
+
+	CheckoutSession *CheckoutSession `json:"-"` // the event is about it, and the others are nil
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -50,6 +53,8 @@ func (e *Event) UnmarshalJSON(text []byte) error {
 	switch {
 	case kind.Object == "payment":
 		return json.Unmarshal(in.Data.Object, &e.Payment)
+	case kind.Object == "checkout_session":
+		return json.Unmarshal(in.Data.Object, &e.CheckoutSession)
 	case kind.Object == "payout" || kind.Object == "verification":
 		return json.Unmarshal(in.Data.Object, &e.Payout)
 	case kind.Payment != nil:
