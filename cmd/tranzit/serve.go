@@ -381,6 +381,10 @@ func (a *app) bindCabinet() error {
 	if secure != nil {
 		l = tls.NewListener(l, secure)
 	}
+	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), Page: a.pages.URL, TrustedProxies: proxies, Joining: a.office})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
 	a.listeners[2] = l
 	return nil
 }

@@ -35,6 +35,9 @@ type Options struct {
 	// Joining shows shops how far they have come; default: nobody joins here.
 	Joining *joining.Office
 
+	// Page is the address of a checkout session's page, for payment links.
+	Page func(session payswitch.ID) string
+
 	// URL is how people's browsers reach the cabinet: scheme and host, without a path.
 	// Passkeys belong to its host; an address in numbers has none.
 	URL string
@@ -65,8 +68,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("cabinet: URL: %w", err)
 	}
 	switch {
-	case o.Switch == nil || o.People == nil:
-		return errors.New("cabinet: Switch and People are required")
+	case o.Switch == nil || o.People == nil || o.Page == nil:
+		return errors.New("cabinet: Switch, People and Page are required")
 	case o.Concurrency < 1 || o.Concurrency > 1024:
 		return fmt.Errorf("cabinet: Concurrency is %d: want 1..1024", o.Concurrency)
 	case o.Connections < 1 || o.Connections > 65536:

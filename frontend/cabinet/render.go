@@ -93,6 +93,7 @@ func (s section) Of(page string) bool { return slices.Contains(s.pages, page) }
 var sections = []section{
 	{"payments", "payments", []string{"payments", "payment", "ask"}}, {"charts", "payments", []string{"charts"}},
 	{"batches", "batches", []string{"batches", "batch", "bulk"}}, {"terminal", "terminal", []string{"terminal"}},
+	{"links", "terminal", []string{"links", "link"}},
 	{"tickets", "tickets", []string{"tickets", "ticket"}}, {"webhooks", "webhooks", []string{"webhooks", "event"}},
 	{"keys", "keys", []string{"keys"}}, {"joining", "joining", []string{"joining"}}, {"users", "users", []string{"users"}}, {"audit", "audit", []string{"audit"}},
 }

@@ -138,7 +138,7 @@ func (r *rig) serve(log *slog.Logger) {
 	r.must(err)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	r.url = "http://localhost:" + port
-	r.server, err = New(Options{Switch: r.sw, People: r.people, Logger: log, URL: r.url})
+	r.server, err = New(Options{Switch: r.sw, People: r.people, Logger: log, URL: r.url, Page: func(id payswitch.ID) string { return "https://pay.example/pay/" + id.Text(payswitch.CheckoutPrefix) }})
 	r.must(err)
 	done := make(chan error, 1)
 	go func() { done <- r.server.Serve(l) }()
