@@ -240,6 +240,12 @@ func (h *history) standingReceipt() (template string, data ReceiptData) {
 	return "", data
 }
 
+// HasReceipt reports whether there is anything to give a receipt of.
+func (p *Payment) HasReceipt() bool {
+	template, _ := (&history{Payment: *p}).standingReceipt()
+	return p.Purpose == PurposePayment && template != ""
+}
+
 // languageOf is that of letters to a payment's buyer.
 func (s *Switch) languageOf(a Account, h *history) (string, error) {
 	if h.Checkout.IsZero() {

@@ -68,6 +68,7 @@ func New(o Options) *Server {
 	s.routeVault(mux)
 	s.routeWebhooks(mux)
 	s.routeJoining(mux)
+	s.routeCheckouts(mux)
 	s.routeTemplates(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

@@ -223,3 +223,49 @@ func TestChartsAndHooks(t *testing.T) {
 	c.get(hatsTest+"/events/"+event).want(t, 200, "Send again")
 	c.post(hatsTest+"/events/"+event+"/resend", nil).want(t, 303)
 }
+
+func TestPaymentLinks(t *testing.T) {
+	r := newRig(t)
+	u, _ := r.member("owner@shop.example", ownerOf(shopHats))
+	c := r.enter(u)
+	c.get(hatsTest+"/links").want(t, 200, "No links yet.")
+	form := url.Values{"key": {newKey()}, "amount": {"12.50"}, "currency": {"rub"}, "order": {"A-1"}, "email": {"anna@shop.example"}, "language": {"ru"}, "days": {"3"}, "receipt": {"1"}}
+	for name, bad := range map[string]string{"amount": "0", "days": "91", "email": "a@b@c", "phone": "12", "order": goodCard, "currency": "XX", "language": "de"} {
+		again := url.Values{}
+		for k, v := range form {
+			again[k] = v
+		}
+		again.Set(name, bad)
+		c.post(hatsTest+"/links", again).want(t, 422, `role="alert"`)
+	}
+	to := c.post(hatsTest+"/links", form).want(t, 303).header.Get("Location")
+	if again := c.post(hatsTest+"/links", form).want(t, 303).header.Get("Location"); again != to {
+		t.Errorf("a second press makes another link: %s and %s", to, again)
+	}
+	at, _, _ := strings.Cut(to, "?")
+	c.get(to).want(t, 200, "The link is made.", "a***@shop.example", "on its way", "https://pay.example/pay/cs_", "<svg", "12.50")
+	c.get(hatsTest+"/links").want(t, 200, "A-1", at)
+	c.post(at+"/send", url.Values{"key": {newKey()}, "phone": {"+74951234567"}}).want(t, 409, "a moment ago")
+	c.post(at+"/send", url.Values{"key": {newKey()}, "phone": {"12"}}).want(t, 422, "+74951234567")
+	c.post(at+"/revoke", nil).want(t, 303)
+	c.get(at).want(t, 200, "Over")
+	c.post(at+"/send", url.Values{"key": {newKey()}, "email": {"anna@shop.example"}}).want(t, 409, "expired")
+	c.get(hatsTest+"/audit").want(t, 200, "made a payment link", "revoked a payment link", "refused")
+	second := url.Values{"key": {newKey()}, "amount": {"1"}, "currency": {"EUR"}, "order": {"A-2"}, "days": {"1"}}
+	to = c.post(hatsTest+"/links", second).want(t, 303).header.Get("Location")
+	at, _, _ = strings.Cut(to, "?")
+	c.get(at).want(t, 200, "It was not sent yet.")
+	c.post(at+"/send", url.Values{"key": {newKey()}, "phone": {"+74951234567"}}).want(t, 303)
+	c.get(at).want(t, 200, "7*******567", "SMS")
+
+	p := r.pay(wish{shopHats, goodCard, "A-3", 100, false})
+	receipt := hatsTest + "/payments/" + name(p) + "/receipt"
+	c.get(hatsTest+"/payments/"+name(p)).want(t, 200, "Send the receipt")
+	c.post(receipt, url.Values{"key": {newKey()}, "email": {"anna@shop.example"}}).want(t, 303)
+	c.post(receipt, url.Values{"key": {newKey()}, "email": {"anna@shop.example"}}).want(t, 409)
+	c.get(hatsTest+"/payments/"+name(p)).want(t, 200, "sent a receipt")
+	refused := r.pay(wish{shopHats, badCard, "A-4", 100, false})
+	if page := c.get(hatsTest + "/payments/" + name(refused)); strings.Contains(page.body, "Send the receipt") {
+		t.Error("a payment that was declined offers a receipt")
+	}
+}

@@ -24,6 +24,8 @@ type storyPage struct {
 	CanCapture bool
 	CanCancel  bool
 	CanRefund  bool
+	CanReceipt bool
+	ReceiptKey string
 }
 
 func (v *visit) showPayment() error {
@@ -35,6 +37,7 @@ func (v *visit) showPayment() error {
 	if page.Payment, page.Operations, err = v.s.sw.Operations(v.account, id); err != nil {
 		return err
 	}
+	page.CanReceipt, page.ReceiptKey = page.Payment.HasReceipt(), newKey()
 	if page.Events, err = v.s.sw.Timeline(v.account, payswitch.PurposePayment, id); err != nil {
 		return err
 	}
