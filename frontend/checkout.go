@@ -177,9 +177,6 @@ func viewOfCheckout(s *payswitch.Checkout) checkoutSession {
 	if !s.Button.IsZero() {
 		view.Button = textOrNull(s.Button.Text(payswitch.ButtonPrefix))
 	}
-	if s.Status == payswitch.CheckoutOpen || s.Status == payswitch.CheckoutProcessing {
-		view.URL = textOrNull(c.server.page.URL(s.ID))
-	}
 	if s.Customer != "" || s.Email != "" {
 		view.Customer = &checkoutCustomer{textOrNull(s.Customer), textOrNull(s.Email)}
 	}

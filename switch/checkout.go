@@ -143,6 +143,7 @@ func (s *Switch) CreateCheckout(a Account, r *CheckoutRequest) (made Checkout, r
 	}
 	if r.also != nil {
 		r.also(&cmd, &c)
+	}
 	told := s.outbox.audienceOf(c.Merchant, c.Live) != nil
 	if told {
 		cmd.Set(spaceCheckout, checkoutDueKey(c.ExpiresAt, c.ID, ID{}), nil)

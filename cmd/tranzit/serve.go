@@ -354,7 +354,8 @@ func (a *app) openCabinet(proxies []netip.Prefix) error {
 	if a.people, err = people.New(people.Options{Store: a.store, Switch: a.core, Logger: a.log, Idle: y.Idle, Lasting: y.Lasting}); err != nil || y.Listen == "" {
 		return err
 	}
-	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies, Joining: a.office})
+	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies, Joining: a.office,
+		Page: func(session payswitch.ID) string { return a.pages.URL(session) }})
 	return err
 }
 
@@ -380,10 +381,6 @@ func (a *app) bindCabinet() error {
 	}
 	if secure != nil {
 		l = tls.NewListener(l, secure)
-	}
-	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), Page: a.pages.URL, TrustedProxies: proxies, Joining: a.office})
-	if err != nil {
-		return errors.Join(err, l.Close())
 	}
 	a.listeners[2] = l
 	return nil

@@ -47,7 +47,7 @@ type CheckoutSession struct {
 	SuccessURL    string            `json:"success_url"`
 	FailURL       string            `json:"fail_url"`
 	ReturnURL     string            `json:"return_url"`
-	Button        string            `json:"button"` // that was pressed; empty: none
+	Button        string            `json:"button"`  // that was pressed; empty: none
 	Receipt       bool              `json:"receipt"` // the buyer gets receipts, though your buyers do not
 	Attempts      int               `json:"attempts"`
 	Payment       string            `json:"payment"` // that paid it, else the newest; empty: none
