@@ -154,12 +154,12 @@ func (s *Switch) oweLink(cmd *storage.Command, a Account, c *Checkout, r *Checko
 		return &Refusal{Code: CodeInvalidState, RetryAfter: CheckoutPause - now.Sub(last), Detail: "The link was sent a moment ago; wait before you send it again."}
 	}
 	if r.Phone != "" {
-		if err := s.oweLetter(cmd, a, c, linkLetter{r, LetterSMS, r.Phone, due}); err != nil {
+		if err := s.oweLetter(cmd, a, c, linkLetter{r, LetterSMS, r.Phone, now, due}); err != nil {
 			return err
 		}
 	}
 	if to := cmp.Or(r.Email, c.Email); r.Email != "" || r.Phone == "" {
-		return s.oweLetter(cmd, a, c, linkLetter{r, LetterMail, to, due})
+		return s.oweLetter(cmd, a, c, linkLetter{r, LetterMail, to, now, due})
 	}
 	return nil
 }
@@ -167,7 +167,7 @@ func (s *Switch) oweLink(cmd *storage.Command, a Account, c *Checkout, r *Checko
 type linkLetter struct {
 	wish        *CheckoutSend
 	channel, to string
-	due         time.Time
+	at, due     time.Time // the same, but for a reminder
 }
 
 func (s *Switch) oweLetter(cmd *storage.Command, a Account, c *Checkout, l linkLetter) error {
@@ -181,10 +181,9 @@ func (s *Switch) oweLetter(cmd *storage.Command, a Account, c *Checkout, l linkL
 	if err != nil {
 		return errInternal
 	}
-	now := s.now()
-	letter.ID, letter.Due = s.ids.next(now), l.due
+	letter.ID, letter.Due = s.ids.next(l.at), l.due
 	letter.put(cmd)
-	sent := CheckoutSending{At: now, Due: l.due, Channel: l.channel, To: maskAddress(l.to), State: SendingOwed}
+	sent := CheckoutSending{At: l.at, Due: l.due, Channel: l.channel, To: maskAddress(l.to), State: SendingOwed}
 	body, err := json.Marshal(&sent)
 	if err != nil {
 		return errInternal
