@@ -56,6 +56,7 @@ func calm(t *testing.T, p *browser.Page) {
 // TestPageSeen looks at every page that a buyer may see, in each language and three
 // widths; axe looks, too.
 func TestPageSeen(t *testing.T) {
+	t.Parallel()
 	s, _ := pageShop(t)
 	b := browser.Start(t)
 	for _, language := range []string{"en", "ru", "es"} {
@@ -114,6 +115,7 @@ func (s *shop) expired(order string) string {
 // TestPageInBrowser pays by hand, as a buyer would: a mistake, a decline, a card that is
 // taken. The page is one request.
 func TestPageInBrowser(t *testing.T) {
+	t.Parallel()
 	s, _ := pageShop(t)
 	p := browser.Start(t).Visit(t, browser.Visitor{Language: "en"})
 	p.Open(s.session("A-1001", ""))
@@ -178,7 +180,8 @@ func cardsOfThePage() map[string]string {
 // shows once every doubt is over, is held to a golden file, and at both times to
 // what the API says of the session.
 func TestPageTakesEveryCard(t *testing.T) {
-	s, bench := pageShopOf(t, rigPlan{answer: time.Second, eager: true}) // a second, so that a busy machine does not change what a card does
+	t.Parallel()
+	s, bench := pageShopOf(t, rigPlan{answer: time.Second, undo: 2 * time.Second}) // long enough for what is seen first on a busy machine
 	p := browser.Start(t).Visit(t, browser.Visitor{})
 	cards := cardsOfThePage()
 	numbers := slices.Sorted(maps.Keys(cards))
@@ -236,6 +239,7 @@ func (s *shop) shown(p *browser.Page, address string) string {
 // TestPageAsksThePayer: with the simulated issuer's challenge passed, canceled and with
 // a wrong code first, and with the cards that need none.
 func TestPageAsksThePayer(t *testing.T) {
+	t.Parallel()
 	s, _ := pageShop(t)
 	b := browser.Start(t)
 	pay := func(order, card string, script bool) *browser.Page {
@@ -274,6 +278,7 @@ func TestPageAsksThePayer(t *testing.T) {
 // TestPageWaits: while the outcome is not known the page says so, and looks again
 // by itself until it is, with a script and without.
 func TestPageWaits(t *testing.T) {
+	t.Parallel()
 	s, _ := pageShop(t)
 	b := browser.Start(t)
 	p := b.Visit(t, browser.Visitor{Language: "es"})
@@ -299,6 +304,7 @@ func TestPageWaits(t *testing.T) {
 // TestPageWithoutScript: the server checks the form itself, and never shows a
 // number or a code again.
 func TestPageWithoutScript(t *testing.T) {
+	t.Parallel()
 	s, _ := pageShop(t)
 	p := browser.Start(t).Visit(t, browser.Visitor{NoScript: true, Language: "ru"})
 	p.Open(s.session("plain", ""))
@@ -327,6 +333,7 @@ func TestPageWithoutScript(t *testing.T) {
 // TestPageSpeaks shows the form in every language, asked for by the browser, by the
 // shop and by the buyer, with saved cards.
 func TestPageSpeaks(t *testing.T) {
+	t.Parallel()
 	s, _ := pageShop(t)
 	s.want("201", "POST /v1/tokens", `{"payment_method":{"type":"card","card":{"number":"5555555555554444","exp_month":12,"exp_year":2030}},"customer":{"id":"anna"}}`)
 	b := browser.Start(t)

@@ -51,7 +51,7 @@ func newRig(t testing.TB) *rig {
 type rigPlan struct {
 	profile string        // of the bank; default demo-vega
 	answer  time.Duration // how long the bank's answer is waited for; default 300 ms
-	eager   bool          // reversals are tried at once, not after seconds
+	undo    time.Duration // from then to the first reversal; default the dialect's, 5 s
 }
 
 // newRigOf is newRig with something of its own.
@@ -62,8 +62,8 @@ func newRigOf(t testing.TB, plan rigPlan) *rig {
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	dialect, err := iso.Builtin("ascii87")
-	if plan.eager {
-		dialect, err = iso.Resolve(eagerDialect(t))
+	if plan.undo != 0 {
+		dialect, err = iso.Resolve(eagerDialect(t, plan.undo))
 	}
 	must(t, err)
 	host, err := banksim.New(banksim.Config{Dialect: dialect, Logger: quiet})
@@ -106,13 +106,13 @@ func newRigOf(t testing.TB, plan rigPlan) *rig {
 	return r
 }
 
-// eagerDialect is a file with ascii87, whose reversals are tried at once.
-func eagerDialect(t testing.TB) string {
+// eagerDialect is a file with ascii87, whose reversals are tried after first.
+func eagerDialect(t testing.TB, first time.Duration) string {
 	t.Helper()
 	raw, err := os.ReadFile("../iso/dialects/ascii87.yaml")
 	must(t, err)
 	text := string(raw)
-	quick := strings.Replace(text, "saf: {first: 5s,", "saf: {first: 100ms,", 1)
+	quick := strings.Replace(text, "saf: {first: 5s,", "saf: {first: "+first.String()+",", 1)
 	if quick == text {
 		t.Fatal("the dialect has another schedule than the one to be shortened")
 	}

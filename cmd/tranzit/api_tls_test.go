@@ -46,7 +46,7 @@ func (c apiCaller) get(r *rig) (int, error) {
 		// GetClientCertificate shows it although the server asks for another authority's.
 		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.cert, nil }
 	}
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}}
 	req, err := http.NewRequest("GET", "https://"+r.api+"/v1/payments", nil)
 	if err != nil {
 		return 0, err
@@ -81,7 +81,7 @@ func (r *rig) rewrite(change *strings.Replacer, says string) {
 	if err := r.process.Process.Signal(syscall.SIGHUP); err != nil {
 		r.t.Fatal(err)
 	}
-	r.await(says, 10*time.Second, func() bool {
+	r.await(says, func() bool {
 		log, _ := os.ReadFile(r.logPath)
 		return strings.Count(string(log), says) > before
 	})
@@ -91,6 +91,7 @@ func (r *rig) rewrite(change *strings.Replacer, says string) {
 // its certificate; SIGHUP changes certificate, authority and pins without a
 // stop, and a file with a mistake changes nothing.
 func TestAPIOverTLS(t *testing.T) {
+	t.Parallel()
 	until := time.Now().Add(time.Hour)
 	server, shops, others := newAuthority(t, t.TempDir()), newAuthority(t, t.TempDir()), newAuthority(t, t.TempDir())
 	first := server.certFiles("first", server.issue(tlsHost, until))

@@ -60,6 +60,7 @@ func TestThePacksOfTheDocumentation(t *testing.T) {
 
 // A bank that does otherwise than the packs say fails the cases.
 func TestFaultStepsTellWhatFails(t *testing.T) {
+	t.Parallel()
 	bank := startBank(t, "ascii87")
 	bank.await()
 	for _, c := range []struct{ steps, want string }{

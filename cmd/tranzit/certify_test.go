@@ -31,6 +31,7 @@ func simulator(t *testing.T, name string) string {
 // The example pack passes against the simulator, in JSON and as a page that
 // shows no card number.
 func TestCertifyAgainstTheSimulator(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"ascii87", "binary87"} {
 		page := filepath.Join(t.TempDir(), "report.html")
 		out, err := command(t, "", "certify", "testdata/certify.yaml", "-d", name, "--connect", simulator(t, name), "--json", "--html", page)
@@ -49,6 +50,7 @@ func TestCertifyAgainstTheSimulator(t *testing.T) {
 }
 
 func TestCertifyTellsWhatFails(t *testing.T) {
+	t.Parallel()
 	host := simulator(t, "ascii87")
 	good, err := os.ReadFile("testdata/certify.yaml")
 	if err != nil {
@@ -98,6 +100,7 @@ security:
 
 // A pack demands codes and spoils them; the simulator refuses what is wrong, and an answer whose code is wrong fails its case.
 func TestCertifyWithCodes(t *testing.T) {
+	t.Parallel()
 	dialect, keys := codedFile(t)
 	d, err := iso.Resolve(dialect)
 	if err != nil {

@@ -57,6 +57,7 @@ end
 // The dissector of every built-in dialect reads what the dialect writes, and
 // shows no card data.
 func TestDissectorsReadWhatDialectsWrite(t *testing.T) {
+	t.Parallel()
 	for _, name := range iso.Builtins() {
 		d, err := iso.Builtin(name)
 		if err != nil {

@@ -156,6 +156,7 @@ func tshark(t *testing.T, dir string, scripts, fields []string) shownFields {
 // In the real program the dissectors of all built-in dialects read the golden
 // vectors out of a capture, and show what people may see of them.
 func TestDissectorsInTshark(t *testing.T) {
+	t.Parallel()
 	dir, want, c := t.TempDir(), shownFields{}, newCapture()
 	var scripts []string
 	for i, name := range iso.Builtins() {

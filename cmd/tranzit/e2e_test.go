@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +33,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(runAsTranzit) == "1" {
 		main()
 		return
+	}
+	// These tests wait for processes more than they work: twice as many as usual go at once.
+	flag.Parse()
+	if most := flag.Lookup("test.parallel"); most.Value.String() == most.DefValue {
+		_ = flag.Set(most.Name, strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	}
 	os.Exit(m.Run())
 }
@@ -118,7 +126,7 @@ func newRigWith(t *testing.T, plan rigPlan) *rig {
 		t.Fatal(err)
 	}
 	r.logPath = filepath.Join(r.dir, "switch.log")
-	r.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	r.client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	t.Cleanup(r.kill)
 	return r
 }
@@ -193,7 +201,7 @@ func (r *rig) start() {
 func (r *rig) awaitBanks() {
 	r.t.Helper()
 	var first time.Time
-	r.await("readiness", time.Minute, func() bool {
+	r.await("readiness", func() bool {
 		if r.get(r.admin, "/readyz", nil) != http.StatusOK {
 			return false
 		}
@@ -236,27 +244,31 @@ func (r *rig) signal(sig os.Signal) {
 	_ = r.process.Process.Signal(sig)
 	select {
 	case <-r.exited:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		_ = r.process.Process.Kill()
-		r.t.Errorf("the switch did not stop within a minute of %s", sig)
+		r.t.Errorf("the switch did not stop within %s of %s", patience, sig)
 	}
 	r.process = nil
 }
 
+// patience is how long a condition of a real process may take to come true: it is
+// spent on a machine in trouble only.
+const patience = 2 * time.Minute
+
 // await polls a real process for a condition.
-func (r *rig) await(what string, limit time.Duration, ok func() bool) {
+func (r *rig) await(what string, ok func() bool) {
 	r.t.Helper()
 	if ok() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			r.t.Fatalf("%s: not within %s\n%s", what, limit, r.logTail())
+			r.t.Fatalf("%s: not within %s\n%s", what, patience, r.logTail())
 		case <-tick.C:
 		}
 	}

@@ -94,7 +94,7 @@ func TestDiskFull(t *testing.T) {
 	r.awaitBooked("alfa", 3+len(good))
 	r.awaitBooked("vega", 2+len(silent))
 	remove := r.ballast(data, 16<<20)
-	r.await("the journal to notice", 5*time.Second, func() bool { return strings.Contains(r.parts()["journal"], "below the reserve") })
+	r.await("the journal to notice", func() bool { return strings.Contains(r.parts()["journal"], "below the reserve") })
 
 	books := r.banks["alfa"].Books().Len() + r.banks["vega"].Books().Len()
 	var refused []*wish
@@ -107,7 +107,7 @@ func TestDiskFull(t *testing.T) {
 	inFlight()
 	r.mustAnswer(good, 201)
 	r.mustAnswer(silent, 202)
-	r.await("reversals to end inside the reserve", 15*time.Second, r.quiet)
+	r.await("reversals to end inside the reserve", r.quiet)
 	if again, body, replayed := r.pay(good[0]); again != 201 || !replayed || !bytes.Equal(body, good[0].body) {
 		t.Errorf("the repeat of an answered payment on a full disk: HTTP %d, replayed %v", again, replayed)
 	}
@@ -138,7 +138,7 @@ func TestDiskGone(t *testing.T) {
 	load := r.loadFor(traffic{name: "gone", workers: 24}, 30*time.Second)
 	r.awaitBooked("alfa", 50)
 	remove := r.ballast(data, 0)
-	if code := r.awaitExit(30 * time.Second).ExitCode(); code != 3 {
+	if code := r.awaitExit().ExitCode(); code != 3 {
 		t.Errorf("the process ended with status %d on a full disk, want 3\n%s", code, r.logTail())
 	}
 	all := <-load
@@ -165,7 +165,7 @@ func TestDiskFullAt(t *testing.T) {
 		booked := r.banks["alfa"].Books().Len()
 		r.awaitBooked("alfa", booked+20)
 		remove := r.ballast(data, pages<<12)
-		if code := r.awaitExit(30 * time.Second).ExitCode(); code != 3 || !strings.Contains(r.logTail(), "no space left on device") {
+		if code := r.awaitExit().ExitCode(); code != 3 || !strings.Contains(r.logTail(), "no space left on device") {
 			t.Errorf("%d pages were free: the process ended with status %d, want 3 and the reason\n%s", pages, code, r.logTail())
 		}
 		remove()
@@ -260,7 +260,7 @@ func TestSyncFails(t *testing.T) {
 // mustStop waits for the end of a process whose journal has failed.
 func (r *rig) mustStop(what string) {
 	r.t.Helper()
-	if code := r.awaitExit(20 * time.Second).ExitCode(); code != 3 || !strings.Contains(r.logTail(), "input/output error") {
+	if code := r.awaitExit().ExitCode(); code != 3 || !strings.Contains(r.logTail(), "input/output error") {
 		r.t.Errorf("%s: the process ended with status %d, want 3 and the reason\n%s", what, code, r.logTail())
 	}
 }
@@ -284,7 +284,7 @@ func (r *rig) attach(inject string) (detach func()) {
 		close(gone)
 	}()
 	r.t.Cleanup(func() { _ = tracer.Process.Kill(); <-gone })
-	r.await("the tracer to hold the process", 10*time.Second, func() bool {
+	r.await("the tracer to hold the process", func() bool {
 		select {
 		case <-gone:
 			r.t.Skipf("NOT TESTED: faults of a running process. strace may not attach (kernel.yama.ptrace_scope): %s", said.Bytes())
@@ -321,7 +321,7 @@ func TestKillAtCall(t *testing.T) {
 		all = append(all, <-r.loadFor(traffic{name: inject, workers: 8}, 4*time.Second)...)
 		select {
 		case <-r.exited:
-			status := r.awaitExit(time.Second).Sys().(syscall.WaitStatus)
+			status := r.awaitExit().Sys().(syscall.WaitStatus)
 			if status.Signal() != syscall.SIGKILL {
 				t.Errorf("%s: the process was not killed: status %v\n%s", inject, status, r.logTail())
 			}
@@ -425,7 +425,7 @@ func (r *rig) serveOn(data string) (code int, said string) {
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	limit := time.AfterFunc(15*time.Second, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
+	limit := time.AfterFunc(patience, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
 	defer limit.Stop()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if said = lines.Text(); strings.Contains(said, "tranzit is up") {

@@ -57,7 +57,7 @@ func TestNoDescriptors(t *testing.T) {
 		defer c.Close()
 		idle = append(idle, c)
 	}
-	r.await("the last descriptor", 5*time.Second, func() bool { return r.descriptors() >= full })
+	r.await("the last descriptor", func() bool { return r.descriptors() >= full })
 	stranger := &http.Client{Timeout: 300 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
 	if answer, err := stranger.Get("http://" + r.api + "/v1/payments"); err == nil {
 		t.Errorf("a new connection was answered with %s", answer.Status)
@@ -66,7 +66,7 @@ func TestNoDescriptors(t *testing.T) {
 	load := r.loadFor(traffic{name: "during", workers: 6, calm: true}, 2500*time.Millisecond)
 	r.awaitBooked("vega", 400)
 	r.control("alfa", banksim.Control{Mode: banksim.ActDrop})
-	r.down("alfa", 5*time.Second)
+	r.down("alfa")
 	select {
 	case <-r.exited:
 		t.Fatalf("the switch ended: %v\n%s", r.last.ProcessState, r.logTail())
@@ -101,7 +101,7 @@ func TestNoMemory(t *testing.T) {
 		load := r.loadFor(traffic{name: fmt.Sprintf("life%d", life), workers: 16}, 20*time.Second)
 		r.awaitBooked("alfa", 40*(life+1))
 		r.limit(fmt.Sprintf("--data=%d:", r.memory("VmData")<<10))
-		code := r.awaitExit(25 * time.Second).ExitCode()
+		code := r.awaitExit().ExitCode()
 		if why, known := noMemory[code]; !known || !r.logged(why) {
 			t.Errorf("without memory the process ended with status %d, want one of %v and the reason\n%s", code, noMemory, r.logTail())
 		}

@@ -52,7 +52,7 @@ type timed struct {
 // before were answered. It sends them when all are answered.
 func (r *rig) offer(name, bank string, rate int, stop <-chan struct{}) <-chan []*timed {
 	own := *r
-	own.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
+	own.client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 	done := make(chan []*timed, 1)
 	go func() {
 		var all []*timed
@@ -199,7 +199,7 @@ func (r *rig) slowForLong() (measured span, owed []*wish, grown int) {
 		if time.Since(begin) > slowBank/2 {
 			resident = append(resident, r.residentKiB())
 		}
-		if time.Since(begin) > 20*time.Second {
+		if time.Since(begin) > patience {
 			r.t.Error("the slow bank did not get its reversals")
 			break
 		}

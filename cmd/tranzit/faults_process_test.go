@@ -181,7 +181,7 @@ func TestDemo(t *testing.T) {
 
 func demoAsk(t *testing.T, request *http.Request) (int, string) {
 	t.Helper()
-	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func startDemo(t *testing.T, dir string) *demoRun {
 		t.Fatal(err)
 	}
 	d := &demoRun{t: t, cmd: cmd, rest: bufio.NewReader(out)}
-	limit := time.AfterFunc(60*time.Second, func() { _ = cmd.Process.Kill() })
+	limit := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		limit.Stop()
 		_ = cmd.Process.Kill()

@@ -162,12 +162,12 @@ func (r *rig) loadFor(f traffic, d time.Duration) <-chan []*wish {
 }
 
 // awaitExit waits for the process to end by itself.
-func (r *rig) awaitExit(limit time.Duration) *os.ProcessState {
+func (r *rig) awaitExit() *os.ProcessState {
 	r.t.Helper()
 	select {
 	case <-r.exited:
-	case <-time.After(limit):
-		r.t.Fatalf("the switch did not exit within %s\n%s", limit, r.logTail())
+	case <-time.After(patience):
+		r.t.Fatalf("the switch did not exit within %s\n%s", patience, r.logTail())
 	}
 	r.process = nil
 	return r.last.ProcessState
@@ -190,7 +190,7 @@ func (r *rig) finish(all []*wish) map[string]int {
 // settle is finish without the repeats. REQUIRES: every wish was answered.
 func (r *rig) settle(all []*wish) map[string]int {
 	r.t.Helper()
-	r.await("store-and-forward to empty", 60*time.Second, r.quiet)
+	r.await("store-and-forward to empty", r.quiet)
 	r.signal(syscall.SIGTERM)
 	if code := r.last.ProcessState.ExitCode(); code != 0 {
 		r.t.Errorf("the drained switch exited with status %d\n%s", code, r.logTail())
@@ -307,13 +307,13 @@ func (r *rig) parts() map[string]string {
 // awaitReady waits until every part is ready.
 func (r *rig) awaitReady() {
 	r.t.Helper()
-	r.await("every part to be ready", 20*time.Second, func() bool { return len(r.parts()) == 0 })
+	r.await("every part to be ready", func() bool { return len(r.parts()) == 0 })
 }
 
 // awaitBooked waits until the bank's books hold n entries.
 func (r *rig) awaitBooked(bank string, n int) {
 	r.t.Helper()
-	r.await(fmt.Sprintf("%d entries in the books of %s", n, bank), 15*time.Second, func() bool { return r.banks[bank].Books().Len() >= n })
+	r.await(fmt.Sprintf("%d entries in the books of %s", n, bank), func() bool { return r.banks[bank].Books().Len() >= n })
 }
 
 // control changes what a bank does.

@@ -201,7 +201,7 @@ func TestTLSLinks(t *testing.T) {
 			fault.line(lines["alfa"])
 		}
 		r.control("alfa", banksim.Control{Mode: banksim.ActDrop})
-		r.await(fault.name+": the reason "+fault.reason, 10*time.Second, func() bool { return strings.Contains(r.parts()["bank alfa"], fault.reason) })
+		r.await(fault.name+": the reason "+fault.reason, func() bool { return strings.Contains(r.parts()["bank alfa"], fault.reason) })
 		all = append(all, r.refusedAt("alfa", fmt.Sprint("fault", n))...)
 		other := wishesFor(fmt.Sprint("other", n), "vega", cardApproved, 2)
 		r.launch(other)()
@@ -214,13 +214,13 @@ func TestTLSLinks(t *testing.T) {
 	for n := range 12 { // the handshake or what follows it is cut at another byte each time
 		lines["alfa"].cutAfter(1+n*190, n%2 == 0)
 		r.control("alfa", banksim.Control{Mode: banksim.ActDrop})
-		r.await("the cut", 10*time.Second, func() bool { return lines["alfa"].cutsMade() > n })
+		r.await("the cut", func() bool { return lines["alfa"].cutsMade() > n })
 		r.awaitReady()
 	}
 	lines["alfa"].set(proxyHole)
 	lost := wishesFor("lost", "alfa", cardApproved, 4)
 	answered := r.launch(lost)
-	r.down("alfa", 20*time.Second)
+	r.down("alfa")
 	answered()
 	r.mustAnswer(lost, 202)
 	lines["alfa"].set(proxyPass)

@@ -186,6 +186,7 @@ const joiningForm = `{"company":"Roses Ltd","registration_number":"1027700132195
 // TestAShopJoins is the whole story over HTTP and the command line: from the
 // application to a live payment, with the process ended and begun anew on the way.
 func TestAShopJoins(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	status, fresh := h.call("POST", "/v1/applications", "", joiningForm)
 	if status != 201 {

@@ -29,6 +29,7 @@ func bankKeys(t *testing.T, dir, stdin string, given ...string) (string, error) 
 // TestBankKeys: a key of two custodians, a key block under it, a roll back and a
 // retirement, as an operator types them.
 func TestBankKeys(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	run := func(stdin string, given ...string) string {
 		t.Helper()
@@ -100,6 +101,7 @@ func TestBankKeys(t *testing.T) {
 // TestKeysOfBanks: what a bank's dialect needs is asked for by name, and what it
 // does not need is refused.
 func TestKeysOfBanks(t *testing.T) {
+	t.Parallel()
 	dialect := filepath.Join(t.TempDir(), "coded.yaml")
 	text := `inherits: ascii87
 meta: {schema: 1, id: coded, title: "with codes", version: 1}

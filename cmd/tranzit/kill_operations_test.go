@@ -138,6 +138,7 @@ func (r *rig) operate(round int, stop <-chan struct{}) (all []*chain) {
 // captures, cancels and refunds, the merchants' answers, the journal and the
 // banks' books agree on every payment.
 func TestKillWhileOperating(t *testing.T) {
+	t.Parallel()
 	newRigWith(t, rigPlan{eager: true}).killWhileOperating(operationKills)
 }
 
@@ -157,7 +158,7 @@ func (r *rig) killWhileOperating(kills int) {
 	}
 	r.start()
 	r.goOn(all)
-	r.await("store-and-forward to empty", 60*time.Second, r.attend)
+	r.await("store-and-forward to empty", r.attend)
 	r.signal(os.Interrupt)
 	if out, err := r.command("journal", "verify", "--data", filepath.Join(r.dir, "data")); err != nil {
 		t.Errorf("journal verify: %s", out)
@@ -216,7 +217,7 @@ func (r *rig) goOn(all []*chain) {
 	for _, c := range all {
 		if c.reached < len(c.steps) {
 			before := c.reached
-			r.await("an answer to "+c.steps[before].key, 10*time.Second, func() bool { r.step(c); return c.reached > before })
+			r.await("an answer to "+c.steps[before].key, func() bool { r.step(c); return c.reached > before })
 		}
 	}
 }

@@ -71,7 +71,10 @@ func faultCard(does banksim.Behaviour) string {
 
 // TestKillUnderLoad is the promise itself: whatever instant the process is
 // killed at, afterwards every payment is explained and the bank's books agree.
-func TestKillUnderLoad(t *testing.T) { newRig(t).killUnderLoad(kills) }
+func TestKillUnderLoad(t *testing.T) {
+	t.Parallel()
+	newRig(t).killUnderLoad(kills)
+}
 
 func (r *rig) killUnderLoad(kills int) {
 	t := r.t
@@ -89,7 +92,7 @@ func (r *rig) killUnderLoad(kills int) {
 	}
 	r.start()
 	r.repeatAll(all)
-	r.await("store-and-forward to empty", 60*time.Second, r.quiet)
+	r.await("store-and-forward to empty", r.quiet)
 	running, err := r.command("journal", "export", "--admin", r.admin)
 	if err != nil {
 		t.Errorf("journal export of the running switch: %v", err)
@@ -127,7 +130,7 @@ func (r *rig) repeatAll(all []*wish) {
 			replayed++
 			continue
 		}
-		r.await("an answer to "+w.key, 10*time.Second, func() bool {
+		r.await("an answer to "+w.key, func() bool {
 			w.code, w.body, _ = r.pay(w)
 			return w.code == 201 || w.code == 202
 		})

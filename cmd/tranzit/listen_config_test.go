@@ -17,6 +17,7 @@ var listening = strings.NewReplacer(
     max_peers: 3`).Replace(soundConfig)
 
 func TestListeningBank(t *testing.T) {
+	t.Parallel()
 	c, err := parseConfig("tranzit.yaml", []byte(listening))
 	if err != nil {
 		t.Fatal(err)

@@ -56,7 +56,7 @@ func newListeningRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r.logPath = filepath.Join(r.dir, "switch.log")
-	r.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	r.client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	t.Cleanup(r.kill)
 	return r
 }
@@ -90,7 +90,7 @@ func TestWholeSwitchListens(t *testing.T) {
 	r.start()
 	told := map[string]paymentView{}
 	for round := range 4 {
-		r.await("four links", 20*time.Second, func() bool { return r.linksUp() == 4 })
+		r.await("four links", func() bool { return r.linksUp() == 4 })
 		stop := make(chan struct{})
 		wishes := make(chan []*wish)
 		go func() { wishes <- r.drive(round, stop) }()
@@ -119,7 +119,7 @@ func TestWholeSwitchListens(t *testing.T) {
 			r.start()
 		}
 	}
-	r.await("every reversal", 30*time.Second, func() bool {
+	r.await("every reversal", func() bool {
 		var owed struct{ Data []json.RawMessage }
 		return r.get(r.admin, "/admin/v1/saf", &owed) == http.StatusOK && len(owed.Data) == 0
 	})
@@ -174,7 +174,7 @@ func TestBankConnectCommand(t *testing.T) {
 	bank.run("bank", "--dialect", "ascii87", "--connect", address, "--links", "2")
 	t.Cleanup(bank.kill)
 	r.start()
-	r.await("four links", 20*time.Second, func() bool { return r.linksUp() == 4 })
+	r.await("four links", func() bool { return r.linksUp() == 4 })
 	w := newWish(0, 0, 0)
 	w.bank = "alfa"
 	if code, body, _ := r.pay(w); code != http.StatusCreated {
@@ -188,7 +188,7 @@ func TestBankConnectCommand(t *testing.T) {
 		t.Errorf("frames of no bank: %v %s", err, out)
 	}
 	bank.signal(syscall.SIGTERM)
-	r.await("two links", 20*time.Second, func() bool { return r.linksUp() == 2 })
+	r.await("two links", func() bool { return r.linksUp() == 2 })
 	said, err := os.ReadFile(bank.logPath)
 	if err != nil || !strings.HasPrefix(string(said), "bank ascii87 dials "+address+"\n") {
 		t.Errorf("the bank says %q, %v", said, err)

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 var (
@@ -40,6 +39,7 @@ func commandsOf(page string) (all []string) {
 // Every command of docs/new-bank.md does what the page says, one after the other, in a
 // shell; only the addresses are others.
 func TestTheNewBankPageRuns(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "new-bank.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestTheNewBankPageRuns(t *testing.T) {
 			background(t, shell("exec "+line))
 		case strings.HasPrefix(line, "curl "):
 			paid := ""
-			(&rig{t: t}).await("a payment", 30*time.Second, func() bool {
+			(&rig{t: t}).await("a payment", func() bool {
 				out, _ := shell(line).Output()
 				paid = string(out)
 				return strings.Contains(paid, `"status":"captured"`)
@@ -108,7 +108,7 @@ func background(t *testing.T, cmd *exec.Cmd) {
 		_ = cmd.Wait()
 		_ = out.Close()
 	})
-	(&rig{t: t, logPath: log}).await(fmt.Sprint(cmd.Args), 30*time.Second, func() bool {
+	(&rig{t: t, logPath: log}).await(fmt.Sprint(cmd.Args), func() bool {
 		said, err := os.ReadFile(log)
 		return err == nil && (strings.Contains(string(said), "listens on") || strings.Contains(string(said), "tranzit is up"))
 	})

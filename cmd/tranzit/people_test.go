@@ -18,6 +18,7 @@ import (
 // TestPeopleByHand adds a user to a running switch with the commands an operator
 // has, joins by the printed link, survives a kill, asks, is answered, and is barred.
 func TestPeopleByHand(t *testing.T) {
+	t.Parallel()
 	address := freeAddress(t)
 	r := newRigWith(t, rigPlan{settings: "cabinet: {listen: \"" + address + "\"}\n"})
 	r.start()

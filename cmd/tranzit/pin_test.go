@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/acquirers/keystore"
@@ -201,7 +200,7 @@ func (r *rig) wantPIN(key, bank string, p *pinned) {
 		return
 	}
 	if got.Status == "unknown" {
-		r.await("resolution", 30*time.Second, func() bool {
+		r.await("resolution", func() bool {
 			return r.get(r.api, "/v1/payments/"+got.ID, &got) == http.StatusOK && got.Status != "unknown"
 		})
 	}

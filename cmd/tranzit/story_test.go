@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/frontend/acs"
 	"github.com/tranzit/tranzit/frontend/admin"
 	"github.com/tranzit/tranzit/frontend/browser"
@@ -158,14 +159,16 @@ func (s *story) sell() string {
 	return p.Text("dl div:last-child dd")
 }
 
-// doubt: the bank charged and said nothing. The page says neither yes nor no until the
-// charge is undone, and takes another card then.
+// doubt: the bank charges and says nothing. The page says neither yes nor no until the
+// bank speaks again and the charge is undone, and takes another card then.
 func (s *story) doubt() {
 	s.t.Helper()
 	p := s.checkout(s.key, "R-2", "es")
-	pay(p, cardNoAnswer)
+	s.must(s.sims["sim"].Control(banksim.Control{Mode: banksim.ModeMute}))
+	pay(p, cardVisa)
 	p.Await("main.wait")
 	s.see(p, "es-wait")
+	s.must(s.sims["sim"].Control(banksim.Control{Mode: banksim.ModeNormal}))
 	p.Await("main.form .notice")
 	s.says(p, ".notice", "se canceló")
 	s.see(p, "es-undone")

@@ -31,10 +31,12 @@ func tenthFile(t *testing.T, name string) string {
 
 // The suite of the other dialects, with that bank in the place of one of them.
 func TestATenthBankIsKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	newRigWith(t, rigPlan{alfa: tenthDialect(t)}).killUnderLoad(3)
 }
 
 func TestATenthBankIsKilledWhileOperating(t *testing.T) {
+	t.Parallel()
 	newRigWith(t, rigPlan{alfa: tenthDialect(t), eager: true}).killWhileOperating(4)
 }
 
@@ -65,7 +67,7 @@ func startBank(t *testing.T, dialect string) *bankProcess {
 // await waits until the bank's ports are open.
 func (b *bankProcess) await() {
 	b.t.Helper()
-	(&rig{t: b.t}).await("the bank to answer", 30*time.Second, func() bool {
+	(&rig{t: b.t}).await("the bank to answer", func() bool {
 		answer, err := http.Get("http://" + b.booked + "/healthz")
 		if err == nil {
 			answer.Body.Close()
@@ -126,7 +128,7 @@ func tenthRig(t *testing.T) (*rig, *bankProcess) {
 	bank.await()
 	r := &rig{t: t, dir: t.TempDir(), banks: map[string]*banksim.Bank{}, api: freeAddress(t), admin: freeAddress(t)}
 	r.config, r.logPath = filepath.Join(r.dir, "tranzit.yaml"), filepath.Join(r.dir, "switch.log")
-	r.client = &http.Client{Timeout: 30 * time.Second}
+	r.client = &http.Client{Timeout: patience}
 	entry := fmt.Sprintf(rigBank, "tenth", dialect, bank.address, 2, rigTimeouts) + "    profile: " + tenthProfile(t) + "\n"
 	text := fmt.Sprintf(rigConfig, r.api, r.admin, filepath.Join(r.dir, "data"), entry, rigKey)
 	text = text[:strings.Index(text, "      - {bank: alfa")] + "      - {bank: tenth, merchant_id: MERCHANT0000001, terminals: [TERM0001, TERM0002]}\n"
@@ -177,7 +179,7 @@ func (r *rig) ask(key, card, method string, amount int64) paymentView {
 func (r *rig) becomes(id, status string) paymentView {
 	r.t.Helper()
 	var now paymentView
-	r.await(id+" to be "+status, 30*time.Second, func() bool {
+	r.await(id+" to be "+status, func() bool {
 		return r.get(r.api, "/v1/payments/"+id, &now) == http.StatusOK && now.Status == status
 	})
 	return now
@@ -195,9 +197,10 @@ func (r *rig) act(p paymentView, path, body, status string) paymentView {
 // A bank that exists as files alone is added to the program as it is, and does all
 // that a bank does: the journal and the bank's own books agree on every payment.
 func TestATenthBankByFilesAlone(t *testing.T) {
+	t.Parallel()
 	r, bank := tenthRig(t)
 	r.start()
-	r.await("both links to be signed on and asked for their echo", 20*time.Second, func() bool { return bank.frames() == 4 })
+	r.await("both links to be signed on and asked for their echo", func() bool { return bank.frames() == 4 })
 	all := map[string]paymentView{}
 	note := func(p paymentView, status string) paymentView {
 		t.Helper()
@@ -229,7 +232,7 @@ func TestATenthBankByFilesAlone(t *testing.T) {
 		note(r.becomes(p.ID, "reversed"), "reversed")
 	}
 	note(r.killedOnTheWay(bank), "reversed")
-	r.await("store-and-forward to empty", 60*time.Second, r.quiet)
+	r.await("store-and-forward to empty", r.quiet)
 	r.signal(os.Interrupt)
 	if out, err := r.command("journal", "verify", "--data", filepath.Join(r.dir, "data")); err != nil {
 		t.Errorf("journal verify: %s", out)
@@ -255,7 +258,7 @@ func (r *rig) killedOnTheWay(bank *bankProcess) paymentView {
 	before := len(bank.books(""))
 	bank.control(`{"mode":"mute"}`)
 	lost := r.launch([]*wish{w})
-	r.await("the bank to read the payment", 30*time.Second, func() bool { return len(bank.books("")) > before })
+	r.await("the bank to read the payment", func() bool { return len(bank.books("")) > before })
 	r.kill()
 	lost()
 	bank.control(`{"mode":"normal"}`)

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	payswitch "github.com/tranzit/tranzit/switch"
 )
@@ -14,6 +13,7 @@ import (
 // TestVaultByHand rotates the keys of a running switch with the commands an
 // operator has, kills it in between, and pays with the card of before.
 func TestVaultByHand(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.start()
 	status := func() (st payswitch.VaultStatus) {
@@ -55,7 +55,7 @@ func TestVaultByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Fields(checks) // seal 1 VALUE seal 2 VALUE
-	r.await("the sweep", 10*time.Second, func() bool { return status().Sweep.Done })
+	r.await("the sweep", func() bool { return status().Sweep.Done })
 	if out := do(false, "retire", "1", "--check", lines[2]); !strings.Contains(out, "not the check value of key 2") {
 		t.Error(out)
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	payswitch "github.com/tranzit/tranzit/switch"
 )
@@ -33,10 +32,10 @@ func TestVersionsByCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.start()
-	r.await("four links", 60*time.Second, func() bool { return r.linksUp() == 4 })
+	r.await("four links", func() bool { return r.linksUp() == 4 })
 	speaks := func(want string) {
 		t.Helper()
-		r.await("links that speak "+want, 60*time.Second, func() bool {
+		r.await("links that speak "+want, func() bool {
 			var got struct{ Data []payswitch.BankStatus }
 			r.get(r.admin, "/admin/v1/banks", &got)
 			var said []string

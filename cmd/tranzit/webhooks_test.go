@@ -63,6 +63,7 @@ const rigWebhooks = "webhooks: {allow_http: true, allow_networks: [127.0.0.0/8],
 // TestWebhooksOutliveAKill: what the process owed a shop that was down when it
 // was killed, the next process delivers, each event once and in order.
 func TestWebhooksOutliveAKill(t *testing.T) {
+	t.Parallel()
 	r := newRigWith(t, rigPlan{settings: rigWebhooks})
 	h := newHookReceiver(t)
 	r.start()
@@ -84,11 +85,11 @@ func TestWebhooksOutliveAKill(t *testing.T) {
 			t.Fatalf("%d %s", code, body)
 		}
 	}
-	r.await("an attempt", 10*time.Second, func() bool { return h.attempts() > 1 })
+	r.await("an attempt", func() bool { return h.attempts() > 1 })
 	r.kill()
 	h.setDown(false)
 	r.start()
-	r.await("three payments told", 20*time.Second, func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.taken) == 4 })
+	r.await("three payments told", func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.taken) == 4 })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for payment, events := range h.taken {
@@ -103,6 +104,7 @@ func TestWebhooksOutliveAKill(t *testing.T) {
 
 // TestOperatorsAndWebhooks: what the command line shows and does.
 func TestOperatorsAndWebhooks(t *testing.T) {
+	t.Parallel()
 	r := newRigWith(t, rigPlan{settings: rigWebhooks})
 	h := newHookReceiver(t)
 	r.start()
@@ -117,7 +119,7 @@ func TestOperatorsAndWebhooks(t *testing.T) {
 	if code, body, _ := r.pay(&wish{key: "a", bank: "alfa", card: cardApproved, amount: 1000}); code != http.StatusCreated {
 		t.Fatalf("%d %s", code, body)
 	}
-	r.await("a webhook", 10*time.Second, func() bool { return h.attempts() == 1 })
+	r.await("a webhook", func() bool { return h.attempts() == 1 })
 	say := func(want string, line ...string) {
 		t.Helper()
 		out, err := tranzit(t, append(line, "--admin", r.admin)...)
@@ -136,7 +138,7 @@ func TestOperatorsAndWebhooks(t *testing.T) {
 	say("disabled", "webhook", "replay", e.ID, "--from", "2026-01-01T00:00:00Z", "--reason", "they asked")
 	say("done", "webhook", "enable", e.ID, "--reason", "they asked")
 	say("1 events are on their way", "webhook", "replay", e.ID, "--from", "2026-01-01T00:00:00Z", "--reason", "they asked")
-	r.await("the event again", 10*time.Second, func() bool { return h.attempts() == 2 })
+	r.await("the event again", func() bool { return h.attempts() == 2 })
 	say("no such webhook endpoint", "webhook", "enable", strings.Replace(e.ID, "we_0", "we_1", 1), "--reason", "x")
 	say("not the id", "webhook", "disable", "we_1", "--reason", "x")
 	say("is not a time", "webhook", "replay", e.ID, "--from", "yesterday", "--reason", "x")
