@@ -3,8 +3,9 @@ package bench
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
+	"os"
+	"sync/atomic"
 )
 
 // The ports of FreeAddresses lie below those that kernels give to connections,
@@ -13,7 +14,13 @@ const (
 	firstPort    = 10240
 	portsToTry   = 32768 - firstPort
 	addressTries = 1000
+	portsApart   = 331 // between the first ports of processes whose ids follow each other
 )
+
+// portsTaken counts the ports that this process has looked at, from a place of its own:
+// none is given twice, here or by processes that look at the same time, before it is
+// listened on.
+var portsTaken atomic.Int64
 
 // FreeAddresses are n loopback addresses that nobody listens on now. A process
 // that is killed finds its address free when it starts again: no connection of
@@ -23,7 +30,8 @@ func FreeAddresses(n int) (free []string, err error) {
 		if len(free) == n {
 			return free, nil
 		}
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(portsToTry)))
+		port := firstPort + (int64(os.Getpid())*portsApart+portsTaken.Add(1))%portsToTry
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue // somebody's
 		}

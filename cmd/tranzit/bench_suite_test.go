@@ -17,7 +17,6 @@ import (
 // starts are this test binary.
 func tranzit(t *testing.T, line ...string) (out []byte, err error) {
 	t.Helper()
-	t.Setenv(runAsTranzit, "1")
 	c := rootCommand()
 	var said bytes.Buffer
 	c.SetArgs(line)

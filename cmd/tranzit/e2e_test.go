@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	_ = os.Setenv(runAsTranzit, "1") // for every child; this process has asked already
 	// These tests wait for processes more than they work: twice as many as usual go at once.
 	flag.Parse()
 	if most := flag.Lookup("test.parallel"); most.Value.String() == most.DefValue {
@@ -202,6 +203,11 @@ func (r *rig) awaitBanks() {
 	r.t.Helper()
 	var first time.Time
 	r.await("readiness", func() bool {
+		select {
+		case <-r.exited:
+			r.t.Fatalf("the switch ended before it was ready\n%s", r.logTail())
+		default:
+		}
 		if r.get(r.admin, "/readyz", nil) != http.StatusOK {
 			return false
 		}

@@ -351,7 +351,15 @@ func TestSlowSync(t *testing.T) {
 	r.launch(before)()
 	resident := r.residentKiB()
 	detach := r.attach("fdatasync:delay_exit=300000")
-	during := <-r.loadFor(traffic{name: "slow", workers: 32}, 1500*time.Millisecond)
+	load := r.loadFor(traffic{name: "slow", workers: 32}, 1500*time.Millisecond)
+	var during []*wish
+	r.await("a payment that comes while the disk is waited for", func() bool {
+		w := &wish{key: fmt.Sprint("probe-", len(during)), bank: "alfa", card: cardApproved, amount: int64(1000 + len(during))}
+		w.code, w.body, _ = r.pay(w)
+		during = append(during, w)
+		return w.code == http.StatusServiceUnavailable
+	})
+	during = append(during, <-load...)
 	if grown := (r.residentKiB() - resident) >> 10; grown > 128 {
 		t.Errorf("the process grew by %d MiB while the disk was slow", grown)
 	}

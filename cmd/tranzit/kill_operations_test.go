@@ -176,7 +176,7 @@ func (r *rig) killWhileOperating(kills int) {
 }
 
 // attend is quiet with an operator at the desk. When a kill loses the refusal of an advice, its repeat is
-// refused, too, and that alone proves nothing: it is closed as failed, and the
+// refused, too, and that alone proves nothing: it is closed as declined, and the
 // bank's books show afterwards whether that was right.
 func (r *rig) attend() bool {
 	var owed struct {
@@ -189,7 +189,7 @@ func (r *rig) attend() bool {
 		if !strings.HasPrefix(o.Desk, "repeat_refused_with_") {
 			continue
 		}
-		if out, err := r.command("saf", "close", o.Operation, "--as", "failed", "--reason", "the bank did not do it", "--admin", r.admin); err != nil {
+		if out, err := r.command("saf", "close", o.Operation, "--as", "declined", "--reason", "the bank did not do it", "--admin", r.admin); err != nil {
 			r.t.Errorf("closing %s: %v\n%s", o.Operation, err, out)
 		}
 	}

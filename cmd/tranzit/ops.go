@@ -180,7 +180,7 @@ func actCommand(spec actSpec) *cobra.Command {
 	}
 	if spec.as {
 		c.Flags().Int64Var(&a.Amount, "amount", 0, "minor units that stand at the bank, of a payment closed as captured or authorized (default what the bank's answer approved)")
-		c.Flags().StringVar(&a.As, "as", "", "reversed: no money moved; captured or authorized: the charge stands (required)")
+		c.Flags().StringVar(&a.As, "as", "", "reversed: no money moved; captured or authorized: the charge stands; of an operation succeeded, declined or reversed (required)")
 		required = append(required, "as")
 	}
 	if spec.links {
