@@ -351,14 +351,17 @@ func TestSlowSync(t *testing.T) {
 	r.launch(before)()
 	resident := r.residentKiB()
 	detach := r.attach("fdatasync:delay_exit=300000")
-	load := r.loadFor(traffic{name: "slow", workers: 32}, 1500*time.Millisecond)
+	stop, load := make(chan struct{}), make(chan []*wish, 1)
+	go func() { load <- r.load(traffic{name: "slow", workers: 32}, stop) }()
 	var during []*wish
+	began := time.Now()
 	r.await("a payment that comes while the disk is waited for", func() bool {
 		w := &wish{key: fmt.Sprint("probe-", len(during)), bank: "alfa", card: cardApproved, amount: int64(1000 + len(during))}
 		w.code, w.body, _ = r.pay(w)
 		during = append(during, w)
-		return w.code == http.StatusServiceUnavailable
+		return w.code == 503 && time.Since(began) > 1500*time.Millisecond
 	})
+	close(stop)
 	during = append(during, <-load...)
 	if grown := (r.residentKiB() - resident) >> 10; grown > 128 {
 		t.Errorf("the process grew by %d MiB while the disk was slow", grown)
