@@ -33,8 +33,17 @@ func (r *rig) busyShop(owner string) (paid payswitch.Payment) {
 	r.must(err)
 	_, err = r.people.AnswerTicket(t.ID, people.Reply{By: "operator", Operator: true, Text: "The bank approved it with code 00. It appears in the statement with the next business day."})
 	r.must(err)
+	act := payswitch.Act{Operator: owner, Reason: "test"}
+	for i, note := range []string{"autumn, with the new logo", "a footer", ""} {
+		_, _, err = r.sw.AddPageTemplate(r.account(shopHats), &payswitch.PageUpload{Body: []byte("{}"), Digest: note, Note: note}, act)
+		r.must(err)
+		if i < 2 {
+			_, err = r.sw.PublishPage(r.account(shopHats), uint32(i+1), act)
+			r.must(err)
+		}
+	}
 	access := payswitch.Access{Name: "Shop server", Scopes: payswitch.ScopePaymentsRead | payswitch.ScopePaymentsWrite}
-	_, err = r.sw.IssueKey(r.account(shopHats), access, payswitch.Act{Operator: owner, Reason: "test"})
+	_, err = r.sw.IssueKey(r.account(shopHats), access, act)
 	r.must(err)
 	return paid
 }
@@ -71,7 +80,7 @@ func TestPeopleSee(t *testing.T) {
 		p.Follow("form button")
 		for _, at := range []struct{ name, path string }{
 			{"payments", "/payments"}, {"payment", "/payments/" + name(paid)}, {"refund", "/payments/" + name(paid) + "/refund"}, {"terminal", "/terminal"},
-			{"charts", "/charts"}, {"keys", "/keys"}, {"tickets", "/tickets"}, {"users", "/users"}, {"audit", "/audit"}, {"batches", "/batches"}, {"webhooks", "/webhooks"},
+			{"charts", "/charts"}, {"keys", "/keys"}, {"tickets", "/tickets"}, {"users", "/users"}, {"audit", "/audit"}, {"batches", "/batches"}, {"webhooks", "/webhooks"}, {"page", "/page"},
 		} {
 			p.Open(r.url + hatsTest + at.path)
 			look(p, lang, at.name)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	paypage "github.com/tranzit/tranzit/frontend/page"
 	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/joining"
 	"github.com/tranzit/tranzit/switch/people"
@@ -37,6 +38,9 @@ type Options struct {
 
 	// Page is the address of a checkout session's page, for payment links.
 	Page func(session payswitch.ID) string
+
+	// Pages shows shops their own design of the payment page; default: nobody has one here.
+	Pages *paypage.Service
 
 	// URL is how people's browsers reach the cabinet: scheme and host, without a path.
 	// Passkeys belong to its host; an address in numbers has none.

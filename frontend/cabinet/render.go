@@ -95,7 +95,7 @@ var sections = []section{
 	{"batches", "batches", []string{"batches", "batch", "bulk"}}, {"terminal", "terminal", []string{"terminal"}},
 	{"links", "terminal", []string{"links", "link"}},
 	{"tickets", "tickets", []string{"tickets", "ticket"}}, {"webhooks", "webhooks", []string{"webhooks", "event"}},
-	{"keys", "keys", []string{"keys"}}, {"joining", "joining", []string{"joining"}}, {"users", "users", []string{"users"}}, {"audit", "audit", []string{"audit"}},
+	{"keys", "keys", []string{"keys"}}, {"page", "page", []string{"page"}}, {"joining", "joining", []string{"joining"}}, {"users", "users", []string{"users"}}, {"audit", "audit", []string{"audit"}},
 }
 
 // declineIn tells a decline: to people who read English what it means, to others
@@ -188,7 +188,7 @@ func (f frame) Machine(t time.Time) string { return t.UTC().Format(time.RFC3339)
 var rightWords = map[string]people.Right{
 	"payments": people.RightPayments, "export": people.RightExport, "capture": people.RightCapture, "refund": people.RightRefund,
 	"terminal": people.RightTerminal, "batches": people.RightBatches, "tickets": people.RightTickets, "webhooks": people.RightWebhooks,
-	"keys": people.RightKeys, "users": people.RightUsers, "audit": people.RightAudit,
+	"keys": people.RightKeys, "users": people.RightUsers, "audit": people.RightAudit, "page": people.RightPages,
 }
 
 func (v *visit) frame(page string, data any) frame {
@@ -211,6 +211,7 @@ func (v *visit) frame(page string, data any) frame {
 		for word, right := range rightWords {
 			f.can[word] = v.rights.Has(right)
 		}
+		f.can["page"] = f.can["page"] && v.s.o.Pages != nil
 		f.can["joining"] = v.rights.Has(people.RightTickets) && v.application() != nil
 	}
 	if done := v.r.URL.Query().Get("done"); phrase(v.lang, "done."+done) != "" {

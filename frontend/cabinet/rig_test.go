@@ -22,6 +22,7 @@ import (
 
 	"github.com/tranzit/tranzit/acquirers"
 	"github.com/tranzit/tranzit/acquirers/banksim"
+	paypage "github.com/tranzit/tranzit/frontend/page"
 	"github.com/tranzit/tranzit/iso"
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
@@ -138,7 +139,10 @@ func (r *rig) serve(log *slog.Logger) {
 	r.must(err)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	r.url = "http://localhost:" + port
-	r.server, err = New(Options{Switch: r.sw, People: r.people, Logger: log, URL: r.url, Page: func(id payswitch.ID) string { return "https://pay.example/pay/" + id.Text(payswitch.CheckoutPrefix) }})
+	pages, err := paypage.New(paypage.Options{Switch: r.sw, Logger: log})
+	r.must(err)
+	r.server, err = New(Options{Switch: r.sw, People: r.people, Logger: log, URL: r.url, Pages: pages,
+		Page: func(id payswitch.ID) string { return "https://pay.example/pay/" + id.Text(payswitch.CheckoutPrefix) }})
 	r.must(err)
 	done := make(chan error, 1)
 	go func() { done <- r.server.Serve(l) }()

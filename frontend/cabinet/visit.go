@@ -48,7 +48,7 @@ func (s *Server) public(do func(*visit) error) http.HandlerFunc {
 			v.lang = lang
 			v.chooseLanguage(lang)
 		}
-		if !strings.HasSuffix(r.Pattern, uploadPath) { // its bound is set where it is read
+		if !strings.HasSuffix(r.Pattern, uploadPath) && !strings.HasSuffix(r.Pattern, templatePath) { // their bounds are set where they are read
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		}
 		if err := v.readForm(); err != nil {
@@ -156,6 +156,8 @@ func (v *visit) readForm() (err error) {
 		return err
 	case strings.HasSuffix(v.r.Pattern, uploadPath):
 		return v.readUpload()
+	case strings.HasSuffix(v.r.Pattern, templatePath):
+		return v.readTemplate()
 	}
 	if err := v.r.ParseForm(); err != nil {
 		return badForm(err)

@@ -22,10 +22,11 @@ const (
 	RightUsers                      // invite, change and remove people
 	RightAudit                      // see who did what
 	RightOperate                    // lead the applications of shops; of no merchant
+	RightPages                      // upload and publish the shop's own design of the payment page
 )
 
 const everything = RightPayments | RightExport | RightCapture | RightRefund | RightTerminal | RightBatches | RightTickets |
-	RightWebhooks | RightKeys | RightUsers | RightAudit
+	RightWebhooks | RightKeys | RightUsers | RightAudit | RightPages
 
 // Role is a named set of rights. The words are stored.
 type Role string
@@ -35,7 +36,7 @@ const (
 	RoleOwner     Role = "owner"     // everything
 	RoleFinance   Role = "finance"   // money: captures, refunds, batches, files, the terminal
 	RoleSupport   Role = "support"   // refunds and tickets, for those who talk with payers
-	RoleDeveloper Role = "developer" // keys, webhooks
+	RoleDeveloper Role = "developer" // keys, webhooks, the payment page
 	RoleViewer    Role = "viewer"    // looks, and touches nothing
 
 	// RoleOperator is of the people of the house: it is at no merchant, and none can
@@ -50,7 +51,7 @@ var roles = []struct {
 	{RoleOwner, everything},
 	{RoleFinance, RightPayments | RightExport | RightCapture | RightRefund | RightTerminal | RightBatches | RightTickets},
 	{RoleSupport, RightPayments | RightRefund | RightTickets},
-	{RoleDeveloper, RightPayments | RightWebhooks | RightKeys | RightTickets},
+	{RoleDeveloper, RightPayments | RightWebhooks | RightKeys | RightTickets | RightPages},
 	{RoleViewer, RightPayments},
 }
 
