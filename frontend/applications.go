@@ -309,6 +309,11 @@ func (s *Server) guideOf(office *joining.Office, a *joining.Application, asHTML 
 	}
 	view := office.View(a, applicant)
 	d := guide.Of(&view, office.API(), test, s.o.TestCards)
+	d.PageURL = s.page.Base()
+	if account, err := s.sw.AccountOf(a.Merchant, false); err == nil {
+		m := guide.Maker{Switch: s.sw, Page: s.page}
+		m.Sell(&d, account)
+	}
 	if asHTML {
 		return guide.HTML(&d)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/tranzit/tranzit/frontend/acs"
 	"github.com/tranzit/tranzit/frontend/admin"
 	"github.com/tranzit/tranzit/frontend/cabinet"
+	"github.com/tranzit/tranzit/frontend/guide"
 	"github.com/tranzit/tranzit/frontend/mail"
 	"github.com/tranzit/tranzit/frontend/page"
 	"github.com/tranzit/tranzit/frontend/webhooks"
@@ -341,7 +342,7 @@ func (a *app) listen(registry *prometheus.Registry) error {
 	if err := a.openCabinet(proxies); err != nil {
 		return errors.Join(err, api.Close(), control.Close())
 	}
-	a.admin = admin.New(admin.Options{Switch: a.core, Store: a.store, People: a.people, CabinetURL: a.cabinetAt(), Gatherer: registry, Logger: a.log, Joining: a.office, Pages: a.pages})
+	a.admin = admin.New(admin.Options{Switch: a.core, Store: a.store, People: a.people, CabinetURL: a.cabinetAt(), Gatherer: registry, Logger: a.log, Joining: a.office, Pages: a.pages, Guide: a.guides()})
 	a.listeners[0], a.listeners[1] = api, control
 	return nil
 }
@@ -355,8 +356,13 @@ func (a *app) openCabinet(proxies []netip.Prefix) error {
 		return err
 	}
 	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies, Joining: a.office, Pages: a.pages,
-		Page: func(session payswitch.ID) string { return a.pages.URL(session) }})
+		Page: func(session payswitch.ID) string { return a.pages.URL(session) }, Guide: a.guides()})
 	return err
+}
+
+// guides write the guides of merchants.
+func (a *app) guides() *guide.Maker {
+	return &guide.Maker{Switch: a.core, Joining: a.office, Page: a.pages, API: a.pages.Base(), Cards: testCards()}
 }
 
 // bindCabinet takes the cabinet's address, which letters name, where one is

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tranzit/tranzit/frontend/guide"
 	"github.com/tranzit/tranzit/frontend/page"
 	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
@@ -35,6 +36,8 @@ type Options struct {
 	Logger     *slog.Logger
 	Joining    *joining.Office // nil: there are no applications
 	Pages      *page.Service   // nil: there is no payment page
+	// Guide writes the guides of merchants; nil: there are none.
+	Guide *guide.Maker
 }
 
 // Server is the admin listener. Its methods are goroutine-safe.
@@ -63,6 +66,7 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /admin/v1/payments/{id}", s.payment)
 	s.routeActs(mux)
 	s.routeKeys(mux)
+	s.routeButtons(mux)
 	s.routePeople(mux)
 	s.routeOperators(mux)
 	s.routeVault(mux)

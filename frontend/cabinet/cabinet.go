@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"github.com/tranzit/tranzit/frontend/guide"
 	paypage "github.com/tranzit/tranzit/frontend/page"
 	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/joining"
@@ -39,8 +40,12 @@ type Options struct {
 	// Page is the address of a checkout session's page, for payment links.
 	Page func(session payswitch.ID) string
 
-	// Pages shows shops their own design of the payment page; default: nobody has one here.
+	// Pages shows shops their own design of the payment page, and what their buttons look
+	// like; default: there is neither here.
 	Pages *paypage.Service
+
+	// Guide writes the shops' guides; default: there are none here.
+	Guide *guide.Maker
 
 	// URL is how people's browsers reach the cabinet: scheme and host, without a path.
 	// Passkeys belong to its host; an address in numbers has none.

@@ -9,8 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bojanz/currency"
-
+	paypage "github.com/tranzit/tranzit/frontend/page"
 	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/people"
 )
@@ -129,19 +128,7 @@ func (f *filter) list(zone *time.Location) (q payswitch.ListQuery) {
 
 // minorUnits reads an amount as people type it: major units, with a point or a
 // comma. More decimals than the currency has are refused, as is what is not above 0.
-func minorUnits(text, code string) (int64, bool) {
-	text = strings.NewReplacer(" ", "", "\u00a0", "", "\u202f", "", ",", ".").Replace(strings.TrimSpace(text))
-	amount, err := currency.NewAmount(text, code)
-	if err != nil || strings.Trim(text, "0123456789.") != "" || len(text) > 20 {
-		return 0, false
-	}
-	digits, ok := currency.GetDigits(code)
-	if _, decimals, _ := strings.Cut(text, "."); !ok || len(decimals) > int(digits) {
-		return 0, false
-	}
-	minor, err := amount.Int64()
-	return minor, err == nil && minor > 0 && minor <= 999_999_999_999
-}
+func minorUnits(text, code string) (int64, bool) { return paypage.MinorUnits(text, code) }
 
 // paymentsPage is the monitor.
 type paymentsPage struct {

@@ -95,7 +95,8 @@ var sections = []section{
 	{"batches", "batches", []string{"batches", "batch", "bulk"}}, {"terminal", "terminal", []string{"terminal"}},
 	{"links", "terminal", []string{"links", "link"}},
 	{"tickets", "tickets", []string{"tickets", "ticket"}}, {"webhooks", "webhooks", []string{"webhooks", "event"}},
-	{"keys", "keys", []string{"keys"}}, {"page", "page", []string{"page"}}, {"joining", "joining", []string{"joining"}}, {"users", "users", []string{"users"}}, {"audit", "audit", []string{"audit"}},
+	{"buttons", "buttons", []string{"buttons"}},
+	{"keys", "keys", []string{"keys"}}, {"page", "page", []string{"page"}}, {"guide", "guide", []string{"guide"}}, {"joining", "joining", []string{"joining"}}, {"users", "users", []string{"users"}}, {"audit", "audit", []string{"audit"}},
 }
 
 // declineIn tells a decline: to people who read English what it means, to others
@@ -212,6 +213,8 @@ func (v *visit) frame(page string, data any) frame {
 			f.can[word] = v.rights.Has(right)
 		}
 		f.can["page"] = f.can["page"] && v.s.o.Pages != nil
+		f.can["buttons"] = v.rights.Has(people.RightKeys) && v.s.o.Pages != nil
+		f.can["guide"] = v.rights.Has(people.RightKeys) && v.s.o.Guide != nil
 		f.can["joining"] = v.rights.Has(people.RightTickets) && v.application() != nil
 	}
 	if done := v.r.URL.Query().Get("done"); phrase(v.lang, "done."+done) != "" {

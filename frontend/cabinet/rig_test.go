@@ -22,6 +22,7 @@ import (
 
 	"github.com/tranzit/tranzit/acquirers"
 	"github.com/tranzit/tranzit/acquirers/banksim"
+	"github.com/tranzit/tranzit/frontend/guide"
 	paypage "github.com/tranzit/tranzit/frontend/page"
 	"github.com/tranzit/tranzit/iso"
 	"github.com/tranzit/tranzit/storage"
@@ -139,10 +140,11 @@ func (r *rig) serve(log *slog.Logger) {
 	r.must(err)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	r.url = "http://localhost:" + port
-	pages, err := paypage.New(paypage.Options{Switch: r.sw, Logger: log})
+	pages, err := paypage.New(paypage.Options{Switch: r.sw, Logger: log, URL: "https://pay.example.com"})
 	r.must(err)
 	r.server, err = New(Options{Switch: r.sw, People: r.people, Logger: log, URL: r.url, Pages: pages,
-		Page: func(id payswitch.ID) string { return "https://pay.example/pay/" + id.Text(payswitch.CheckoutPrefix) }})
+		Page:  func(id payswitch.ID) string { return "https://pay.example/pay/" + id.Text(payswitch.CheckoutPrefix) },
+		Guide: &guide.Maker{Switch: r.sw, Page: pages, API: "https://api.example.com"}})
 	r.must(err)
 	done := make(chan error, 1)
 	go func() { done <- r.server.Serve(l) }()

@@ -1,11 +1,12 @@
 // Package guide writes the integration guide of one shop: its own ids at each of
-// its banks, test cards, lines to paste and the code that verifies a webhook, as
-// Markdown and as HTML.
+// its banks, its button, a form signed with its key, test cards, lines to paste and the
+// code that verifies a webhook, in each of our languages, as Markdown and as HTML.
 package guide
 
 import (
-	_ "embed"
+	"embed"
 	"html"
+	htmltemplate "html/template"
 	"strings"
 	"text/template"
 
@@ -17,8 +18,10 @@ type Card struct{ Number, Does string }
 
 // Data is what a guide is made from.
 type Data struct {
+	Language    string // en, ru or es; any other: en
 	API         string // address of the API
-	Application string
+	PageURL     string // of the payment page
+	Application string // empty: the shop is of the configuration
 	Company     string
 	Merchant    string // empty: test mode is not open yet
 	Stage       string
@@ -26,6 +29,10 @@ type Data struct {
 	Page        bool   // the shop uses the payment page
 	Banks       []Bank
 	Cards       []Card
+	Snippet     string // HTML of the shop's newest button; empty: it has none
+	SignedForm  string // a form signed with a key of the shop; empty: it has no such key
+	FormKey     string // that signed it
+	FormUntil   string
 }
 
 // Bank is one bank of the shop.
@@ -37,10 +44,25 @@ type Bank struct {
 	Terminals  []string // DE41
 }
 
-//go:embed guide.md
-var source string
+//go:embed *.md
+var sources embed.FS
 
-var guide = template.Must(template.New("guide").Funcs(template.FuncMap{"cell": cell, "join": strings.Join}).Parse(source))
+// guides are the templates by language; the code in them is the same.
+var guides = func() map[string]*template.Template {
+	all := map[string]*template.Template{}
+	for _, language := range joining.Languages {
+		all[language] = template.Must(template.New(language+".md").Funcs(template.FuncMap{"cell": cell, "join": strings.Join}).ParseFS(sources, "code.md", language+".md"))
+	}
+	return all
+}()
+
+// spoken is a language that guides are written in.
+func spoken(language string) string {
+	if guides[language] != nil {
+		return language
+	}
+	return "en"
+}
 
 // cell is a text fit for a cell of a table.
 func cell(text string) string {
@@ -52,7 +74,7 @@ func cell(text string) string {
 
 // Of makes the data of an application. test are the shop's ids at test banks.
 func Of(v *joining.View, api string, test []Bank, cards []Card) Data {
-	d := Data{API: api, Application: v.ID, Company: v.Form.Company, Stage: string(v.Stage), Page: v.Form.Integration == "page", Banks: test, Cards: cards}
+	d := Data{Language: v.Form.Language, API: api, PageURL: api, Application: v.ID, Company: v.Form.Company, Stage: string(v.Stage), Page: v.Form.Integration == "page", Banks: test, Cards: cards}
 	if v.MerchantID != nil {
 		d.Merchant = *v.MerchantID
 	}
@@ -68,7 +90,8 @@ func Of(v *joining.View, api string, test []Bank, cards []Card) Data {
 // Markdown is the guide as text.
 func Markdown(d *Data) (string, error) {
 	var b strings.Builder
-	err := guide.Execute(&b, d)
+	language := spoken(d.Language)
+	err := guides[language].ExecuteTemplate(&b, language+".md", d)
 	return b.String(), err
 }
 
@@ -79,32 +102,43 @@ func HTML(d *Data) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Integration guide</title>\n" +
+	b.WriteString("<!DOCTYPE html>\n<html lang=\"" + spoken(d.Language) + "\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Integration guide</title>\n" +
 		"<style>body{font-family:sans-serif;max-width:50em;margin:2em auto;padding:0 1em;line-height:1.5}pre{background:#f4f4f4;padding:1em;overflow:auto}td,th{border:1px solid #bbb;padding:.3em .6em;text-align:left}table{border-collapse:collapse}</style></head><body>\n")
-	p := page{out: &b}
+	b.WriteString(body(text) + "</body></html>\n")
+	return b.String(), nil
+}
+
+// Body is the guide as HTML to put into a page.
+func Body(d *Data) (htmltemplate.HTML, error) {
+	text, err := Markdown(d)
+	return htmltemplate.HTML(body(text)), err // each line was escaped
+}
+
+func body(text string) string {
+	var b strings.Builder
+	p := writer{out: &b}
 	for line := range strings.Lines(text) {
 		p.line(strings.TrimRight(line, "\n"))
 	}
 	p.close("")
-	b.WriteString("</body></html>\n")
-	return b.String(), nil
+	return b.String()
 }
 
-// page turns the Markdown that the guide uses into HTML: headings, paragraphs,
+// writer turns the Markdown that the guide uses into HTML: headings, paragraphs,
 // lists, tables and fenced code.
-type page struct {
+type writer struct {
 	out  *strings.Builder
 	open string // p, ul, table or pre
 }
 
-func (p *page) close(next string) {
+func (p *writer) close(next string) {
 	if p.open != "" && p.open != next {
 		p.out.WriteString("</" + p.open + ">\n")
 		p.open = ""
 	}
 }
 
-func (p *page) begin(tag string) (fresh bool) {
+func (p *writer) begin(tag string) (fresh bool) {
 	p.close(tag)
 	if p.open == tag {
 		return false
@@ -114,7 +148,7 @@ func (p *page) begin(tag string) (fresh bool) {
 	return true
 }
 
-func (p *page) line(text string) {
+func (p *writer) line(text string) {
 	level := len(text) - len(strings.TrimLeft(text, "#"))
 	switch {
 	case strings.HasPrefix(text, "```"):
@@ -143,14 +177,18 @@ func (p *page) line(text string) {
 	}
 }
 
-func (p *page) row(text string) {
+func (p *writer) row(text string) {
 	tag := "td"
 	if p.begin("table") {
 		tag = "th"
 	}
 	p.out.WriteString("<tr>")
 	for _, c := range strings.Split(strings.Trim(text, "|"), "|") {
-		p.out.WriteString("<" + tag + ">" + spans(strings.TrimSpace(c)) + "</" + tag + ">")
+		of, c := tag, strings.TrimSpace(c)
+		if c == "" {
+			of = "td" // a heading without words is none
+		}
+		p.out.WriteString("<" + of + ">" + spans(c) + "</" + of + ">")
 	}
 	p.out.WriteString("</tr>\n")
 }

@@ -75,6 +75,9 @@ func timeOrNull(t time.Time) *string {
 	return textOrNull(t.UTC().Format("2006-01-02T15:04:05.000Z"))
 }
 
+// Base is where buyers reach the page from outside, without a path.
+func (s *Service) Base() string { return s.base }
+
 // ButtonURL is where a button leads.
 func (s *Service) ButtonURL(id payswitch.ID) string {
 	return s.base + BuyPath + id.Text(payswitch.ButtonPrefix)
