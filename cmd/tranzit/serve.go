@@ -355,8 +355,9 @@ func (a *app) openCabinet(proxies []netip.Prefix) error {
 	if a.people, err = people.New(people.Options{Store: a.store, Switch: a.core, Logger: a.log, Idle: y.Idle, Lasting: y.Lasting}); err != nil || y.Listen == "" {
 		return err
 	}
-	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies, Joining: a.office, Pages: a.pages,
-		Page: func(session payswitch.ID) string { return a.pages.URL(session) }, Guide: a.guides()})
+	a.desk, err = cabinet.New(cabinet.Options{Switch: a.core, Store: a.store, People: a.people, Logger: a.log, URL: a.cfg.cabinetURL(), TrustedProxies: proxies, Joining: a.office, Pages: a.pages,
+		Page: func(session payswitch.ID) string { return a.pages.URL(session) }, Guide: a.guides(),
+		TestEndpoint: a.hooks.Test, PlainWebhooks: a.cfg.Webhooks.AllowHTTP})
 	return err
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/tranzit/tranzit/frontend/guide"
 	paypage "github.com/tranzit/tranzit/frontend/page"
+	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/joining"
 	"github.com/tranzit/tranzit/switch/people"
@@ -47,12 +48,20 @@ type Options struct {
 	// Guide writes the shops' guides; default: there are none here.
 	Guide *guide.Maker
 
+	// Store keeps the counts of charts over a restart; default: they are counted anew.
+	Store *storage.Store
+
 	// URL is how people's browsers reach the cabinet: scheme and host, without a path.
 	// Passkeys belong to its host; an address in numbers has none.
 	URL string
 
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed; default none.
 	TrustedProxies []netip.Prefix
+
+	// TestEndpoint sends a test message to a webhook endpoint and tells what came of it;
+	// default: it is refused. PlainWebhooks lets endpoints be without TLS.
+	TestEndpoint  func(*payswitch.Endpoint) (payswitch.Attempt, error)
+	PlainWebhooks bool
 
 	Concurrency int // requests that are worked on at once; default 32. One more is answered 503.
 	Connections int // at once; default 1024
@@ -62,6 +71,11 @@ type Options struct {
 func (o *Options) EnsureDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.TestEndpoint == nil {
+		o.TestEndpoint = func(*payswitch.Endpoint) (payswitch.Attempt, error) {
+			return payswitch.Attempt{}, &payswitch.Refusal{Code: payswitch.CodeInvalidState, Detail: "This process sends no webhooks."}
+		}
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = 32
@@ -136,7 +150,7 @@ func New(o Options) (*Server, error) {
 	if err := s.initPasskeys(u); err != nil {
 		return nil, err
 	}
-	s.tallies.init(s.sw)
+	s.tallies.init(s.sw, o.Store)
 	s.http = http.Server{
 		Handler: s.guarded(s.routes()), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 2 * time.Minute,
 		IdleTimeout: 75 * time.Second, MaxHeaderBytes: maxHead, ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),

@@ -7,12 +7,28 @@ import (
 
 // hooksPage shows endpoints and the newest events.
 type hooksPage struct {
-	Endpoints []*payswitch.Endpoint
+	Hooks     []hookRow
+	Types     []string // for a new endpoint
+	Chosen    []string
+	URL       string // as typed
 	Events    []payswitch.Event
 	Next      string
+	Secret    string             // of the endpoint just made, or rolled
+	Tested    *payswitch.Attempt // what came of a test message
+	TestedURL string
+	Problem   string
 }
 
-func (v *visit) listWebhooks() error {
+// hookRow is an endpoint with all that it could be told of.
+type hookRow struct {
+	Endpoint *payswitch.Endpoint
+	Types    []string
+	Chosen   []string
+}
+
+func (v *visit) listWebhooks() error { return v.showHooks(200, hooksPage{}) }
+
+func (v *visit) showHooks(status int, page hooksPage) error {
 	cursor, err := v.cursor()
 	if err != nil {
 		return err
@@ -22,11 +38,15 @@ func (v *visit) listWebhooks() error {
 	if err != nil {
 		return err
 	}
-	page := hooksPage{Endpoints: out.EndpointsOf(v.account), Events: got.Events}
+	page.Events, page.Types, page.Chosen = got.Events, hookTypes(nil), []string{"*"}
+	for _, e := range out.EndpointsOf(v.account) {
+		page.Hooks = append(page.Hooks, hookRow{e, hookTypes(e), e.Types})
+	}
 	if got.More {
 		page.Next = got.Next.Text("cur")
 	}
-	return v.show("webhooks", page)
+	v.render(status, "webhooks", page)
+	return nil
 }
 
 // eventPage shows an event and every attempt to deliver it.

@@ -33,6 +33,15 @@ func (p joiningPage) May(act string) bool {
 	return p.Acts && slices.Contains(p.View.Can, joining.ActType(act))
 }
 
+// Old reports whether a check counts no more for its age, or soon will not.
+func (p joiningPage) Old(at *string) bool {
+	if at == nil {
+		return true
+	}
+	t, err := time.Parse(time.RFC3339Nano, *at)
+	return err != nil || time.Since(t) > joining.CheckAge-24*time.Hour
+}
+
 // joiningSteps are the stages on the straight way.
 var joiningSteps = []joining.Stage{joining.StageApplied, joining.StageTesting, joining.StageJoining, joining.StageLive}
 

@@ -66,7 +66,7 @@ func TestPhrasesExist(t *testing.T) {
 			continue
 		}
 		find(file, string(text), `words\(v\.lang, "([a-z_]+\.[a-z_]+)"`)
-		for _, m := range regexp.MustCompile(`(?:What: |actsOf\([^,]+, |changeKey\()"([a-z_]+)"`).FindAllStringSubmatch(string(text), -1) {
+		for _, m := range regexp.MustCompile(`(?:What: |changeHook\(|actsOf\([^,]+, |changeKey\()"([a-z_]+)"`).FindAllStringSubmatch(string(text), -1) {
 			if !strings.HasSuffix(m[1], "_") {
 				asked["did."+m[1]] = file
 			}

@@ -142,16 +142,16 @@ func (r *rig) serve(log *slog.Logger) {
 	r.url = "http://localhost:" + port
 	pages, err := paypage.New(paypage.Options{Switch: r.sw, Logger: log, URL: "https://pay.example.com"})
 	r.must(err)
-	r.server, err = New(Options{Switch: r.sw, People: r.people, Logger: log, URL: r.url, Pages: pages,
+	r.server, err = New(Options{Switch: r.sw, Store: r.store, People: r.people, Logger: log, URL: r.url, Pages: pages,
 		Page:  func(id payswitch.ID) string { return "https://pay.example/pay/" + id.Text(payswitch.CheckoutPrefix) },
 		Guide: &guide.Maker{Switch: r.sw, Page: pages, API: "https://api.example.com"}})
 	r.must(err)
-	done := make(chan error, 1)
-	go func() { done <- r.server.Serve(l) }()
+	server, done := r.server, make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
 	r.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		_ = r.server.Shutdown(ctx)
+		_ = server.Shutdown(ctx)
 		if err := <-done; err != nil {
 			r.t.Error(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tranzit/tranzit/storage"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
@@ -35,17 +36,19 @@ type dayTally struct {
 }
 
 // tallies count payments for charts, day by day, in the background and at a pace
-// that payments do not feel. Counts live in memory: a new start counts again.
+// that payments do not feel. Days that are over are counted once and kept; others are
+// counted again after a start.
 type tallies struct {
-	sw   *payswitch.Switch
-	mu   sync.Mutex
-	days map[tallyKey]*dayTally
-	work chan tallyJob
-	quit chan struct{}
-	busy map[string]chan struct{} // by account: closed when its days are counted
-	once sync.Once
-	end  sync.Once
-	done sync.WaitGroup
+	sw    *payswitch.Switch
+	store *storage.Store // nil: all counts live in memory
+	mu    sync.Mutex
+	days  map[tallyKey]*dayTally
+	work  chan tallyJob
+	quit  chan struct{}
+	busy  map[string]chan struct{} // by account: closed when its days are counted
+	once  sync.Once
+	end   sync.Once
+	done  sync.WaitGroup
 }
 
 type tallyKey struct {
@@ -59,7 +62,8 @@ type tallyJob struct {
 	done    chan struct{}
 }
 
-func (t *tallies) init(sw *payswitch.Switch) {
+func (t *tallies) init(sw *payswitch.Switch, store *storage.Store) {
+	t.store = store
 	t.sw, t.days, t.busy = sw, map[tallyKey]*dayTally{}, map[string]chan struct{}{}
 	t.work, t.quit = make(chan tallyJob, maxQueue), make(chan struct{})
 }
@@ -128,7 +132,12 @@ func (d *dayTally) good(day, now time.Time) bool {
 	if d == nil {
 		return false
 	}
-	return now.Sub(d.counted) < tallyFresh || d.counted.After(day.AddDate(0, 0, 1).Add(tallySettled))
+	return now.Sub(d.counted) < tallyFresh || d.settled(day)
+}
+
+// settled reports a count that was made when nothing could change it any more.
+func (d *dayTally) settled(day time.Time) bool {
+	return d.counted.After(day.AddDate(0, 0, 1).Add(tallySettled))
 }
 
 func (t *tallies) run() {
@@ -153,6 +162,10 @@ func (t *tallies) run() {
 
 // count counts one day; false: it was stopped, or the journal could not be read.
 func (t *tallies) count(a payswitch.Account, day time.Time, quick *int) bool {
+	if kept := t.kept(a, day); kept != nil {
+		t.remember(a, day, kept)
+		return true
+	}
 	d := &dayTally{banks: map[string]cell{}, bins: map[string]cell{}, codes: map[string]cell{}, volume: map[string]int64{}}
 	query := payswitch.ListQuery{CreatedFrom: day, CreatedTo: day.AddDate(0, 0, 1), Limit: tallyPage}
 	for {
@@ -179,6 +192,13 @@ func (t *tallies) count(a payswitch.Account, day time.Time, quick *int) bool {
 		}
 	}
 	d.counted = time.Now()
+	t.keep(a, day, d)
+	t.remember(a, day, d)
+	return true
+}
+
+// remember shows a count to pages, and forgets others when there are too many.
+func (t *tallies) remember(a payswitch.Account, day time.Time, d *dayTally) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.days) >= maxTallies {
@@ -189,7 +209,6 @@ func (t *tallies) count(a payswitch.Account, day time.Time, quick *int) bool {
 		}
 	}
 	t.days[keyOf(a, day)] = d
-	return true
 }
 
 // add counts one payment. One whose outcome is not proven counts as tried.

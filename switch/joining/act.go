@@ -113,8 +113,8 @@ const (
 // Checks are all checks there are.
 var Checks = []string{CheckWebhook, CheckRefund, CheckPage}
 
-// checkAge is how long a check counts.
-const checkAge = 7 * 24 * time.Hour
+// CheckAge is how long a check counts.
+const CheckAge = 7 * 24 * time.Hour
 
 // rule is who may do an act and when.
 type rule struct {

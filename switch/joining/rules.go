@@ -191,8 +191,8 @@ func (a *Application) checked(at time.Time) error {
 		switch c := a.Checks[name]; {
 		case !c.OK:
 			return refused("The check %s has not passed.", name)
-		case !c.Waived && at.Sub(c.At) > checkAge:
-			return refused("The check %s is older than %d days: run it again.", name, int(checkAge.Hours()/24))
+		case !c.Waived && at.Sub(c.At) > CheckAge:
+			return refused("The check %s is older than %d days: run it again.", name, int(CheckAge.Hours()/24))
 		}
 	}
 	return nil
