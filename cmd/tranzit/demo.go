@@ -165,8 +165,8 @@ func printDemo(out io.Writer, a *app, cfg *Config, sims []*banksim.Bank) {
 	}
 	fmt.Fprintf(out, "  data     %s (log: demo.log)\n\nPay:\n\n%s\n\n", cfg.Data, payLine(a.listeners[0].Addr()))
 	fmt.Fprintf(out, "Then look at it:\n\n  curl -s -u %s: %s/v1/payments\n\n", demoKey, api)
-	fmt.Fprintf(out, "Join as a shop: %s/join, or docs/joining.md. Letters go to %s/\n", a.cabinetAt(), cfg.letterFolder())
-	fmt.Fprint(out, "A server of yours on this machine is told of it by a webhook: docs/api.md, Webhooks.\n")
+	fmt.Fprintf(out, "Join as a shop: %s/join; docs/joining.md, Try it, goes on from there. Letters are files in %s/\n", a.cabinetAt(), cfg.letterFolder())
+	fmt.Fprint(out, "A server of yours on this machine is told of it by a webhook: docs/api.md, Webhooks. Or try: tranzit webhook receive.\n")
 	fmt.Fprint(out, "Other cards make the bank decline, stay silent or answer late: tranzit bank --help.\n")
 }
 
@@ -198,9 +198,10 @@ func payLine(api net.Addr) string {
 // The demo's user of the cabinet, who owns the demo merchant in test mode.
 const (
 	demoUser     = "owner@demo.example"
-	demoOperator = "operator@demo.example"
 	demoPassword = "calm-harbour-demo"
 )
+
+var demoOperators = []string{"anna@demo.example", "boris@demo.example"}
 
 // printCabinet makes the demo's user in the first run, and tells how to sign in.
 func (a *app) printCabinet(out io.Writer) error {
@@ -226,25 +227,28 @@ func (a *app) printCabinet(out io.Writer) error {
 	} else {
 		fmt.Fprintf(out, "  or as %s, as you did before\n", demoUser)
 	}
-	return a.printOperator(out)
+	return a.printOperators(out)
 }
 
-// printOperator makes the demo's operator in the first run, and a link to the
-// applications of shops.
-func (a *app) printOperator(out io.Writer) error {
-	u, err := a.people.Find(demoOperator)
-	if err != nil {
-		if u, _, err = a.people.InviteOperator(demoOperator, "demo"); err == nil {
-			_, err = a.people.Settle(u.ID, "Demo Operator", demoPassword)
+// printOperators makes the demo's operators in the first run, and a link for each to
+// the applications of shops. Two of them make a shop live.
+func (a *app) printOperators(out io.Writer) error {
+	fmt.Fprintf(out, "\nThe operators' side of it; it takes two of them to make a shop live. Each link works once:\n\n")
+	for _, email := range demoOperators {
+		u, err := a.people.Find(email)
+		if err != nil {
+			if u, _, err = a.people.InviteOperator(email, "demo"); err == nil {
+				_, err = a.people.Settle(u.ID, "Demo Operator", demoPassword)
+			}
 		}
+		var word string
+		if err == nil {
+			word, err = a.people.EntryLink(u.ID)
+		}
+		if err != nil {
+			return fmt.Errorf("the demo's operator %s: %w", email, err)
+		}
+		fmt.Fprintf(out, "  %s  %s/enter/%s\n", email, a.cabinetAt(), word)
 	}
-	if err != nil {
-		return fmt.Errorf("the demo's operator: %w", err)
-	}
-	word, err := a.people.EntryLink(u.ID)
-	if err != nil {
-		return fmt.Errorf("the demo's operator: %w", err)
-	}
-	fmt.Fprintf(out, "\nThe operators' side of it, in at once and once: %s/enter/%s\n", a.cabinetAt(), word)
 	return nil
 }

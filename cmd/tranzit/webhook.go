@@ -13,11 +13,11 @@ import (
 )
 
 func webhookCommand() *cobra.Command {
-	c := &cobra.Command{Use: "webhook", Short: "See the webhook endpoints of all merchants, enable, disable and replay them"}
+	c := &cobra.Command{Use: "webhook", Short: "See the webhook endpoints of all merchants, enable, disable and replay them; receive webhooks"}
 	c.AddCommand(webhookListCommand(),
 		actCommand(actSpec{use: "enable ENDPOINT", short: "Tell an endpoint of events again", path: "/admin/v1/webhooks/%s/enable"}),
 		actCommand(actSpec{use: "disable ENDPOINT", short: "Tell an endpoint of nothing; what it is owed is dropped", path: "/admin/v1/webhooks/%s/disable"}),
-		webhookReplayCommand())
+		webhookReplayCommand(), webhookReceiveCommand())
 	return c
 }
 

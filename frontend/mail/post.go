@@ -107,14 +107,14 @@ func letterOf(m *Message, from string) (*gomail.Msg, error) {
 	return letter, nil
 }
 
-// Folder puts letters into a directory, one file each, as a mail program can open
-// them. It is for demonstrations and tests, and goroutine-safe.
+// Folder puts letters into a directory, each as a file that a mail program can open and
+// as one of plain text. It is for demonstrations and tests, and goroutine-safe.
 type Folder struct {
 	Dir  string
 	From string
 }
 
-// Post writes a letter. The file appears whole.
+// Post writes a letter. The files appear whole, that of plain text first.
 func (f *Folder) Post(_ context.Context, m *Message) error {
 	letter, err := letterOf(m, f.From)
 	if err != nil {
@@ -122,6 +122,10 @@ func (f *Folder) Post(_ context.Context, m *Message) error {
 	}
 	var text bytes.Buffer
 	if _, err := letter.WriteTo(&text); err != nil {
+		return err
+	}
+	plain := fmt.Sprintf("To: %s\nSubject: %s\n\n%s\n", m.To, m.Subject, strings.TrimSpace(m.Text))
+	if err := f.write(m.ID+".plain.txt", []byte(plain)); err != nil {
 		return err
 	}
 	return f.write(m.ID+".eml", text.Bytes())
