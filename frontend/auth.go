@@ -79,6 +79,16 @@ func (c *call) withinQuota() bool {
 	return ok
 }
 
+// keyed gives the key and the body of a request that is repeated under its key, or
+// answers what is wrong with the request.
+func (c *call) keyed() (key, body []byte, ok bool) {
+	if !c.acceptsBody() || !c.noQuery() {
+		return nil, nil, false
+	}
+	key, ok = c.idempotencyKey()
+	return key, c.ctx.Request.Body(), ok
+}
+
 // idempotencyKey gives the key of a request that moves money, or answers 400.
 // Two keys are as bad as none: which of them would a repeat carry?
 func (c *call) idempotencyKey() ([]byte, bool) {

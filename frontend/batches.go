@@ -21,13 +21,7 @@ const batchPrefix = payswitch.BatchPrefix
 
 // targetBatch reads the batch of the path, or answers 404.
 func (c *call) targetBatch(text []byte) bool {
-	id, err := payswitch.ParseID(batchPrefix, string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such batch."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, batchPrefix, "batch")
 }
 
 // longBody lets who has a key send a batch, or a document, which may be longer than
@@ -102,12 +96,8 @@ func (c *call) createBatch() {
 		c.refuse(problemOf(err))
 		return
 	}
-	resp := &c.ctx.Response.Header
-	if replayed {
-		resp.SetCanonical(headReplayed, valueTrue)
-	}
-	c.head = b.ID.Append(append(append(c.head[:0], batchesPath...), '/'), batchPrefix)
-	resp.SetCanonical(headLocation, c.head)
+	c.repeats(replayed)
+	c.stands(string(batchesPath)+"/", batchPrefix, b.ID)
 	c.out = appendBatch(c.out[:0], &b)
 	c.answer(201, valueJSON)
 }

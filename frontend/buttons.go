@@ -11,25 +11,15 @@ const buttonsPath = "/v1/buttons/"
 
 // targetButton reads the button of the path, or answers 404.
 func (c *call) targetButton(text []byte) bool {
-	id, err := payswitch.ParseID(payswitch.ButtonPrefix, string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such button."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, payswitch.ButtonPrefix, "button")
 }
 
 // createButton answers POST /v1/buttons.
 func (c *call) createButton() {
-	if !c.acceptsBody() || !c.noQuery() {
-		return
-	}
-	key, ok := c.idempotencyKey()
+	key, body, ok := c.keyed()
 	if !ok {
 		return
 	}
-	body := c.ctx.Request.Body()
 	var d buttonReader
 	defer d.close()
 	if !d.decode(body) {
@@ -50,12 +40,8 @@ func (c *call) createButton() {
 		c.refuse(problemOf(err))
 		return
 	}
-	header := &c.ctx.Response.Header
-	if replayed {
-		header.SetCanonical(headReplayed, valueTrue)
-	}
-	c.head = made.ID.Append(append(c.head[:0], buttonsPath...), payswitch.ButtonPrefix)
-	header.SetCanonical(headLocation, c.head)
+	c.repeats(replayed)
+	c.stands(buttonsPath, payswitch.ButtonPrefix, made.ID)
 	c.answerJSON(201, c.server.page.Button(&made, ""))
 }
 

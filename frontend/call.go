@@ -2,9 +2,11 @@ package frontend
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -275,4 +277,41 @@ func parseTraceParent(b []byte) (t traceParent) {
 	copy(t.text[:], b)
 	t.ok = !zeroTrace && !zeroParent
 	return t
+}
+
+// identify reads the id of the path's object, or answers 404: an id that cannot be
+// one names nothing.
+func (c *call) identify(text []byte, prefix, what string) bool {
+	id, err := payswitch.ParseID(prefix, string(text))
+	if err != nil {
+		c.refuse(problem{kind: problemNotFound, detail: "There is no such " + what + "."})
+		return false
+	}
+	c.id = id
+	return true
+}
+
+// repeats tells whether the answer is that to an earlier request under the same key.
+func (c *call) repeats(replayed bool) {
+	if replayed {
+		c.ctx.Response.Header.SetCanonical(headReplayed, valueTrue)
+	}
+}
+
+// stands tells where what was made is read.
+func (c *call) stands(path, prefix string, id payswitch.ID) {
+	c.head = id.Append(append(c.head[:0], path...), prefix)
+	c.ctx.Response.Header.SetCanonical(headLocation, c.head)
+}
+
+// answerJSON answers with what the standard library makes of a value; it is not
+// for the payment path.
+func (c *call) answerJSON(status int, value any) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		c.refuse(problem{kind: problemInternal, detail: "The answer could not be written."})
+		return
+	}
+	c.out = append(slices.Grow(c.out[:0], len(body)), body...)
+	c.answer(status, valueJSON)
 }

@@ -15,25 +15,15 @@ var valueSVG = []byte("image/svg+xml")
 
 // targetCheckout reads the session of the path, or answers 404.
 func (c *call) targetCheckout(text []byte) bool {
-	id, err := payswitch.ParseID(checkoutPrefix, string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such checkout session."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, checkoutPrefix, "checkout session")
 }
 
 // createCheckout answers POST /v1/checkout_sessions.
 func (c *call) createCheckout() {
-	if !c.acceptsBody() || !c.noQuery() {
-		return
-	}
-	key, ok := c.idempotencyKey()
+	key, body, ok := c.keyed()
 	if !ok {
 		return
 	}
-	body := c.ctx.Request.Body()
 	d := checkoutReader{plain: c.server.o.PlainWebhooks}
 	defer d.close()
 	if !d.decode(body) {
@@ -50,12 +40,8 @@ func (c *call) createCheckout() {
 		c.refuse(problemOf(err))
 		return
 	}
-	header := &c.ctx.Response.Header
-	if replayed {
-		header.SetCanonical(headReplayed, valueTrue)
-	}
-	c.head = made.ID.Append(append(c.head[:0], checkoutPath...), checkoutPrefix)
-	header.SetCanonical(headLocation, c.head)
+	c.repeats(replayed)
+	c.stands(checkoutPath, checkoutPrefix, made.ID)
 	c.answerJSON(201, c.checkoutView(&made))
 }
 

@@ -53,14 +53,10 @@ func (d *sendReader) linkMember(name string) bool {
 
 // sendCheckout answers POST /v1/checkout_sessions/{id}/send.
 func (c *call) sendCheckout() {
-	if !c.acceptsBody() || !c.noQuery() {
-		return
-	}
-	key, ok := c.idempotencyKey()
+	key, body, ok := c.keyed()
 	if !ok {
 		return
 	}
-	body := c.ctx.Request.Body()
 	var d sendReader
 	defer d.close()
 	if !d.read(body, d.linkMember) {
@@ -70,9 +66,7 @@ func (c *call) sendCheckout() {
 	s, replayed, err := c.server.sw.SendCheckout(c.account, c.id, &payswitch.CheckoutSend{IdempotencyKey: string(key),
 		Fingerprint: c.server.sw.Fingerprint("POST", string(c.ctx.Path()), body), Email: d.email, Phone: d.phone, Language: d.language,
 		RemindBefore: time.Duration(d.remindHours) * time.Hour, Page: c.server.page.URL})
-	if replayed {
-		c.ctx.Response.Header.SetCanonical(headReplayed, valueTrue)
-	}
+	c.repeats(replayed)
 	c.answerCheckout(s, err)
 }
 

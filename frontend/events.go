@@ -10,13 +10,7 @@ import (
 
 // targetEvent reads the event of the path, or answers 404.
 func (c *call) targetEvent(text []byte) bool {
-	id, err := payswitch.ParseID(eventPrefix, string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such event."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, eventPrefix, "event")
 }
 
 // listEvents answers GET /v1/events.

@@ -1,8 +1,6 @@
 package frontend
 
 import (
-	"encoding/json"
-	"slices"
 	"strconv"
 	"time"
 
@@ -11,13 +9,7 @@ import (
 
 // targetKey reads the key's id of the path, or answers 404.
 func (c *call) targetKey(text []byte) bool {
-	id, err := payswitch.ParseID(payswitch.APIKeyPrefix, string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such API key."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, payswitch.APIKeyPrefix, "API key")
 }
 
 // keyReader decodes what is asked about API keys. Not goroutine-safe.
@@ -223,16 +215,4 @@ func (c *call) answerKey(key *payswitch.APIKey, err error) {
 		return
 	}
 	c.answerJSON(200, key.View(time.Now()))
-}
-
-// answerJSON answers with what the standard library makes of a value; it is not
-// for the payment path.
-func (c *call) answerJSON(status int, value any) {
-	body, err := json.Marshal(value)
-	if err != nil {
-		c.refuse(problem{kind: problemInternal, detail: "The answer could not be written."})
-		return
-	}
-	c.out = append(slices.Grow(c.out[:0], len(body)), body...)
-	c.answer(status, valueJSON)
 }

@@ -63,11 +63,7 @@ func (c *call) incrementPayment() { c.operate(payswitch.KindIncrement) }
 
 // operate answers POST /v1/payments/{id}/capture, /cancel, /refunds and /increment.
 func (c *call) operate(kind payswitch.OperationKind) {
-	body := c.ctx.Request.Body()
-	if !c.acceptsBody() || !c.noQuery() {
-		return
-	}
-	key, ok := c.idempotencyKey()
+	key, body, ok := c.keyed()
 	if !ok {
 		return
 	}

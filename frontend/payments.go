@@ -12,13 +12,7 @@ import (
 // targetPayment reads the payment id of the path, or answers 404: an id that
 // cannot be one names nothing.
 func (c *call) targetPayment(text []byte) bool {
-	id, err := payswitch.ParseID(paymentPrefix, string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such payment."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, paymentPrefix, "payment")
 }
 
 // targetRefund reads the refund's id of the path, or answers 404.
@@ -47,11 +41,7 @@ func (c *call) createPayment() {
 
 // readPayment decodes the request, or answers what is wrong with it.
 func (c *call) readPayment() bool {
-	body := c.ctx.Request.Body()
-	if !c.acceptsBody() || !c.noQuery() {
-		return false
-	}
-	key, ok := c.idempotencyKey()
+	key, body, ok := c.keyed()
 	if !ok {
 		return false
 	}

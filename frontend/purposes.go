@@ -54,13 +54,7 @@ func (d *paymentReader) otherRules() {
 // targetOther reads the id of a payout or of a verification, or answers 404.
 func (c *call) targetOther(text []byte) bool {
 	purpose := c.route.purpose
-	id, err := payswitch.ParseID(purpose.Prefix(), string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such " + purpose.String() + "."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, purpose.Prefix(), purpose.String())
 }
 
 // appendObject appends a payment for whatever purpose.

@@ -8,14 +8,10 @@ import (
 
 // sendReceipt answers POST /v1/payments/{id}/receipt.
 func (c *call) sendReceipt() {
-	if !c.acceptsBody() || !c.noQuery() {
-		return
-	}
-	key, ok := c.idempotencyKey()
+	key, body, ok := c.keyed()
 	if !ok {
 		return
 	}
-	body := c.ctx.Request.Body()
 	var d sendReader
 	defer d.close()
 	if !d.read(body, d.member) {
@@ -28,9 +24,7 @@ func (c *call) sendReceipt() {
 		c.refuse(problemOf(err))
 		return
 	}
-	if replayed {
-		c.ctx.Response.Header.SetCanonical(headReplayed, valueTrue)
-	}
+	c.repeats(replayed)
 	c.answerJSON(200, map[string]any{"object": "receipt", "payment_id": sent.Payment.Name(), "kind": strings.TrimPrefix(sent.Template, "receipt_"),
 		"to": sent.To, "sent_again": sent.Again})
 }

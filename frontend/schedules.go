@@ -17,13 +17,7 @@ const (
 
 // targetSchedule reads the schedule of the path, or answers 404.
 func (c *call) targetSchedule(text []byte) bool {
-	id, err := payswitch.ParseID(schedulePrefix, string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such schedule."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, schedulePrefix, "schedule")
 }
 
 // scheduleReader reads what is asked of a schedule.
@@ -163,14 +157,10 @@ func (d *scheduleReader) wish(name string) bool {
 
 // createSchedule answers POST /v1/schedules.
 func (c *call) createSchedule() {
-	if !c.acceptsBody() || !c.noQuery() {
-		return
-	}
-	key, ok := c.idempotencyKey()
+	key, body, ok := c.keyed()
 	if !ok {
 		return
 	}
-	body := c.ctx.Request.Body()
 	var d scheduleReader
 	defer d.close()
 	if d.read(body, d.wish) {
@@ -193,12 +183,8 @@ func (c *call) createSchedule() {
 		c.refuse(problemOf(err))
 		return
 	}
-	header := &c.ctx.Response.Header
-	if replayed {
-		header.SetCanonical(headReplayed, valueTrue)
-	}
-	c.head = made.ID.Append(append(c.head[:0], schedulesPath...), schedulePrefix)
-	header.SetCanonical(headLocation, c.head)
+	c.repeats(replayed)
+	c.stands(schedulesPath, schedulePrefix, made.ID)
 	c.answerJSON(201, scheduleView(&made))
 }
 

@@ -12,13 +12,7 @@ const tokenPrefix = payswitch.TokenPrefix
 
 // targetToken reads the token of the path, or answers 404.
 func (c *call) targetToken(text []byte) bool {
-	id, err := payswitch.ParseID(tokenPrefix, string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such saved card."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, tokenPrefix, "saved card")
 }
 
 // targetCustomer reads the customer of the path, or answers 404: what no

@@ -13,13 +13,7 @@ const endpointsPath = "/v1/webhook_endpoints/"
 
 // targetEndpoint reads the webhook endpoint of the path, or answers 404.
 func (c *call) targetEndpoint(text []byte) bool {
-	id, err := payswitch.ParseID(endpointPrefix, string(text))
-	if err != nil {
-		c.refuse(problem{kind: problemNotFound, detail: "There is no such webhook endpoint."})
-		return false
-	}
-	c.id = id
-	return true
+	return c.identify(text, endpointPrefix, "webhook endpoint")
 }
 
 // CheckURL says what is wrong with the address of an endpoint; plain allows http.
