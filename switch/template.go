@@ -52,10 +52,17 @@ func (v *PageVersion) Name() string { return strconv.Itoa(int(v.Number)) }
 type PageAct struct {
 	At      time.Time `json:"at"`
 	By      string    `json:"by"`
-	What    string    `json:"what"` // uploaded, published or rolled_back
+	What    string    `json:"what"` // PageUploaded, PagePublished or PageRolledBack
 	Live    bool      `json:"live,omitempty"`
 	Version uint32    `json:"version"` // 0: the standard page
 }
+
+// What is done with page templates. The words are stored.
+const (
+	PageUploaded   = "uploaded"
+	PagePublished  = "published"
+	PageRolledBack = "rolled_back"
+)
 
 // PageTemplates are a merchant's versions and what each mode shows. A value that was
 // handed out never changes.
@@ -196,7 +203,7 @@ func (s *Switch) AddPageTemplate(a Account, up *PageUpload, act Act) (v PageVers
 	}
 	t.Versions = slices.Insert(t.Versions, 0, v)
 	c.Set(spaceTemplate, templateKey(a.Merchant.ID, v.Number), up.Body)
-	err = s.keepTemplates(a, t, &c, PageAct{By: act.Operator, What: "uploaded", Live: a.Live, Version: v.Number})
+	err = s.keepTemplates(a, t, &c, PageAct{By: act.Operator, What: PageUploaded, Live: a.Live, Version: v.Number})
 	return v, err == nil, err
 }
 
@@ -229,10 +236,8 @@ func (s *Switch) PublishPage(a Account, number uint32, act Act) (*PageTemplates,
 		case v != nil && !a.Live:
 			v.Tested = true
 		}
-		if t.Shown(a.Live) != number {
-			t.push(a.Live, number)
-		}
-		return PageAct{What: "published", Version: number}, nil
+		t.push(a.Live, number)
+		return PageAct{What: PagePublished, Version: number}, nil
 	})
 }
 
@@ -248,7 +253,7 @@ func (s *Switch) RollbackPage(a Account, act Act) (*PageTemplates, error) {
 			return PageAct{}, wrongState("Nothing was published that could be taken back.")
 		}
 		*shown = (*shown)[:len(*shown)-1]
-		return PageAct{What: "rolled_back", Version: t.Shown(a.Live)}, nil
+		return PageAct{What: PageRolledBack, Version: t.Shown(a.Live)}, nil
 	})
 }
 
@@ -256,6 +261,9 @@ func (t *PageTemplates) push(live bool, number uint32) {
 	shown := &t.Test
 	if live {
 		shown = &t.Live
+	}
+	if len(*shown) > 0 && (*shown)[len(*shown)-1] == number {
+		return // it is shown already, and taking it back must not seem to do nothing
 	}
 	*shown = append(*shown, number)
 	if over := len(*shown) - maxPageShown; over > 0 {

@@ -50,7 +50,7 @@ const (
 // allBugs is the whole zoo.
 func allBugs() []bug {
 	return slices.Concat(paymentBugs, reversalBugs, recoveryBugs, routeBugs, journalBugs, lineBugs, isoBugs, cardBugs, frontBugs, operationBugs, carriedBugs,
-		moneyBugs, letterBugs, peopleBugs,
+		moneyBugs, letterBugs, peopleBugs, designBugs,
 		buttonBugs)
 }
 

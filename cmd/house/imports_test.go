@@ -28,6 +28,8 @@ var guests = []struct {
 	{module: "github.com/miekg/pkcs11", rooms: []string{"acquirers/keystore"}, files: 2},
 	{module: "github.com/wneessen/go-mail", rooms: []string{"frontend/mail"}, files: 1},
 	{module: "github.com/jackc/pgx", rooms: []string{"storage"}, files: 1},
+	{module: "golang.org/x/net", rooms: []string{"frontend/design"}},
+	{module: "github.com/tdewolff/parse", rooms: []string{"frontend/design"}, files: 4},
 	{module: "github.com/chromedp", rooms: []string{"frontend/browser"}},
 	{module: "github.com/valyala/fasthttp", rooms: []string{"frontend", "bench"}},
 }

@@ -260,6 +260,10 @@ func (f *Office) paidOnPage(a *Application) (ok bool, detail string) {
 	if err != nil {
 		return false, "The merchant is not known."
 	}
+	shown, since, ok := f.pagePublished(account)
+	if !ok {
+		return false, "A template of the page was uploaded, and none was published in test mode: publish it, or the standard page (version 0)."
+	}
 	var cursor payswitch.ID
 	for looked := 0; looked < maxLooked; looked += 100 {
 		page, err := f.o.Switch.Checkouts(account, 100, cursor)
@@ -267,8 +271,8 @@ func (f *Office) paidOnPage(a *Application) (ok bool, detail string) {
 			return false, "The checkout sessions could not be read: " + reasonOf(err)
 		}
 		for i := range page.Sessions {
-			if c := &page.Sessions[i]; c.Status == payswitch.CheckoutComplete {
-				return true, "Session " + c.ID.Text(payswitch.CheckoutPrefix) + " was paid on the page."
+			if c := &page.Sessions[i]; c.Status == payswitch.CheckoutComplete && !c.Payment.CreatedAt.Before(since) {
+				return true, "Session " + c.ID.Text(payswitch.CheckoutPrefix) + " was paid on " + shown + "."
 			}
 		}
 		if !page.More {
@@ -276,7 +280,25 @@ func (f *Office) paidOnPage(a *Application) (ok bool, detail string) {
 		}
 		cursor = page.Next
 	}
+	if !since.IsZero() {
+		return false, "No checkout session was paid in test mode since " + shown + " was published."
+	}
 	return false, "No checkout session was paid on the payment page in test mode."
+}
+
+// pagePublished is what buyers of test mode see and, of a page of the shop's own
+// design, since when; false: a design was uploaded, and the shop has not said what to
+// show.
+func (f *Office) pagePublished(a payswitch.Account) (shown string, since time.Time, ok bool) {
+	t := f.o.Switch.PageTemplates(a)
+	if number := t.Shown(false); number != 0 {
+		at := slices.IndexFunc(t.Acts, func(did payswitch.PageAct) bool { return !did.Live && did.What != payswitch.PageUploaded })
+		if at >= 0 {
+			since = t.Acts[at].At
+		}
+		return "version " + t.Find(number).Name() + " of the page", since, true
+	}
+	return "the page", since, len(t.Versions) == 0 || len(t.Test) > 0
 }
 
 // maxLooked is how many of the newest are looked at for what a check asks.

@@ -287,6 +287,7 @@ func (d *desk) checksOf(a *Application, p payswitch.Payment) *Application {
 	if must(d.t, err); paid.Status != payswitch.StatusCaptured {
 		d.t.Errorf("paid on the page: %s", paid.Status)
 	}
+	d.pageOf(a, account)
 	_, err = d.core.Operate(account, &payswitch.OperationRequest{Payment: p.ID, Kind: payswitch.KindRefund, IdempotencyKey: "r", Fingerprint: d.core.Fingerprint("POST", "/refunds", nil)})
 	must(d.t, err)
 	for _, name := range Checks {
@@ -295,6 +296,38 @@ func (d *desk) checksOf(a *Application, p payswitch.Payment) *Application {
 		}
 	}
 	return a
+}
+
+// pageOf runs the check of the page while the shop changes its design: what is shown
+// must have been paid on.
+func (d *desk) pageOf(a *Application, account payswitch.Account) {
+	d.t.Helper()
+	act := payswitch.Act{Operator: "shop", Reason: "test"}
+	checked := func(want bool, says string) {
+		d.t.Helper()
+		if got := d.do(a, shop, Wish{Type: ActCheck, Check: CheckPage}).Checks[CheckPage]; got.OK != want || !strings.Contains(got.Detail, says) {
+			d.t.Errorf("the check of the page: %+v, want %t, %q", got, want, says)
+		}
+	}
+	publish := func(number uint32) {
+		d.t.Helper()
+		time.Sleep(time.Second) // of the test's own clock
+		_, err := d.core.PublishPage(account, number, act)
+		must(d.t, err)
+	}
+	checked(true, "on the page")
+	_, _, err := d.core.AddPageTemplate(account, &payswitch.PageUpload{Body: []byte("{}"), Digest: "x"}, act)
+	must(d.t, err)
+	checked(false, "none was published")
+	publish(0)
+	checked(true, "on the page")
+	publish(1)
+	checked(false, "since version 1 of the page was published")
+	session, _, err := d.core.CreateCheckout(account, &payswitch.CheckoutRequest{IdempotencyKey: "own design", Wish: payswitch.Checkout{Amount: 500, Currency: "RUB", OrderID: "own design"}})
+	must(d.t, err)
+	_, err = d.core.PayCheckout(account, session.ID, &payswitch.CheckoutCard{Pay: d.card("own design")})
+	must(d.t, err)
+	checked(true, "on version 1 of the page")
 }
 
 // isLive: payments go to the live bank under the shop's ids, test mode stays open,
