@@ -2,8 +2,10 @@ package design
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tdewolff/parse/v2"
+	"github.com/tdewolff/parse/v2/css"
 	"golang.org/x/net/html"
 )
 
@@ -178,6 +182,7 @@ func holdHarmless(t testing.TB, d *Design) {
 			t.Errorf("the style loads %.60s", address)
 		}
 	}
+	holdBound(t, d.Style)
 	for _, language := range append([]string{""}, Languages...) {
 		before, after := d.Around(language, &Values{Amount: "<script>", Order: `"><script>`, Description: "&lt;script&gt;", Shop: "</header><script>"})
 		text := "<!DOCTYPE html><html><head><title>x</title></head><body>" + string(before) + `<div id="tranzit"><form></form></div>` + string(after) + "</body></html>"
@@ -202,6 +207,47 @@ func holdHarmless(t testing.TB, d *Design) {
 		}
 		if forms != 1 {
 			t.Errorf("%d forms", forms)
+		}
+	}
+}
+
+// holdBound reads a style as a browser does: each part of each selector is bound to
+// the shop's elements, and nothing is set that could move them over the payment.
+func holdBound(t testing.TB, style string) {
+	t.Helper()
+	p := css.NewParser(parse.NewInputString(style), false)
+	for {
+		kind, _, name := p.Next()
+		switch kind {
+		case css.ErrorGrammar:
+			if !errors.Is(p.Err(), io.EOF) {
+				t.Errorf("the style cannot be read: %v in %s", p.Err(), style)
+			}
+			return
+		case css.AtRuleGrammar:
+			t.Errorf("the rule %s", name)
+		case css.BeginAtRuleGrammar:
+			if string(name) != "@media" {
+				t.Errorf("the rule %s", name)
+			}
+		case css.BeginRulesetGrammar, css.QualifiedRuleGrammar:
+			selector := ""
+			for _, v := range p.Values() {
+				selector += string(v.Data)
+			}
+			switch selector {
+			case "body", ":root", "#" + BlockID:
+				continue
+			}
+			for part := range strings.FieldsFuncSeq(selector, func(r rune) bool { return strings.ContainsRune(" >+~,", r) }) {
+				if !strings.Contains(part, "."+mark) || strings.ContainsAny(part, "#[(") {
+					t.Errorf("%q of %q finds what is not the shop's", part, selector)
+				}
+			}
+		case css.DeclarationGrammar:
+			if _, known := properties[string(name)]; !known {
+				t.Errorf("the property %s came through", name)
+			}
 		}
 	}
 }
@@ -252,7 +298,9 @@ func TestStyleIsBound(t *testing.T) {
 		d, findings := Read(style(css))
 		if d == nil || d.Style != base+want {
 			t.Errorf("%s:\n%+v\nwant %s\n%v", css, d, want, findings)
+			continue
 		}
+		holdHarmless(t, d)
 	}
 }
 
