@@ -54,11 +54,12 @@ house: ## the rules of the house (imports, sizes, comments)
 fuzz: ## every fuzz target for FUZZTIME (default 30s) each
 	@scripts/fuzz.sh $(FUZZTIME)
 
-# The tests of the real process wait more than they work: begun first, they run
-# beside all others.
+# The longest stand first, and one package more than there are cores is tested at a
+# time: tests of real processes, browsers and banks wait more than they work.
+LONGEST := ./cmd/tranzit ./switch ./frontend
 race:
 	$(RACE) $(GO) test -tags pkcs11 ./acquirers/keystore ./cmd/tranzit -run PKCS11
-	$(RACE) scripts/race.sh $(GO) test -timeout 20m ./cmd/tranzit $$($(GO) list ./... | grep -vE '/bench/zoo|/cmd/tranzit')
+	$(RACE) scripts/race.sh $(GO) test -timeout 20m -p $$(($$(nproc) + 1)) $(LONGEST) $$($(GO) list ./... | grep -vE '/bench/zoo|/cmd/tranzit|/(switch|frontend)$$')
 
 gate: lives zoo fuzz ## the proof of faults: 20,000 lives, every crash point, 2,000 damages to the journal, the bug zoo, every fuzz target
 

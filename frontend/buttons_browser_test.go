@@ -31,6 +31,7 @@ func shopPage(t *testing.T, snippet string) string {
 // TestButtonInBrowser pastes buttons into a shop's page, presses them with and without
 // JavaScript, and pays.
 func TestButtonInBrowser(t *testing.T) {
+	t.Parallel()
 	s, _ := pageShop(t)
 	b := browser.Start(t)
 	button := func(body string) (snippet, url string) {
@@ -88,6 +89,7 @@ func TestButtonInBrowser(t *testing.T) {
 // TestSignedFormInBrowser: the client's form, in a shop's page, is pressed and paid; one
 // whose price was changed by hand is not.
 func TestSignedFormInBrowser(t *testing.T) {
+	t.Parallel()
 	s, bench := pageShop(t)
 	a, err := bench.sw.AccountOf("mer_socks", false)
 	must(t, err)

@@ -19,6 +19,7 @@ var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 // TestDocsCanBePasted runs every example of the merchants' page in one shell, one
 // after the other: each call must succeed.
 func TestDocsCanBePasted(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"bash", "curl", "openssl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("there is no %s on this machine", tool)

@@ -48,6 +48,7 @@ func orderBody(order string) string {
 // TestWaitForOperation: a long poll is answered when the refund is settled, and at
 // once when nothing is open.
 func TestWaitForOperation(t *testing.T) {
+	t.Parallel()
 	s := openShop(t, nil)
 	id := idOf(t, s.pay("slow", with("4111111111111111", testCardSlowRefund)))
 	refund := "/v1/payments/" + id + "/refunds/" + idOf(t, s.want("202", "POST /v1/payments/"+id+"/refunds", "{}", "Idempotency-Key", "r"))

@@ -27,6 +27,7 @@ func exampleTemplate(t *testing.T) design.Files {
 // are the shop's, the page is one request, axe and the browser have nothing to say,
 // with a script and without.
 func TestTemplateInBrowser(t *testing.T) {
+	t.Parallel()
 	s, _ := pageShop(t)
 	made := s.want("201", "POST /v1/page_templates", templateBody(t, "wool", exampleTemplate(t)))
 	s.want("200", "POST /v1/page_templates/1/publish", "{}")
@@ -84,6 +85,7 @@ func TestTemplateInBrowser(t *testing.T) {
 // TestHostileLook: what the lint lets a shop say can neither hide the payment nor
 // cover it, even where it tries.
 func TestHostileLook(t *testing.T) {
+	t.Parallel()
 	s, _ := pageShop(t)
 	files := design.Files{
 		design.PageFile: []byte(`<header class="a"><div class="b"><p>Pay 1 rouble only</p></div></header><tranzit-payment></tranzit-payment><footer class="a"><div class="b"><p>x</p></div></footer>`),

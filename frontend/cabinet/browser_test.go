@@ -61,6 +61,7 @@ func signInBy(p *browser.Page, r *rig, u people.User, a people.Authenticator) {
 // TestPeopleSee walks the cabinet in Chromium in every language: pages fit three
 // widths, axe finds nothing, the policy is not broken.
 func TestPeopleSee(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	u, _ := r.member("owner@shop.example", ownerOf(shopHats))
 	r.member("finance@shop.example", people.Grant{Merchant: shopHats, Role: people.RoleFinance})
@@ -114,6 +115,7 @@ func look(p *browser.Page, lang, name string) {
 // TestPersonRefunds: sign in with a code, find a payment, give the money back, and
 // many at once; with script and without.
 func TestPersonRefunds(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	b := browser.Start(t)
 	for i, scripted := range []bool{true, false} {
@@ -155,6 +157,7 @@ func TestPersonRefunds(t *testing.T) {
 
 // TestPageIsToldOfNews: a payment that is made while the monitor is open appears.
 func TestPageIsToldOfNews(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	u, _ := r.member("owner@shop.example", ownerOf(shopHats))
 	word, err := r.people.EntryLink(u.ID)
@@ -168,6 +171,7 @@ func TestPageIsToldOfNews(t *testing.T) {
 
 // TestPasskey: a passkey is added in the profile, and opens the door alone.
 func TestPasskey(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	u, a := r.member("owner@shop.example", ownerOf(shopHats))
 	p := browser.Start(t).Visit(t, browser.Visitor{})

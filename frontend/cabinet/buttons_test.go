@@ -64,6 +64,7 @@ func TestButtons(t *testing.T) {
 
 // TestButtonsInBrowser looks at the pages in each language.
 func TestButtonsInBrowser(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	u, _ := r.member("owner@shop.example", ownerOf(shopHats))
 	c := r.enter(u)

@@ -18,6 +18,7 @@ import (
 // them without script: a form with mistakes, the letter, the access with a second
 // factor, the choice of a bank, a document; and the operators' side of it.
 func TestPersonJoins(t *testing.T) {
+	t.Parallel()
 	r := newRigWith(t, func(o *payswitch.Options) { o.Banks = append(o.Banks, liveBank(t, o.Banks[0])) })
 	office := r.office()
 	r.operator("ann@house.example")
