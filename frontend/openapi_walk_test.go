@@ -53,6 +53,7 @@ func TestDocumentIsTrue(t *testing.T) {
 	walk("schedules", walkSchedules)
 	walk("checkout", walkCheckout)
 	walk("buttons", walkButtons)
+	walk("replacements", walkReplacements)
 	walk("notifications", walkNotifications)
 	walk("page templates", walkTemplates)
 	walk("applications", walkApplications)
@@ -74,13 +75,13 @@ func (s *shop) collect(given map[string]bool) {
 
 // path fills the placeholders of a documented path.
 func (o apiOperation) to(payment, refund string) string {
-	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule, "{bank_id}", "nobody", "{checkout_session_id}", noSession, "{button_id}", noButton,
+	return strings.NewReplacer("{payment_id}", payment, "{refund_id}", refund, "{token_id}", noToken, "{customer_id}", "customer-17", "{key_id}", noKey, "{batch_id}", noBatch, "{schedule_id}", noSchedule, "{bank_id}", "nobody", "{checkout_session_id}", noSession, "{button_id}", noButton, "{card_replacement_id}", noReplacement,
 		"{payout_id}", noPayout, "{verification_id}", noVerified, "{webhook_endpoint_id}", noEndpoint, "{event_id}", noEvent, "{application_id}", noApplication, "{version}", noTemplate).Replace(o.path)
 }
 
 // movesMoney tells the operations that have an idempotency key and need a bank.
 func (o apiOperation) movesMoney() bool {
-	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules" && !strings.HasPrefix(o.path, "/v1/checkout_sessions") && o.path != "/v1/buttons" && !strings.HasSuffix(o.path, "/receipt")
+	return o.documents("422") && o.path != "/v1/batches" && o.path != "/v1/schedules" && !strings.HasPrefix(o.path, "/v1/checkout_sessions") && o.path != "/v1/buttons" && !strings.HasSuffix(o.path, "/receipt") && !strings.HasSuffix(o.path, "/replacement")
 }
 
 // body is one that the operation takes.
@@ -88,6 +89,8 @@ func (o apiOperation) body() string {
 	switch {
 	case o.method != "POST":
 		return ""
+	case strings.HasSuffix(o.path, "/replacement"):
+		return `{"currency":"RUB"}`
 	case strings.HasPrefix(o.path, "/v1/tokens"):
 		return replaceBody
 	case o.path == "/v1/batches":

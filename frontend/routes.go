@@ -59,72 +59,75 @@ func (r *route) finish(m *metrics) {
 
 // routes is the table of the API.
 type routes struct {
-	payments   *route // /v1/payments
-	explain    *route // /v1/payments/explain
-	payment    *route // /v1/payments/{id}
-	timeline   *route // /v1/payments/{id}/timeline
-	capture    *route // /v1/payments/{id}/capture
-	cancel     *route // /v1/payments/{id}/cancel
-	raise      *route // /v1/payments/{id}/increment
-	done       *route // /v1/payments/{id}/operations
-	receipt    *route // /v1/payments/{id}/receipt
-	refunds    *route // /v1/payments/{id}/refunds
-	refund     *route // /v1/payments/{id}/refunds/{id}
-	tokens     *route // /v1/tokens
-	token      *route // /v1/tokens/{id}
-	replace    *route // /v1/tokens/{id}/replace
-	customer   *route // /v1/customers/{id}/tokens
-	results    *route // /v1/results
-	keys       *route // /v1/api_keys
-	key        *route // /v1/api_keys/{id}
-	rollKey    *route // /v1/api_keys/{id}/roll
-	revoke     *route // /v1/api_keys/{id}/revoke
-	hooks      *route // /v1/webhook_endpoints
-	hook       *route // /v1/webhook_endpoints/{id}
-	rollHook   *route // /v1/webhook_endpoints/{id}/roll_secret
-	testHook   *route // /v1/webhook_endpoints/{id}/test
-	replay     *route // /v1/webhook_endpoints/{id}/replay
-	events     *route // /v1/events
-	event      *route // /v1/events/{id}
-	sendings   *route // /v1/events/{id}/deliveries
-	resend     *route // /v1/events/{id}/resend
-	batches    *route // /v1/batches
-	batch      *route // /v1/batches/{id}
-	rows       *route // /v1/batches/{id}/rows
-	stop       *route // /v1/batches/{id}/cancel
-	plans      *route // /v1/schedules
-	plan       *route // /v1/schedules/{id}
-	planRuns   *route // /v1/schedules/{id}/runs
-	pausePlan  *route // /v1/schedules/{id}/pause
-	resumePlan *route // /v1/schedules/{id}/resume
-	cancelPlan *route // /v1/schedules/{id}/cancel
-	sessions   *route // /v1/checkout_sessions
-	session    *route // /v1/checkout_sessions/{id}
-	endSession *route // /v1/checkout_sessions/{id}/expire
-	sessionQR  *route // /v1/checkout_sessions/{id}/qr
-	sendLink   *route // /v1/checkout_sessions/{id}/send
-	page       *route // /pay/{id}: for buyers
-	designs    *route // /v1/page_templates
-	lintDesign *route // /v1/page_templates/lint
-	backDesign *route // /v1/page_templates/rollback
-	design     *route // /v1/page_templates/{id}
-	showDesign *route // /v1/page_templates/{id}/publish
-	buy        *route // /buy/{id}: for buyers who press a button
-	challenge  *route // /3ds/{id}: for payers, of the simulated 3-D Secure server
-	buttons    *route // /v1/buttons
-	button     *route // /v1/buttons/{id}
-	endButton  *route // /v1/buttons/{id}/disable
-	payouts    *route // /v1/payouts
-	payout     *route // /v1/payouts/{id}
-	outStory   *route // /v1/payouts/{id}/timeline
-	verifies   *route // /v1/verifications
-	verified   *route // /v1/verifications/{id}
-	verStory   *route // /v1/verifications/{id}/timeline
-	balance    *route // /v1/balance
-	declines   *route // /v1/declines
-	banks      *route // /v1/banks
-	bank       *route // /v1/banks/{id}
-	openAPI    *route // /openapi.json
+	payments    *route // /v1/payments
+	explain     *route // /v1/payments/explain
+	payment     *route // /v1/payments/{id}
+	timeline    *route // /v1/payments/{id}/timeline
+	capture     *route // /v1/payments/{id}/capture
+	cancel      *route // /v1/payments/{id}/cancel
+	raise       *route // /v1/payments/{id}/increment
+	done        *route // /v1/payments/{id}/operations
+	receipt     *route // /v1/payments/{id}/receipt
+	refunds     *route // /v1/payments/{id}/refunds
+	refund      *route // /v1/payments/{id}/refunds/{id}
+	tokens      *route // /v1/tokens
+	token       *route // /v1/tokens/{id}
+	replace     *route // /v1/tokens/{id}/replace
+	newCard     *route // /v1/tokens/{id}/replacement
+	customer    *route // /v1/customers/{id}/tokens
+	results     *route // /v1/results
+	keys        *route // /v1/api_keys
+	key         *route // /v1/api_keys/{id}
+	rollKey     *route // /v1/api_keys/{id}/roll
+	revoke      *route // /v1/api_keys/{id}/revoke
+	hooks       *route // /v1/webhook_endpoints
+	hook        *route // /v1/webhook_endpoints/{id}
+	rollHook    *route // /v1/webhook_endpoints/{id}/roll_secret
+	testHook    *route // /v1/webhook_endpoints/{id}/test
+	replay      *route // /v1/webhook_endpoints/{id}/replay
+	events      *route // /v1/events
+	event       *route // /v1/events/{id}
+	sendings    *route // /v1/events/{id}/deliveries
+	resend      *route // /v1/events/{id}/resend
+	batches     *route // /v1/batches
+	batch       *route // /v1/batches/{id}
+	rows        *route // /v1/batches/{id}/rows
+	stop        *route // /v1/batches/{id}/cancel
+	plans       *route // /v1/schedules
+	plan        *route // /v1/schedules/{id}
+	planRuns    *route // /v1/schedules/{id}/runs
+	pausePlan   *route // /v1/schedules/{id}/pause
+	resumePlan  *route // /v1/schedules/{id}/resume
+	cancelPlan  *route // /v1/schedules/{id}/cancel
+	sessions    *route // /v1/checkout_sessions
+	session     *route // /v1/checkout_sessions/{id}
+	endSession  *route // /v1/checkout_sessions/{id}/expire
+	sessionQR   *route // /v1/checkout_sessions/{id}/qr
+	sendLink    *route // /v1/checkout_sessions/{id}/send
+	page        *route // /pay/{id}: for buyers
+	designs     *route // /v1/page_templates
+	lintDesign  *route // /v1/page_templates/lint
+	backDesign  *route // /v1/page_templates/rollback
+	design      *route // /v1/page_templates/{id}
+	showDesign  *route // /v1/page_templates/{id}/publish
+	buy         *route // /buy/{id}: for buyers who press a button
+	challenge   *route // /3ds/{id}: for payers, of the simulated 3-D Secure server
+	replacement *route // /v1/card_replacements/{id}
+	endReplace  *route // /v1/card_replacements/{id}/cancel
+	buttons     *route // /v1/buttons
+	button      *route // /v1/buttons/{id}
+	endButton   *route // /v1/buttons/{id}/disable
+	payouts     *route // /v1/payouts
+	payout      *route // /v1/payouts/{id}
+	outStory    *route // /v1/payouts/{id}/timeline
+	verifies    *route // /v1/verifications
+	verified    *route // /v1/verifications/{id}
+	verStory    *route // /v1/verifications/{id}/timeline
+	balance     *route // /v1/balance
+	declines    *route // /v1/declines
+	banks       *route // /v1/banks
+	bank        *route // /v1/banks/{id}
+	openAPI     *route // /openapi.json
 
 	applications     *route // /v1/applications
 	application      *route // /v1/applications/{id}
@@ -182,6 +185,7 @@ func newRoutes(m *metrics) *routes {
 	r.addSchedules(with)
 	r.addCheckout(with)
 	r.addButtons(with)
+	r.addReplacements(with)
 	r.addOthers(with)
 	r.addApplications(with)
 	r.addBanks(with)

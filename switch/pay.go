@@ -220,6 +220,8 @@ func (s *Switch) pay(a Account, r *PayRequest, mine *flight) error {
 	case !outcome.approved:
 	case r.SaveCard:
 		save = s.saveWith(a, r, outcome)
+	case !r.replaces.IsZero():
+		save = s.replaceWith(a, r, outcome, id)
 	case !r.Token.IsZero() && r.initialID == "" && outcome.rare != nil:
 		save = s.nameCard(r, outcome)
 	}

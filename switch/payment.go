@@ -198,6 +198,7 @@ type PayRequest struct {
 	Secrets   *iso.Secrets // nil: none
 	PIN       *PIN         // of a card that is present; nil: none
 	initialID string       // of the saved card: the network transaction id of its first payment
+	replaces  ID           // the token that the card is put under when the verification is approved
 	panDigest [16]byte     // of PAN, set by pay; zero: not yet
 }
 

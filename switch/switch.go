@@ -242,6 +242,11 @@ func (s *Switch) Start() error {
 		defer s.workers.Done()
 		s.endCheckouts()
 	}()
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		s.settleCards()
+	}()
 	for _, b := range s.order {
 		b.link.Start()
 		s.workers.Add(1)

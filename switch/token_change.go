@@ -239,6 +239,10 @@ func (s *Switch) roomFor(a Account, r *PayRequest) error {
 type cardSave struct {
 	kept
 	mu sync.Locker
+
+	gone  []byte // the name of the card before, which finds it no more; nil: there was none
+	owed  []byte // the name of what the new card owes; nil: nothing
+	holds bool   // a hold is owed its end
 }
 
 // saveWith prepares to save the card of a payment that was just approved, and
@@ -284,9 +288,23 @@ func (s *Switch) nameCard(r *PayRequest, outcome *record) *cardSave {
 
 // join adds the saved card to the step that records the approval.
 func (k *cardSave) join(c *storage.Command) {
-	if k != nil && (k.fresh || k.changed) {
-		k.token.put(c)
+	if k == nil || !k.fresh && !k.changed {
+		return
 	}
+	if k.gone != nil {
+		c.Delete(spaceCard, k.gone)
+	}
+	k.token.put(c)
+	if k.owed != nil {
+		c.Set(spaceCard, k.owed, flagByte(k.holds))
+	}
+}
+
+func flagByte(on bool) []byte {
+	if on {
+		return []byte{1}
+	}
+	return []byte{0}
 }
 
 func (k *cardSave) end() {

@@ -58,4 +58,25 @@ var buttonBugs = []bug{
 		breaks: "a button has a bounded number of unpaid sessions",
 		by:     test("switch", "TestPressesAreBounded"),
 	},
+	{
+		name: "declined-card-takes-the-token", file: "switch/pay.go",
+		old:    "	case !outcome.approved:\n	case r.SaveCard:",
+		new:    "	case !outcome.approved && !($zoo && !r.replaces.IsZero()):\n	case r.SaveCard:",
+		breaks: "only a card that the bank approved takes the place of another",
+		by:     test("switch", "TestCardIsReplacedByItsHolder"),
+	},
+	{
+		name: "hold-that-proved-a-card-stays", file: "switch/replacement.go",
+		old:    "	if len(holds) == 1 && holds[0] == 1 {",
+		new:    "	if len(holds) == 1 && holds[0] == 1 && !$zoo {",
+		breaks: "nothing stays held for a card's proof",
+		by:     test("switch", "TestCardIsReplacedByItsHolder"),
+	},
+	{
+		name: "old-card-still-finds-the-token", file: "switch/token_change.go",
+		old:    "	if k.gone != nil {\n",
+		new:    "	if k.gone != nil && !$zoo {\n",
+		breaks: "a card that was replaced finds no token any more",
+		by:     test("switch", "TestCardIsReplacedByItsHolder"),
+	},
 }

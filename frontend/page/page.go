@@ -189,6 +189,11 @@ func (s *Service) Answer(in *Request) *Response {
 		v.secureHeaders()
 		return v.out
 	}
+	if id, err := payswitch.ParseID(payswitch.ReplacementPrefix, string(in.Session)); err == nil {
+		v.replace(id)
+		v.secureHeaders()
+		return v.out
+	}
 	id, err := payswitch.ParseID(payswitch.CheckoutPrefix, string(in.Session))
 	if err == nil {
 		v.account, v.session, err = s.o.Switch.OpenCheckout(id)
