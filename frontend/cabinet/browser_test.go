@@ -42,6 +42,9 @@ func (r *rig) busyShop(owner string) (paid payswitch.Payment) {
 			r.must(err)
 		}
 	}
+	hook := "https://shop.example/tranzit/hooks"
+	_, err = r.sw.Outbox().MakeEndpoint(r.account(shopHats), &payswitch.EndpointWish{URL: &hook, Types: []string{"payment.*", "refund.*"}})
+	r.must(err)
 	access := payswitch.Access{Name: "Shop server", Scopes: payswitch.ScopePaymentsRead | payswitch.ScopePaymentsWrite}
 	_, err = r.sw.IssueKey(r.account(shopHats), access, act)
 	r.must(err)

@@ -174,7 +174,7 @@ func (v *visit) listPayments() error {
 }
 
 var listedStatuses = []payswitch.Status{payswitch.StatusCaptured, payswitch.StatusAuthorized, payswitch.StatusDeclined, payswitch.StatusUnknown,
-	payswitch.StatusFailed, payswitch.StatusReversed, payswitch.StatusCanceled, payswitch.StatusExpired, payswitch.StatusPartiallyRefunded, payswitch.StatusRefunded}
+	payswitch.StatusRequiresAction, payswitch.StatusFailed, payswitch.StatusReversed, payswitch.StatusCanceled, payswitch.StatusExpired, payswitch.StatusPartiallyRefunded, payswitch.StatusRefunded}
 
 // maxExport bounds the payments of one file.
 const maxExport = 100_000

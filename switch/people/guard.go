@@ -16,11 +16,13 @@ const (
 	guardEntries  = 100_000
 )
 
-// guard counts tries in memory: a new start forgives, which a flood cannot cause.
+// guard counts tries in memory, and has those of who comes near a limit kept: a new
+// start forgives nobody.
 type guard struct {
 	mu      sync.Mutex
 	now     func() time.Time
 	buckets map[string]*bucket
+	keep    func([]keptBucket) // makes them durable
 }
 
 type bucket struct {
@@ -29,11 +31,19 @@ type bucket struct {
 	refill time.Duration
 }
 
-func (g *guard) init(now func() time.Time) { g.now, g.buckets = now, map[string]*bucket{} }
+func (g *guard) init(now func() time.Time, keep func([]keptBucket)) {
+	g.now, g.keep, g.buckets = now, keep, map[string]*bucket{}
+}
 
 // try takes one try from an account and from an address. When either has none left
 // it takes nothing and says how long to wait.
 func (g *guard) try(account, address string) (wait time.Duration) {
+	wait, kept := g.take(account, address)
+	g.keep(kept)
+	return wait
+}
+
+func (g *guard) take(account, address string) (wait time.Duration, kept []keptBucket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
@@ -44,11 +54,18 @@ func (g *guard) try(account, address string) (wait time.Duration) {
 	if b.spent+1 > addressTries {
 		wait = max(wait, time.Duration((b.spent+1-addressTries)*float64(addressRefill)))
 	}
-	if wait == 0 {
-		a.spent++
-		b.spent++
+	if wait > 0 {
+		return wait, nil
 	}
-	return wait
+	a.spent++
+	b.spent++
+	if a.spent > accountTries*keptShare {
+		kept = append(kept, keptBucket{guardName("a" + account), a.spent, a.at, a.refill})
+	}
+	if b.spent > addressTries*keptShare {
+		kept = append(kept, keptBucket{guardName("b" + address), b.spent, b.at, b.refill})
+	}
+	return 0, kept
 }
 
 // Knock takes a try of a door that is open to everybody, such as the form of an
@@ -66,7 +83,7 @@ func (g *guard) forgive(account, address string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, name := range []string{"a" + account, "b" + address} {
-		if b := g.buckets[name]; b != nil {
+		if b := g.buckets[guardName(name)]; b != nil {
 			b.spent = max(0, b.spent-1)
 		}
 	}
@@ -74,6 +91,7 @@ func (g *guard) forgive(account, address string) {
 
 // bucket is the one of a name, as full as it is now. REQUIRES: mu.
 func (g *guard) bucket(name string, refill time.Duration, now time.Time) *bucket {
+	name = guardName(name)
 	b := g.buckets[name]
 	if b == nil {
 		if len(g.buckets) >= guardEntries {

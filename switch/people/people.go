@@ -39,6 +39,7 @@ const (
 	peopleSession = 's' // digest of a session's word -> sessionRecord
 	peopleOf      = 'o' // user id, digest of a session's word: the sessions of a user
 	peopleView    = 'v' // user id, account digest, view id -> View
+	peopleGuard   = 'w' // digest of a bucket's name -> keptBucket
 )
 
 // How long sessions live.
@@ -101,15 +102,18 @@ type People struct {
 	work  chan struct{} // a place for each password that is digested at once
 }
 
-// New reads nothing: people are read when they are asked for. Errors name the
-// option at fault.
+// New reads who tried to sign in too often; people are read when they are asked for.
+// Errors name the option at fault.
 func New(o Options) (*People, error) {
 	o.EnsureDefaults()
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	p := &People{o: o, store: o.Store, sw: o.Switch, log: o.Logger, work: make(chan struct{}, passwordsAtOnce)}
-	p.guard.init(o.Now)
+	p.guard.init(o.Now, p.keepTries)
+	if err := p.loadTries(); err != nil {
+		return nil, fmt.Errorf("people: the tries of earlier lives: %w", err)
+	}
 	return p, nil
 }
 

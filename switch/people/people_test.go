@@ -269,10 +269,39 @@ func TestGuard(t *testing.T) {
 	refused(t, "an address too often", err, payswitch.CodeOverloaded)
 }
 
+// TestRestartForgivesNobody: who tried too often waits in the next life, too, and not
+// for longer; the journal does not hold what was typed.
+func TestRestartForgivesNobody(t *testing.T) {
+	r := newRig(t)
+	for range accountTries {
+		_, err := r.SignIn("owner@shop.example", "wrong password here", here)
+		refused(t, "a wrong password", err, payswitch.CodeForbidden)
+	}
+	for range accountTries {
+		r.must(r.Knock("door", Visit{Address: "203.0.113.9"}))
+	}
+	again, err := New(r.o)
+	r.must(err)
+	_, err = again.SignIn("owner@shop.example", "wrong password here", Visit{Address: "203.0.113.8"})
+	refused(t, "an account in the next life", err, payswitch.CodeOverloaded)
+	refused(t, "a door in the next life", again.Knock("door", Visit{Address: "203.0.113.9"}), payswitch.CodeOverloaded)
+	r.must(again.Knock("door", Visit{Address: "203.0.113.10"}))
+	r.pass(2 * accountTries * accountRefill)
+	later, err := New(r.o)
+	r.must(err)
+	if n := len(later.guard.buckets); n != 0 {
+		t.Errorf("%d buckets are held against somebody after their time", n)
+	}
+	r.must(r.store.Scan(storage.Range{Space: spacePeople, Prefix: key(peopleGuard)}, func(name, body []byte) bool {
+		t.Errorf("%x is still kept: %s", name, body)
+		return true
+	}))
+}
+
 func TestGuardForgetsTheLeast(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	var g guard
-	g.init(func() time.Time { return now })
+	g.init(func() time.Time { return now }, func([]keptBucket) {})
 	for range accountTries {
 		g.try("attacked", "192.0.2.1")
 	}
