@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -73,5 +75,42 @@ func operatorActCommand(use, short, path string) *cobra.Command {
 	c.Flags().StringVar(&act.Reason, "reason", "", "why; written with the act (required)")
 	c.Flags().StringVar(&act.Operator, "operator", loginName(), "who does it")
 	requireFlags(c, "reason")
+	return c
+}
+
+// refundLimitCommand sets above what a refund in the cabinet takes two persons.
+func refundLimitCommand() *cobra.Command {
+	var f peopleFlags
+	none := false
+	c := &cobra.Command{Use: "refund-limit --merchant ID --currency CODE --amount UNITS", Short: "Say how much of one payment one person may refund in the cabinet",
+		Long: "Say how much of one payment one person may give back in the cabinet, in minor units:\n129900 is 1299.00. Above it another person has to approve. --none takes the limit away.",
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if none == cmd.Flags().Changed("amount") {
+				return usageError{fmt.Errorf("%s needs --amount or --none", cmd.CommandPath())}
+			}
+			if none {
+				f.act.Amount = -1
+			}
+			var limits admin.RefundLimits
+			if err := callAdmin(f.address, adminCall{method: http.MethodPost, path: f.path("/refund_limits"), body: f.act}, &limits); err != nil {
+				return err
+			}
+			if f.asJSON {
+				return printJSON(cmd.OutOrStdout(), limits)
+			}
+			for _, mode := range slices.Sorted(maps.Keys(limits)) {
+				for _, code := range slices.Sorted(maps.Keys(limits[mode])) {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s %s %d\n", mode, code, limits[mode][code])
+				}
+			}
+			return nil
+		}}
+	f.add(c, true)
+	c.Flags().StringVar(&f.act.Mode, "mode", "both", "test, live or both")
+	c.Flags().StringVar(&f.act.Currency, "currency", "", "alphabetic code of ISO 4217 (required)")
+	c.Flags().Int64Var(&f.act.Amount, "amount", 0, "minor units; 0: nobody refunds alone")
+	c.Flags().BoolVar(&none, "none", false, "take the limit away")
+	requireFlags(c, "currency")
 	return c
 }

@@ -206,7 +206,7 @@ func loginName() string {
 
 func merchantCommand() *cobra.Command {
 	c := &cobra.Command{Use: "merchant", Short: "Act for the merchants of a running switch, and for shops that join it"}
-	c.AddCommand(userCommand(), ticketCommand(), templateCommand(), checkoutCommand(), buttonCommand(), guideCommand())
+	c.AddCommand(userCommand(), ticketCommand(), refundLimitCommand(), templateCommand(), checkoutCommand(), buttonCommand(), guideCommand())
 	c.AddCommand(actCommand(actSpec{use: "allow-card PAYMENT", short: "Let the declined card of a payment be tried again at its merchant",
 		path: "/admin/v1/payments/%s/allow-card"}))
 	c.AddCommand(joiningCommands()...)

@@ -2,10 +2,12 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
 
+	"github.com/tranzit/tranzit/iso"
 	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/people"
 )
@@ -20,6 +22,8 @@ type PeopleAct struct {
 	Mode     string `json:"mode,omitempty"` // test, live or both
 	Text     string `json:"text,omitempty"` // answer a ticket
 	Close    bool   `json:"close,omitempty"`
+	Currency string `json:"currency,omitempty"` // of a refund limit
+	Amount   int64  `json:"amount,omitempty"`   // minor units; negative: no limit
 }
 
 // UserView is a user as operators see it.
@@ -65,6 +69,7 @@ func (s *Server) routePeople(mux *http.ServeMux) {
 		u, err := s.o.People.SetDisabled(u.ID, false)
 		return u, "", err
 	}))
+	mux.HandleFunc("POST /admin/v1/merchants/{id}/refund_limits", s.peopleAct(s.setRefundLimit))
 	mux.HandleFunc("GET /admin/v1/merchants/{id}/acts", s.acts)
 	mux.HandleFunc("GET /admin/v1/tickets", s.tickets)
 	mux.HandleFunc("GET /admin/v1/tickets/{id}", func(w http.ResponseWriter, r *http.Request) {
@@ -262,4 +267,30 @@ func (s *Server) peopleAct(do func(*http.Request, *PeopleAct) (any, error)) http
 		}
 		reply(w, http.StatusOK, view)
 	}
+}
+
+// RefundLimits are how much of one payment one person may give back in the cabinet,
+// by mode and currency, in minor units.
+type RefundLimits map[string]map[string]int64
+
+// setRefundLimit sets what one person may refund, in the modes that are named.
+func (s *Server) setRefundLimit(r *http.Request, a *PeopleAct) (any, error) {
+	modes, err := a.modes()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := iso.ParseCurrency(a.Currency); err != nil {
+		return nil, &payswitch.Refusal{Code: payswitch.CodeInvalidRequest, Pointer: "/currency", Detail: "Must be an alphabetic code of ISO 4217, like EUR."}
+	}
+	out, merchant := RefundLimits{}, r.PathValue("id")
+	for _, live := range modes {
+		word := "test"
+		if live {
+			word = "live"
+		}
+		if out[word], err = s.o.People.SetRefundLimit(merchant, live, a.Currency, a.Amount); err != nil {
+			return nil, err
+		}
+	}
+	return out, s.note(a, merchant, "refund_limit", people.Act{Detail: fmt.Sprintf("%s %s %d", a.Mode, a.Currency, a.Amount)})
 }

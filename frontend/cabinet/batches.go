@@ -15,12 +15,13 @@ const maxBulk = 200
 // batchKinds are what may be done to many payments, and the right that it needs
 // beside that of batches.
 var batchKinds = map[string]struct {
-	kind  payswitch.RowKind
-	needs people.Right
+	kind      payswitch.RowKind
+	operation payswitch.OperationKind
+	needs     people.Right
 }{
-	"capture": {payswitch.RowCapture, people.RightCapture},
-	"cancel":  {payswitch.RowCancel, people.RightCapture},
-	"refund":  {payswitch.RowRefund, people.RightRefund},
+	"capture": {payswitch.RowCapture, payswitch.KindCapture, people.RightCapture},
+	"cancel":  {payswitch.RowCancel, payswitch.KindCancel, people.RightCapture},
+	"refund":  {payswitch.RowRefund, payswitch.KindRefund, people.RightRefund},
 }
 
 // bulkPage asks before many payments are acted on.
@@ -80,6 +81,15 @@ func (v *visit) makeBatch() error {
 	page, ids, err := v.bulk()
 	if err != nil {
 		return err
+	}
+	for i := range page.Payments {
+		p := &page.Payments[i]
+		if ok, err := v.alone(p, bound(batchKinds[page.Kind].operation, p, 0)); err != nil || !ok {
+			if err == nil {
+				err = &payswitch.BadRows{Faults: []payswitch.RowFault{{Row: i + 1, Refusal: errSecond}}}
+			}
+			return v.badBatch(page, err)
+		}
 	}
 	request := payswitch.BatchRequest{IdempotencyKey: v.actKey(page.Key), RequestID: "cabinet"}
 	text := fmt.Appendf(nil, "%s %q", page.Kind, page.Reason)

@@ -134,6 +134,7 @@ type Server struct {
 	passkeys   *webauthn.WebAuthn
 	ceremonies ceremonies
 	tallies    tallies
+	gates      gates
 	places     chan struct{}
 	http       http.Server
 }

@@ -92,7 +92,7 @@ func (s section) Of(page string) bool { return slices.Contains(s.pages, page) }
 
 var sections = []section{
 	{"payments", "payments", []string{"payments", "payment", "ask"}}, {"charts", "payments", []string{"charts"}},
-	{"batches", "batches", []string{"batches", "batch", "bulk"}}, {"terminal", "terminal", []string{"terminal"}},
+	{"batches", "batches", []string{"batches", "batch", "bulk"}}, {"approvals", "approvals", []string{"approvals"}}, {"terminal", "terminal", []string{"terminal"}},
 	{"links", "terminal", []string{"links", "link"}},
 	{"tickets", "tickets", []string{"tickets", "ticket"}}, {"webhooks", "webhooks", []string{"webhooks", "event"}},
 	{"buttons", "buttons", []string{"buttons"}},
@@ -215,6 +215,7 @@ func (v *visit) frame(page string, data any) frame {
 		f.can["page"] = f.can["page"] && v.s.o.Pages != nil
 		f.can["buttons"] = v.rights.Has(people.RightKeys) && v.s.o.Pages != nil
 		f.can["guide"] = v.rights.Has(people.RightKeys) && v.s.o.Guide != nil
+		f.can["approvals"] = v.rights.Has(people.RightRefund) && v.limited()
 		f.can["joining"] = v.rights.Has(people.RightTickets) && v.application() != nil
 	}
 	if done := v.r.URL.Query().Get("done"); phrase(v.lang, "done."+done) != "" {

@@ -28,6 +28,8 @@ func accountRoutes() []accountRoute {
 		{"POST", "payments/{id}/cancel", people.RightCapture, (*visit).cancel},
 		{"GET", "payments/{id}/refund", people.RightRefund, (*visit).askRefund},
 		{"POST", "payments/{id}/refund", people.RightRefund, (*visit).refund},
+		{"GET", "approvals", people.RightRefund, (*visit).listApprovals},
+		{"POST", "approvals/{id}", people.RightRefund, (*visit).decide},
 		{"GET", "batches", people.RightBatches, (*visit).listBatches},
 		{"POST", "batches/confirm", people.RightBatches, (*visit).confirmBatch},
 		{"POST", "batches", people.RightBatches, (*visit).makeBatch},

@@ -164,6 +164,19 @@ func (v *visit) operate(kind payswitch.OperationKind) error {
 	case len(page.Reason) > 200 || people.HoldsCardNumber(page.Reason):
 		return again(words(v.lang, "problem.reason"), http.StatusUnprocessableEntity)
 	}
+	if gives := bound(kind, p, amount); gives > 0 && v.limited() {
+		defer v.s.gates.shut(accountName(v.account))() // two at once must not pass the limit together
+		ok, err := v.mayAlone(p, gives, request.IdempotencyKey)
+		if err == nil && !ok {
+			err = v.askSecond(kind, &page, gives)
+		}
+		if text, status, known := v.again(err); known {
+			return again(text, status)
+		}
+		if err != nil || !ok {
+			return err
+		}
+	}
 	request.Amount = amount
 	request.Fingerprint = v.s.sw.Fingerprint("POST", v.r.URL.Path, fmt.Appendf(nil, "%d %q", amount, page.Reason))
 	act := people.Act{What: kind.String(), Payment: p.ID, Detail: strings.TrimSpace(page.Amount + " " + code + " " + page.Reason), Once: request.IdempotencyKey}

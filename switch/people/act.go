@@ -69,6 +69,16 @@ func (p *People) Record(a *Act) error {
 	return err
 }
 
+// Recorded reports whether an act of a name stands. Errors are refusals.
+func (p *People) Recorded(once string) (bool, error) {
+	d := digestOf(once)
+	_, ok, err := p.store.Get(spaceAct, key(actOnce, d[:]), nil)
+	if err != nil {
+		return false, errInternal
+	}
+	return ok, nil
+}
+
 // Made adds to a recorded act the payment that it made. Errors are refusals.
 func (p *People) Made(a *Act, payment payswitch.ID) error {
 	if a.ID.IsZero() {

@@ -39,6 +39,8 @@ const (
 	peopleSession = 's' // digest of a session's word -> sessionRecord
 	peopleOf      = 'o' // user id, digest of a session's word: the sessions of a user
 	peopleView    = 'v' // user id, account digest, view id -> View
+	peopleLimit   = 'm' // account digest -> how much one person may refund, by currency
+	peopleRefund  = 'r' // account digest, ask id -> RefundAsk
 	peopleGuard   = 'w' // digest of a bucket's name -> keptBucket
 )
 
