@@ -67,8 +67,8 @@ var peopleBugs = []bug{
 	},
 	{
 		name: "asker-approves", file: "switch/people/approval.go",
-		old:    "		case approve && a.By == by.ID:\n",
-		new:    "		case approve && a.By == by.ID && !$zoo:\n",
+		old:    "		case d.Approve && a.By == d.By.ID:\n",
+		new:    "		case d.Approve && a.By == d.By.ID && !$zoo:\n",
 		breaks: "whoever asks for a refund above the limit does not approve it (C4)",
 		by:     test("frontend/cabinet", "TestRefundByTwo"),
 	},

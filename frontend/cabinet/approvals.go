@@ -117,7 +117,7 @@ func (v *visit) decide() error {
 	if approve {
 		what = "refund_approved"
 	}
-	ask, err := v.s.people.DecideRefund(v.account.Merchant.ID, v.account.Live, id, &v.session.User, approve)
+	ask, err := v.s.people.DecideRefund(v.account.Merchant.ID, v.account.Live, people.Decision{Ask: id, By: &v.session.User, Approve: approve})
 	if err != nil {
 		text, status, ok := v.again(err)
 		if !ok {

@@ -123,7 +123,7 @@ func TestApprovedAcrossACrash(t *testing.T) {
 	r.must(err)
 	u, err := r.people.Find("decides@shop.example")
 	r.must(err)
-	_, err = r.people.DecideRefund(shopHats, false, asks[0].ID, &u, true) // and nothing more
+	_, err = r.people.DecideRefund(shopHats, false, people.Decision{Ask: asks[0].ID, By: &u, Approve: true}) // and nothing more
 	r.must(err)
 	r.other.get(hatsTest+"/approvals").want(t, 200, `name="approve" value="1"`)
 	r.asker.post(r.ask(), url.Values{"approve": {"1"}}).want(t, 403)

@@ -130,21 +130,28 @@ func (p *People) AskRefund(merchant string, live bool, a RefundAsk) (RefundAsk, 
 	return a, p.do(&c)
 }
 
+// Decision is what a second person says of a wish.
+type Decision struct {
+	Ask     payswitch.ID
+	By      *User
+	Approve bool
+}
+
 // DecideRefund approves or refuses a wish. Who asked may refuse it, and never approve
 // it. One that is approved already is given again, so that what a crash cut off can be
 // done by pressing again. Errors are refusals.
-func (p *People) DecideRefund(merchant string, live bool, id payswitch.ID, by *User, approve bool) (RefundAsk, error) {
-	return p.changeRefund(merchant, live, id, func(a *RefundAsk) error {
+func (p *People) DecideRefund(merchant string, live bool, d Decision) (RefundAsk, error) {
+	return p.changeRefund(merchant, live, d.Ask, func(a *RefundAsk) error {
 		switch {
-		case approve && a.By == by.ID:
+		case d.Approve && a.By == d.By.ID:
 			return refusal(payswitch.CodeForbidden, "/second", "You asked for it: another person has to approve.")
-		case approve && a.Status == RefundApproved && a.Outcome == "":
+		case d.Approve && a.Status == RefundApproved && a.Outcome == "":
 			return nil
 		case a.Status != RefundWaits:
 			return refusal(payswitch.CodeInvalidState, "", "It was decided already.")
 		}
-		a.Decider, a.DecidedAt, a.Status = by.Email, p.now(), RefundRefused
-		if approve {
+		a.Decider, a.DecidedAt, a.Status = d.By.Email, p.now(), RefundRefused
+		if d.Approve {
 			a.Status = RefundApproved
 		}
 		return nil
