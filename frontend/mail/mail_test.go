@@ -360,7 +360,7 @@ func TestFolderAndTelephones(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "12345678") {
 		t.Errorf("%v\n%s", err, text)
 	}
-	if text, err = os.ReadFile(filepath.Join(dir, "mail", m.ID+".plain.txt")); err != nil || !strings.Contains(string(text), "?code=12345678\n") {
+	if text, err = os.ReadFile(filepath.Join(dir, "mail", m.ID+".text")); err != nil || !strings.Contains(string(text), "?code=12345678\n") {
 		t.Errorf("%v\n%s", err, text)
 	}
 	if text, err = os.ReadFile(filepath.Join(dir, "sms", m.ID+".txt")); err != nil || !strings.Contains(string(text), "12345678") {

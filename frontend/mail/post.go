@@ -125,7 +125,7 @@ func (f *Folder) Post(_ context.Context, m *Message) error {
 		return err
 	}
 	plain := fmt.Sprintf("To: %s\nSubject: %s\n\n%s\n", m.To, m.Subject, strings.TrimSpace(m.Text))
-	if err := f.write(m.ID+".plain.txt", []byte(plain)); err != nil {
+	if err := f.write(m.ID+".text", []byte(plain)); err != nil {
 		return err
 	}
 	return f.write(m.ID+".eml", text.Bytes())
