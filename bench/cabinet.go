@@ -24,19 +24,23 @@ import (
 
 // CabinetOptions say how browsing is measured.
 type CabinetOptions struct {
-	// Prepare makes the options of one run with a switch of its own that has a
-	// cabinet, and what cleans up after it. Required.
+	// Prepare makes the options of the one run, with a switch of its own that has a
+	// cabinet, and what cleans up after it. Its Duration is replaced. Required.
 	Prepare  func() (o Options, cleanup func(), err error)
-	Merchant string    // whose payments are looked at, in test mode. Required.
-	Rounds   int       // 1..1000; default 5
-	People   int       // who look at once, 1..1000; default 20
-	Log      io.Writer // one line for each round; default io.Discard
+	Merchant string        // whose payments are looked at, in test mode. Required.
+	Rounds   int           // 1..1000; default 30
+	Span     time.Duration // of each half of a round, 100ms..1m; default 2s
+	People   int           // who look at once, 1..1000; default 20
+	Log      io.Writer     // one line for each round; default io.Discard
 }
 
 // EnsureDefaults fills what was left out.
 func (o *CabinetOptions) EnsureDefaults() {
 	if o.Rounds == 0 {
-		o.Rounds = 5
+		o.Rounds = 30
+	}
+	if o.Span == 0 {
+		o.Span = 2 * time.Second
 	}
 	if o.People == 0 {
 		o.People = 20
@@ -51,8 +55,10 @@ func (o *CabinetOptions) Validate() error {
 	switch {
 	case o.Prepare == nil || o.Merchant == "":
 		return errors.New("bench: Prepare and Merchant are required")
-	case o.Rounds < 1 || o.Rounds > 1000:
-		return fmt.Errorf("bench: Rounds is %d: want 1..1000", o.Rounds)
+	case o.Rounds < 1 || o.Rounds > maxRounds:
+		return fmt.Errorf("bench: Rounds is %d: want 1..%d", o.Rounds, maxRounds)
+	case o.Span < 100*time.Millisecond || o.Span > time.Minute:
+		return fmt.Errorf("bench: Span is %s: want 100ms..1m", o.Span)
 	case o.People < 1 || o.People > 1000:
 		return fmt.Errorf("bench: People is %d: want 1..1000", o.People)
 	}
@@ -62,19 +68,19 @@ func (o *CabinetOptions) Validate() error {
 // goalBrowsing is what browsing may cost payments.
 const goalBrowsing = 0.98 // purchases beside browsing / purchases alone
 
-// CabinetRound is what one round saw: two loads, each on a switch of its own, which
-// change places from round to round.
+// CabinetRound is what one round saw: two spans of the same load that follow each
+// other, in an order that changes from round to round.
 type CabinetRound struct {
 	Alone   Purchases `json:"purchases_alone"`
 	Browsed Purchases `json:"purchases_beside_browsing"`
-	Pages   int       `json:"pages"` // answered during the second
+	Pages   int64     `json:"pages"` // answered during the second
 }
 
-// CabinetResult is what MeasureCabinet found. The ratios are medians of the rounds.
+// CabinetResult is what MeasureCabinet found.
 type CabinetResult struct {
 	Rounds []CabinetRound `json:"rounds"`
-	Rate   float64        `json:"beside_browsing_ratio"`
-	CPU    float64        `json:"beside_browsing_cpu_ratio"` // pages counted in
+	Rate   Ratio          `json:"beside_browsing_ratio"`
+	CPU    Ratio          `json:"beside_browsing_cpu_ratio"` // pages counted in
 	Met    bool           `json:"met"`
 }
 
@@ -84,81 +90,144 @@ func (r *CabinetResult) WriteText(w io.Writer) error {
 	if !r.Met {
 		word = "missed"
 	}
-	_, err := fmt.Fprintf(w, "purchases beside browsing / alone: %.3f (goal %.2f: %s); CPU per purchase, pages included: %.3f; median of %d rounds\n",
-		r.Rate, goalBrowsing, word, r.CPU, len(r.Rounds))
+	_, err := fmt.Fprintf(w, "purchases beside browsing / alone: %.3f (%.3f to %.3f; goal %.2f: %s); CPU per purchase, pages included: %.3f (%.3f to %.3f); medians of %d rounds\n",
+		r.Rate.Median, r.Rate.Low, r.Rate.High, goalBrowsing, word, r.CPU.Median, r.CPU.Low, r.CPU.High, len(r.Rounds))
 	return err
 }
 
 // MeasureCabinet measures what purchases lose while people look at the cabinet: each
 // asks for news of the newest payments every three seconds, as its page does, and
-// opens a payment now and then.
+// opens a payment now and then. They look in one half of each round of a single load,
+// so that the machine's own changes of pace cancel.
 func MeasureCabinet(ctx context.Context, o CabinetOptions) (*CabinetResult, error) {
 	o.EnsureDefaults()
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	out := &CabinetResult{}
-	for i := range o.Rounds {
-		var r CabinetRound
-		steps := []func(context.Context, *CabinetRound) error{o.alone, o.browsed}
-		if i%2 == 1 {
-			steps[0], steps[1] = steps[1], steps[0]
-		}
-		for _, step := range steps {
-			if err := step(ctx, &r); err != nil {
-				return nil, err
-			}
-		}
-		fmt.Fprintf(o.Log, "round %d: purchases/s and CPU alone %.0f %.0f us, beside %d people %.0f %.0f us, %d pages\n",
-			i+1, r.Alone.Rate, r.Alone.CPU, o.People, r.Browsed.Rate, r.Browsed.CPU, r.Pages)
-		out.Rounds = append(out.Rounds, r)
-	}
-	out.Rate = medianOf(out.Rounds, func(r CabinetRound) float64 { return r.Browsed.Rate / r.Alone.Rate })
-	out.CPU = medianOf(out.Rounds, func(r CabinetRound) float64 { return r.Browsed.CPU / r.Alone.CPU })
-	out.Met = out.Rate >= goalBrowsing
-	return out, nil
-}
-
-func (o *CabinetOptions) alone(ctx context.Context, r *CabinetRound) (err error) {
-	r.Alone, err = loaded(ctx, o.Prepare, nothing, noMore)
-	return err
-}
-
-func (o *CabinetOptions) browsed(ctx context.Context, r *CabinetRound) error {
-	var all sync.WaitGroup
-	defer all.Wait()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var pages atomic.Int64
-	var failed atomic.Pointer[error]
 	run, cleanup, err := o.Prepare()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	run.EnsureDefaults()
+	run.Duration = time.Duration(2*o.Rounds)*o.Span*11/10 + 2*time.Second // reading the metrics takes its time
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	b := &browsing{o: &o, run: &run}
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
 	prepared := func() (Options, func(), error) { return run, cleanup, nil }
-	r.Browsed, err = loaded(ctx, prepared, func(*client.Client) error {
+	_, err = loaded(ctx, prepared, func(*client.Client) error {
 		v, err := o.visitor(ctx, &run)
 		if err != nil {
 			return fmt.Errorf("the cabinet: %w", err)
 		}
 		for i := range o.People {
-			all.Go(func() {
-				if err := v.look(ctx, i, &pages); err != nil && ctx.Err() == nil {
-					failed.Store(&err)
-				}
-			})
+			all.Go(func() { b.fail(v.look(ctx, i, b)) })
 		}
+		all.Go(func() { b.fail(b.turns(ctx)) })
 		return nil
-	}, func(*rig, *client.Client) error {
-		stop()
-		all.Wait()
-		if err := failed.Load(); err != nil {
-			return fmt.Errorf("the cabinet: %w", *err)
+	}, noMore)
+	stop()
+	all.Wait()
+	if failed := b.failed.Load(); failed != nil {
+		return nil, fmt.Errorf("the cabinet: %w", *failed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &CabinetResult{Rounds: b.rounds}
+	var rates, uses []float64
+	for _, r := range b.rounds {
+		rates, uses = append(rates, r.Browsed.Rate/r.Alone.Rate), append(uses, r.Browsed.CPU/r.Alone.CPU)
+	}
+	out.Rate, out.CPU = RatioOf(rates), RatioOf(uses)
+	out.Met = out.Rate.Median >= goalBrowsing
+	return out, nil
+}
+
+// browsing is people who look at the cabinet, or do not, while a load runs.
+type browsing struct {
+	o      *CabinetOptions
+	run    *Options
+	looks  atomic.Bool
+	pages  atomic.Int64
+	failed atomic.Pointer[error]
+	rounds []CabinetRound
+}
+
+func (b *browsing) fail(err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		b.failed.CompareAndSwap(nil, &err)
+	}
+}
+
+// turns lets the people look in one half of each round.
+func (b *browsing) turns(ctx context.Context) error {
+	if err := pauseFor(ctx, b.run.Warmup+500*time.Millisecond); err != nil {
+		return err
+	}
+	for i := range b.o.Rounds {
+		var r CabinetRound
+		for half := range 2 {
+			looks := half != i%2
+			before := b.pages.Load()
+			b.looks.Store(looks)
+			p, err := b.span(ctx)
+			if err != nil {
+				return err
+			}
+			if looks {
+				r.Browsed, r.Pages = p, b.pages.Load()-before
+			} else {
+				r.Alone = p
+			}
 		}
+		fmt.Fprintf(b.o.Log, "round %d: purchases/s and CPU alone %.0f %.1f us, beside %d people %.0f %.1f us, %d pages\n",
+			i+1, r.Alone.Rate, r.Alone.CPU, b.o.People, r.Browsed.Rate, r.Browsed.CPU, r.Pages)
+		b.rounds = append(b.rounds, r)
+	}
+	return nil
+}
+
+// Counters of the switch by which a span of a load is measured.
+const (
+	metricPayments = "tranzit_payments_total"
+	metricCPU      = "process_cpu_seconds_total"
+)
+
+// span measures the load for a time.
+func (b *browsing) span(ctx context.Context) (p Purchases, err error) {
+	var at [2]time.Time
+	var seen [2]map[string]float64
+	for i := range 2 {
+		var page bytes.Buffer
+		if at[i], err = time.Now(), fetch(ctx, b.run.Admin+"/metrics", &page); err != nil {
+			return p, err
+		}
+		if seen[i] = parseMetrics(page.String(), metricPayments, metricCPU); i == 0 {
+			err = pauseFor(ctx, b.o.Span)
+		}
+		if err != nil {
+			return p, err
+		}
+	}
+	paid := seen[1][metricPayments] - seen[0][metricPayments]
+	if paid <= 0 {
+		return p, errors.New("nothing was paid meanwhile")
+	}
+	return Purchases{Rate: paid / at[1].Sub(at[0]).Seconds(), CPU: (seen[1][metricCPU] - seen[0][metricCPU]) / paid * 1e6}, nil
+}
+
+func pauseFor(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
 		return nil
-	})
-	r.Pages = int(pages.Load())
-	return err
+	}
 }
 
 // visitor is somebody who is signed in. Goroutine-safe.
@@ -242,31 +311,30 @@ func (v *visitor) do(request *http.Request) (body []byte, tag string, err error)
 
 var rowLink = regexp.MustCompile(`class="row" href="([^"]+)"`)
 
-// look watches the newest payments until ctx ends, and opens one of them every
-// fifth time.
-func (v *visitor) look(ctx context.Context, number int, pages *atomic.Int64) error {
+// look watches the newest payments until ctx ends, while people look, and opens one
+// of them every fifth time.
+func (v *visitor) look(ctx context.Context, number int, b *browsing) error {
 	const pause = 3 * time.Second
-	timer := time.NewTimer(pause * time.Duration(number%10) / 10) // people do not look in step
-	defer timer.Stop()
 	host, _, _ := strings.Cut(v.base, "/m/")
+	next := pause * time.Duration(number%10) / 10 // people do not look in step
 	for tag, turn := "", 0; ; turn++ {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
+		if err := pauseFor(ctx, next); err != nil {
+			return err
 		}
-		rows, next, err := v.get(ctx, v.base+"/payments?part=rows", tag)
+		if next = pause; !b.looks.Load() {
+			continue
+		}
+		rows, newer, err := v.get(ctx, v.base+"/payments?part=rows", tag)
 		if err != nil {
 			return err
 		}
-		tag = next
-		pages.Add(1)
+		tag = newer
+		b.pages.Add(1)
 		if link := rowLink.FindSubmatch(rows); link != nil && turn%5 == 4 {
 			if _, _, err := v.get(ctx, host+html.UnescapeString(string(link[1])), ""); err != nil {
 				return err
 			}
-			pages.Add(1)
+			b.pages.Add(1)
 		}
-		timer.Reset(pause)
 	}
 }

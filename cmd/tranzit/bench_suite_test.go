@@ -171,3 +171,25 @@ func TestBenchWebhooks(t *testing.T) {
 		t.Errorf("left over: %v", left)
 	}
 }
+
+// TestBenchCabinet: people sign in and look at the cabinet of a switch under load.
+func TestBenchCabinet(t *testing.T) {
+	text, err := tranzit(t, "bench", "cabinet", "--rounds", "3", "-d", "500ms", "-c", "4", "--people", "30", "--data", t.TempDir(), "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found bench.CabinetResult
+	if err := json.Unmarshal(text, &found); err != nil {
+		t.Fatal(err)
+	}
+	pages := int64(0)
+	for _, r := range found.Rounds {
+		pages += r.Pages
+		if r.Alone.Rate <= 0 || r.Browsed.Rate <= 0 || r.Alone.CPU <= 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if len(found.Rounds) != 3 || pages == 0 || found.Rate.Median <= 0 || found.Met != (found.Rate.Median >= 0.98) {
+		t.Errorf("%d pages: %s", pages, text)
+	}
+}
