@@ -69,6 +69,9 @@ func TestPeopleSee(t *testing.T) {
 	u, _ := r.member("owner@shop.example", ownerOf(shopHats))
 	r.member("finance@shop.example", people.Grant{Merchant: shopHats, Role: people.RoleFinance})
 	paid := r.busyShop(u.Email)
+	bill, _, err := r.sw.CreateCheckout(r.account(shopHats), &payswitch.CheckoutRequest{IdempotencyKey: "link", Wish: payswitch.Checkout{Amount: 129900, Currency: "RUB",
+		OrderID: "A-2001", Description: "Two hats", Email: "anna@shop.example", Language: "ru"}, Send: &payswitch.CheckoutSend{Phone: "+74951234567", Page: r.server.o.Page}})
+	r.must(err)
 	office, err := joining.New(joining.Options{Switch: r.sw, Store: r.store, Logger: slog.New(slog.DiscardHandler), TestBanks: []string{"alfa"}})
 	r.must(err)
 	r.server.o.Joining = office
@@ -84,6 +87,7 @@ func TestPeopleSee(t *testing.T) {
 		p.Follow("form button")
 		for _, at := range []struct{ name, path string }{
 			{"payments", "/payments"}, {"payment", "/payments/" + name(paid)}, {"refund", "/payments/" + name(paid) + "/refund"}, {"terminal", "/terminal"},
+			{"links", "/links"}, {"link", "/links/" + bill.ID.Text(payswitch.CheckoutPrefix)},
 			{"charts", "/charts"}, {"keys", "/keys"}, {"tickets", "/tickets"}, {"users", "/users"}, {"audit", "/audit"}, {"batches", "/batches"}, {"webhooks", "/webhooks"}, {"page", "/page"},
 		} {
 			p.Open(r.url + hatsTest + at.path)
