@@ -61,7 +61,7 @@ Begin with:  tranzit demo`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(demoCommand(), serveCommand(), configCommand(), bankCommand(), benchCommand(), journalCommand(),
-		dialectCommand(), certifyCommand(), bankLinkCommand(), safCommand(), merchantCommand(), operatorCommand(), keysCommand(), bankKeysCommand(), webhookCommand(), vaultCommand(), versionCommand())
+		dialectCommand(), certifyCommand(), bankLinkCommand(), safCommand(), merchantCommand(), operatorCommand(), applyCommand(), keysCommand(), bankKeysCommand(), webhookCommand(), vaultCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -29,6 +29,11 @@ func TestCheckoutSessions(t *testing.T) {
 	if len(list) != 1 || next != "" || list[0].ID != made.ID {
 		t.Errorf("listed: %+v, %q", list, next)
 	}
+	sent, err := c.SendCheckoutSession(ctx, made.ID, client.CheckoutSend{Email: "anna@shop.example", Language: "es"})
+	must(t, err)
+	if !sent.Meta.Replayed || len(sent.Sent) != 1 || sent.Sent[0].To != "a***@shop.example" || sent.Sent[0].State != "owed" || sent.Sent[0].Due != sent.Sent[0].At {
+		t.Errorf("sent: %+v", sent)
+	}
 	_, err = c.ExpireCheckoutSession(ctx, made.ID)
 	must(t, err)
 	over, err := c.GetCheckoutSession(ctx, made.ID)
@@ -37,6 +42,16 @@ func TestCheckoutSessions(t *testing.T) {
 		t.Errorf("expired: %+v", over)
 	}
 	var problem *client.Problem
+	if _, err = c.SendCheckoutSession(ctx, made.ID, client.CheckoutSend{Email: "anna@shop.example"}); !errors.As(err, &problem) || problem.Code != "invalid_state" {
+		t.Errorf("sent after its end: %v", err)
+	}
+	paid, err := c.CreatePayment(ctx, order("receipt", cardApproved))
+	must(t, err)
+	receipt, err := c.SendReceipt(ctx, paid.ID, client.ReceiptRequest{Email: "anna@shop.example"})
+	must(t, err)
+	if receipt.Kind != "paid" || receipt.SentAgain != 1 || receipt.Payment != paid.ID {
+		t.Errorf("the receipt: %+v", receipt)
+	}
 	if _, err = c.CreateCheckoutSession(ctx, client.CheckoutSessionRequest{Amount: 100, Currency: "RUB"}); !errors.As(err, &problem) || problem.Fields[0].Pointer != "/order_id" {
 		t.Errorf("without an order: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"time"
 
@@ -71,4 +72,24 @@ func ExampleReadWebhook() {
 		fmt.Println(e.Type, e.PaymentID)
 		return nil
 	}))
+}
+
+// A shop asks to be connected, confirms its address and has a key of test mode.
+func ExampleApply() {
+	ctx := context.Background()
+	made, err := client.Apply(ctx, client.Options{Base: "https://pay.example.com"}, client.ApplicationForm{Company: "Roses Ltd", Registration: "1027700132195",
+		Country: "643", City: "MOSCOW", StatementName: "ROSES", Site: "https://shop.example", ContactName: "Irina Petrova", Email: "pay@shop.example",
+		Phone: "+74951234567", MCC: "5411", MonthlyVolume: 10000000, Currency: "RUB", Language: "en", TimeZone: "Europe/Moscow", Integration: "page"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mine, err := client.New("https://pay.example.com", made.Secret) // keep the secret: it is shown this once
+	if err != nil {
+		log.Fatal(err)
+	}
+	opened, err := mine.ActOnApplication(ctx, made.ID, client.ApplicationAct{Type: "confirm", Code: "12345678"}) // of the letter
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(opened.MerchantID, opened.APIKey)
 }
