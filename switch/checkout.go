@@ -22,6 +22,7 @@ const (
 	checkoutHash = 'f' // session id -> Fingerprint of the request that made it
 	checkoutSent = 's' // session id, letter id -> CheckoutSending
 	checkoutDue  = 'd' // time, session id, payment id or 0: when it is looked at whether it is over
+	checkoutTalk = 'b' // session id -> language in which its buyer saw the page, where receipts need it
 	checkoutTold = 'e' // session id -> marks of the events that were told
 )
 
@@ -385,6 +386,9 @@ func (s *Switch) PayCheckout(a Account, id ID, card *CheckoutCard) (Payment, err
 	r.Amount, r.OrderID, r.OrderOnce, r.Checkout, r.Description = c.Amount, c.OrderID, true, id, c.Description
 	r.CustomerEmail, r.Customer, r.Metadata, r.ManualCapture = c.Email, c.Customer, c.Metadata, c.ManualCapture
 	r.Initiator, r.RequestID, r.Fingerprint = "customer", card.RequestID, s.cardFingerprint(r)
+	if err := s.noteLanguage(a, &c, r.Language); err != nil {
+		return Payment{}, err
+	}
 	answer, err := s.Pay(a, r)
 	return answer.Payment, err
 }

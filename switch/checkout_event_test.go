@@ -148,3 +148,31 @@ func TestSessionEndsOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestSessionEndsWhileItIsPaid: the shop ends a session between the buyer's press of
+// the button and the payment's beginning: nothing is paid.
+func TestSessionEndsWhileItIsPaid(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.stop()
+		var c Checkout
+		r.adjust = func(o *Options) {
+			o.Merchants[0].Check = &ShopCheck{URL: "https://shop.example/check", Secret: "secret"}
+			o.AskShop = func(*ShopQuestion) ShopAnswer {
+				if _, err := r.core.ExpireCheckout(r.account("one"), c.ID); err != nil {
+					t.Error(err)
+				}
+				return ShopAnswer{Answered: true, Accepted: true}
+			}
+		}
+		r.start()
+		r.ready()
+		a := r.listening()
+		c = r.session("make", "A")
+		p, err := r.core.PayCheckout(a, c.ID, r.form(0, banksim.Approve))
+		wantCode(t, "a session that has ended meanwhile", err, CodeKeyReused)
+		if now, err := r.core.Checkout(a, c.ID); err != nil || now.Status != CheckoutExpired || now.Attempts != 0 {
+			t.Errorf("the session is %s, the payment %s, %v", now.Status, p.Status, err)
+		}
+		r.wantTold("ended", "session.expired A expired 0 nothing #1")
+	})
+}

@@ -152,6 +152,11 @@ func (s *Switch) KeepMerchant(m Merchant, act Act, also func(*storage.Command)) 
 	}
 	s.kept.mu.Lock()
 	defer s.kept.mu.Unlock()
+	return s.keepMerchant(m, act, also)
+}
+
+// keepMerchant is KeepMerchant for a merchant that is valid. REQUIRES: s.kept.mu.
+func (s *Switch) keepMerchant(m Merchant, act Act, also func(*storage.Command)) error {
 	_, known := s.kept.by[m.ID]
 	switch {
 	case !known && s.dir.Load().byID[m.ID] != nil:
@@ -185,6 +190,27 @@ func (s *Switch) KeepMerchant(m Merchant, act Act, also func(*storage.Command)) 
 	s.enact(dir)
 	s.log.Warn("a merchant was kept", "merchant", m.ID, "new", !known, "test_until", m.TestUntil, "live", !m.TestOnly, "by", act.Operator, "reason", act.Reason)
 	return nil
+}
+
+// SetReceipts says whether the buyers of a merchant of the journal get receipts.
+// Errors are refusals.
+func (s *Switch) SetReceipts(id string, on bool, act Act) error {
+	if err := act.Validate(); err != nil {
+		return err
+	}
+	s.kept.mu.Lock()
+	defer s.kept.mu.Unlock()
+	m, known := s.kept.by[id]
+	switch {
+	case !known && s.dir.Load().byID[id] != nil:
+		return wrongState("The merchant %s is one of the configuration: say it there.", id)
+	case !known:
+		return &Refusal{Code: CodeNotFound, Detail: "There is no such merchant."}
+	case m.Receipts == on:
+		return nil
+	}
+	m.Receipts = on
+	return s.keepMerchant(m, act, nil)
 }
 
 // KeptMerchant is a merchant of the journal as it is kept.

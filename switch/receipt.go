@@ -61,12 +61,40 @@ func (s *Switch) receiptsOf(h *history) *receipts {
 			s.log.Error("the checkout session of a payment could not be read", "payment", h.Name(), "error", err)
 			return nil
 		}
-		wanted, to.language = wanted || c.Receipt, cmp.Or(c.Language, m.Language)
+		if wanted = wanted || c.Receipt; wanted {
+			to.language = s.languageOf(m, c)
+		}
 	}
 	if !wanted {
 		return nil
 	}
 	return to
+}
+
+// noteLanguage keeps in which language the buyer of a session saw its page, if a
+// receipt will need it. Errors are refusals.
+func (s *Switch) noteLanguage(a Account, c *Checkout, language string) error {
+	if c.Email == "" || c.Language != "" || language == "" || !a.Merchant.Receipts && !c.Receipt || language == s.languageOf(a.Merchant, c) {
+		return nil
+	}
+	var cmd storage.Command
+	cmd.Set(spaceCheckout, checkoutKey(checkoutTalk, c.ID), []byte(language))
+	if _, err := s.store.Do(&cmd); err != nil {
+		return errInternal
+	}
+	return nil
+}
+
+// languageOf is that of letters to the buyer of a session.
+func (s *Switch) languageOf(m *Merchant, c *Checkout) string {
+	if c.Language != "" {
+		return c.Language
+	}
+	spoken, _, err := s.store.Get(spaceCheckout, checkoutKey(checkoutTalk, c.ID), nil)
+	if err != nil {
+		s.log.Error("the language of a buyer could not be read", "session", c.ID.Text(CheckoutPrefix), "error", err)
+	}
+	return cmp.Or(string(spoken), m.Language)
 }
 
 // writeReceipts adds the letters that the last record makes the switch owe the
@@ -198,9 +226,13 @@ func (s *Switch) SendReceipt(a Account, id ID, r *ReceiptAgain) (sent ReceiptSen
 	default:
 		h.CustomerEmail = to
 	}
-	language, err := s.languageOf(a, h)
-	if err != nil {
-		return sent, false, errInternal
+	language := a.Merchant.Language
+	if !h.Checkout.IsZero() {
+		c, err := s.readCheckout(h.Checkout)
+		if err != nil || c == nil {
+			return sent, false, errInternal
+		}
+		language = s.languageOf(a.Merchant, c)
 	}
 	letter, err := (&receipts{a.Merchant, cmp.Or(r.Language, language)}).letter(h, template, data)
 	if err != nil {
@@ -244,16 +276,4 @@ func (h *history) standingReceipt() (template string, data ReceiptData) {
 func (p *Payment) HasReceipt() bool {
 	template, _ := (&history{Payment: *p}).standingReceipt()
 	return p.Purpose == PurposePayment && template != ""
-}
-
-// languageOf is that of letters to a payment's buyer.
-func (s *Switch) languageOf(a Account, h *history) (string, error) {
-	if h.Checkout.IsZero() {
-		return a.Merchant.Language, nil
-	}
-	c, err := s.readCheckout(h.Checkout)
-	if err != nil || c == nil {
-		return a.Merchant.Language, err
-	}
-	return cmp.Or(c.Language, a.Merchant.Language), nil
 }

@@ -144,6 +144,17 @@ func TestReceiptOfASession(t *testing.T) {
 			}
 			r.wantReceipts("sessions", "receipt_paid 1000 ru")
 		}
+		c, _, err := r.core.CreateCheckout(one, &CheckoutRequest{IdempotencyKey: "browser", Wish: Checkout{Amount: 500, Currency: "RUB", OrderID: "B",
+			Email: "anna@shop.example", Receipt: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		form := r.form(0, banksim.Approve)
+		form.Pay.Language = "es"
+		if _, err = r.core.PayCheckout(one, c.ID, form); err != nil {
+			t.Fatal(err)
+		}
+		r.wantReceipts("as the browser asked", "receipt_paid 1000 ru", "receipt_paid 500 es")
 	})
 }
 
@@ -184,5 +195,23 @@ func TestReceiptAgain(t *testing.T) {
 		}
 		_, _, err = again("of doubt", doubt.Payment.ID, "")
 		wantCode(t, "a payment in doubt", err, CodeInvalidState)
+	})
+}
+
+// TestReceiptsCostNothing: a payment whose merchant asked for none, or whose buyer
+// left no address, allocates and writes nothing for them.
+func TestReceiptsCostNothing(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		for _, email := range []string{"", "anna@shop.example"} {
+			h := &history{Payment: Payment{Merchant: "mer_one", CustomerEmail: email}}
+			h.news.add(EventType{PurposePayment.class(), byte(StatusCaptured)})
+			if n := testing.AllocsPerRun(100, func() {
+				if r.core.receiptsOf(h) != nil {
+					t.Error("a receipt that nobody asked for")
+				}
+			}); n != 0 {
+				t.Errorf("%q: %v allocations", email, n)
+			}
+		}
 	})
 }

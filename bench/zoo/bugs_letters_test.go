@@ -84,7 +84,7 @@ var letterBugs = []bug{
 		old:    "	} else if string(held) != string(checkoutClaim(session.ID)) {\n",
 		new:    "	} else if string(held) != string(checkoutClaim(session.ID)) && !$zoo {\n",
 		breaks: "a session is either ended or paid, whatever comes at the same moment (P6)",
-		by:     test("switch", "TestSessionEndsOnce"),
+		by:     test("switch", "TestSessionEndsWhileItIsPaid"),
 	},
 	{
 		name: "last-card-tells-no-end", file: "switch/checkout_event.go",

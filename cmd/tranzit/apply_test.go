@@ -88,6 +88,15 @@ func TestAShopJoinsByHand(t *testing.T) {
 	h.checks(id, key, b.act)
 	h.acts("anna", "request-live", id, "alfa")
 	h.acts("boris", "approve-live", id, "alfa")
+	merchant := confirmed["merchant_id"].(string)
+	h.acts("anna", "receipts-on", merchant)
+	if m, _ := h.app.core.KeptMerchant(merchant); !m.Receipts || m.Language != "en" {
+		t.Errorf("after receipts-on: %+v", m)
+	}
+	if _, err := h.operator("anna", "receipts-on", "mer_other"); err == nil {
+		t.Error("a merchant of the configuration was changed")
+	}
+	h.acts("anna", "receipts-off", merchant)
 	live := b.act(`{"type":"new_key","livemode":true}`)["api_key"].(string)
 	if status, p := h.pay(live, "777"); status != 201 || p["bank"] != "alfa" || p["livemode"] != true {
 		t.Fatalf("a live payment: %d %v", status, p)

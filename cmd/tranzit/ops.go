@@ -207,6 +207,8 @@ func loginName() string {
 func merchantCommand() *cobra.Command {
 	c := &cobra.Command{Use: "merchant", Short: "Act for the merchants of a running switch, and for shops that join it"}
 	c.AddCommand(userCommand(), ticketCommand(), refundLimitCommand(), templateCommand(), checkoutCommand(), buttonCommand(), guideCommand())
+	c.AddCommand(actCommand(actSpec{use: "receipts-on MERCHANT", short: "Let the buyers of a shop that joined get receipts by mail", path: "/admin/v1/merchants/%s/receipts/on"}),
+		actCommand(actSpec{use: "receipts-off MERCHANT", short: "Send no receipts to the buyers of a shop that joined", path: "/admin/v1/merchants/%s/receipts/off"}))
 	c.AddCommand(actCommand(actSpec{use: "allow-card PAYMENT", short: "Let the declined card of a payment be tried again at its merchant",
 		path: "/admin/v1/payments/%s/allow-card"}))
 	c.AddCommand(joiningCommands()...)

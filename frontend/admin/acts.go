@@ -44,6 +44,11 @@ func (s *Server) routeActs(mux *http.ServeMux) {
 	mux.HandleFunc("POST /admin/v1/merchants/{id}/pin", s.act(func(id string, a Act) error {
 		return s.o.Switch.Pin(id, a.Bank, a.by())
 	}))
+	for word, on := range map[string]bool{"on": true, "off": false} {
+		mux.HandleFunc("POST /admin/v1/merchants/{id}/receipts/"+word, s.act(func(id string, a Act) error {
+			return s.o.Switch.SetReceipts(id, on, a.by())
+		}))
+	}
 	mux.HandleFunc("POST /admin/v1/payments/{id}/allow-card", s.act(func(id string, a Act) error {
 		payment, err := payswitch.ParseID(payswitch.PaymentPrefix, id)
 		if err != nil {

@@ -113,7 +113,7 @@ func (f *Office) tester(a *Application) payswitch.Merchant {
 		banks = f.o.Switch.BankIDs(false)
 	}
 	m := payswitch.Merchant{ID: a.Merchant, Name: a.Form.StatementName, City: a.Form.City, Country: a.Form.Country, MCC: a.Form.MCC, TimeZone: zone,
-		RatePerSecond: f.o.TestRate, Burst: f.o.TestBurst, Events: true, TestUntil: a.TestUntil, TestOnly: true}
+		RatePerSecond: f.o.TestRate, Burst: f.o.TestBurst, Events: true, Language: a.Form.Language, TestUntil: a.TestUntil, TestOnly: true}
 	for _, id := range banks {
 		m.Banks = append(m.Banks, payswitch.MerchantBank{Bank: id, MerchantID: fmt.Sprintf("TST%012d", a.Number%1e12), Terminals: []string{fmt.Sprintf("T%07d", a.Number%1e7)}})
 	}
