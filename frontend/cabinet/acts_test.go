@@ -222,6 +222,15 @@ func TestChartsAndHooks(t *testing.T) {
 	event, _, _ = strings.Cut(event, `"`)
 	c.get(hatsTest+"/events/"+event).want(t, 200, "Send again")
 	c.post(hatsTest+"/events/"+event+"/resend", nil).want(t, 303)
+	bill, _, err := r.sw.CreateCheckout(a, &payswitch.CheckoutRequest{IdempotencyKey: "bill", Wish: payswitch.Checkout{Amount: 100, Currency: "RUB", OrderID: "C"}})
+	r.must(err)
+	_, err = r.sw.ExpireCheckout(a, bill.ID)
+	r.must(err)
+	session := bill.ID.Text(payswitch.CheckoutPrefix)
+	page = c.get(hatsTest+"/webhooks").want(t, 200, "checkout_session.expired", "/links/"+session)
+	_, event, _ = strings.Cut(page.body, hatsTest+"/events/")
+	event, _, _ = strings.Cut(event, `"`)
+	c.get(hatsTest+"/events/"+event).want(t, 200, session)
 }
 
 func TestPaymentLinks(t *testing.T) {
