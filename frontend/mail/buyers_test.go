@@ -2,7 +2,11 @@ package mail
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
 	netmail "net/mail"
 	"os"
 	"path/filepath"
@@ -172,4 +176,38 @@ func TestWithdrawn(t *testing.T) {
 			t.Errorf("%d letters left, %d are owed", tries, q.owed())
 		}
 	})
+}
+
+// TestLinkBySMTP: a letter in Russian goes through a mail server as mail programs read
+// it: an encoded subject (RFC 2047), text and HTML of the same, the link whole in each.
+func TestLinkBySMTP(t *testing.T) {
+	port, got := smtpServer(t, 250)
+	s, err := NewSMTP(SMTPOptions{Host: "127.0.0.1", Port: port, TLS: "none", From: "Tranzit <pay@tranzit.example>"})
+	must(t, err)
+	data := bill()
+	data.Shop = "Шляпы"
+	y := link(t, payswitch.TemplateLink, "ru", data)
+	m, err := Render(&y)
+	must(t, err)
+	must(t, s.Post(context.Background(), &m))
+	letter, err := netmail.ReadMessage(strings.NewReader(<-got))
+	must(t, err)
+	raw := letter.Header.Get("Subject")
+	subject, err := new(mime.WordDecoder).DecodeHeader(raw)
+	if err != nil || subject != "Шляпы: счёт на 1 299,00 RUB" || strings.ContainsFunc(raw, func(r rune) bool { return r > '~' }) {
+		t.Errorf("the subject is %q, %q, %v", raw, subject, err)
+	}
+	media, parameters, err := mime.ParseMediaType(letter.Header.Get("Content-Type"))
+	if err != nil || media != "multipart/alternative" {
+		t.Fatalf("%s, %v", media, err)
+	}
+	parts := multipart.NewReader(letter.Body, parameters["boundary"])
+	for _, want := range []string{"text/plain", "text/html"} {
+		part, err := parts.NextPart() // it undoes quoted-printable
+		must(t, err)
+		text, err := io.ReadAll(part)
+		if err != nil || !strings.HasPrefix(part.Header.Get("Content-Type"), want) || !strings.Contains(string(text), data.URL) || !strings.Contains(string(text), "Шляпы выставил") {
+			t.Errorf("%s: %s, %v", want, text, err)
+		}
+	}
 }
