@@ -360,12 +360,20 @@ func owedKey(token, payment ID) []byte {
 }
 
 // settleReplaced does what a new card still owes: the schedules that waited for it go on,
-// and the hold that proved it is let go. What fails stays owed, until the next start.
-func (s *Switch) settleReplaced(a Account, token, payment ID) {
+// and the hold that proved it is let go. What fails stays owed, and settleCards tries again.
+func (s *Switch) settleReplaced(a Account, token, payment ID) (settled bool) {
+	defer func() {
+		if !settled {
+			select {
+			case s.cardsOwe <- struct{}{}:
+			default:
+			}
+		}
+	}()
 	name := owedKey(token, payment)
 	holds, ok, err := s.store.Get(spaceCard, name, nil)
 	if err != nil || !ok {
-		return // settled before
+		return err == nil // settled before
 	}
 	s.cardReplaced(a, token)
 	if len(holds) == 1 && holds[0] == 1 {
@@ -374,18 +382,44 @@ func (s *Switch) settleReplaced(a Account, token, payment ID) {
 			Reason: "it only proved the card"})
 		if err != nil {
 			s.log.Warn("the hold that proved a card was not let go yet", "payment", payment.Text(PaymentPrefix), "error", err)
-			return
+			return false
 		}
 	}
 	var cmd storage.Command
 	cmd.Delete(spaceCard, name)
 	if _, err := s.store.Do(&cmd); err != nil {
 		s.log.Warn("what a new card owed stays written down", "token", token.Text(TokenPrefix), "error", err)
+		return false
+	}
+	return true
+}
+
+// settleAgain is how long what a new card owes waits for the next try.
+const settleAgain = 10 * time.Second
+
+// settleCards does what new cards still owe, of an earlier life or after a failure, until the
+// switch stops.
+func (s *Switch) settleCards() {
+	for {
+		if s.settleOwed() {
+			select {
+			case <-s.cardsOwe:
+			case <-s.ctx.Done():
+				return
+			}
+		}
+		timer := time.NewTimer(settleAgain)
+		select {
+		case <-timer.C:
+		case <-s.ctx.Done():
+			timer.Stop()
+			return
+		}
 	}
 }
 
-// settleCards does what new cards of an earlier life still owe.
-func (s *Switch) settleCards() {
+// settleOwed tries once, and reports whether nothing is owed any more.
+func (s *Switch) settleOwed() bool {
 	var owed [][2]ID
 	err := s.store.Scan(storage.Range{Space: spaceCard, Prefix: []byte{cardOwed}}, func(key, _ []byte) bool {
 		if len(key) == 1+2*len(ID{}) {
@@ -395,14 +429,17 @@ func (s *Switch) settleCards() {
 	})
 	if err != nil {
 		s.log.Error("what new cards owe could not be read", "error", err)
+		return false
 	}
+	all := true
 	for _, o := range owed {
 		t, err := s.readToken(o[0])
 		if err != nil || t == nil {
 			continue
 		}
 		if a, err := s.AccountOf(t.merchant, t.Live); err == nil {
-			s.settleReplaced(a, o[0], o[1])
+			all = s.settleReplaced(a, o[0], o[1]) && all
 		}
 	}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tranzit/tranzit/acquirers/banksim"
 	"github.com/tranzit/tranzit/iso"
+	"github.com/tranzit/tranzit/storage"
 )
 
 // replacement makes a link for a token of the first merchant.
@@ -160,5 +161,51 @@ func TestReplacementEnds(t *testing.T) {
 		r.wantCard(token.ID, token.Card.Last4, 1)
 		_, _, err = r.core.CreateReplacement(r.account("two"), &ReplacementRequest{IdempotencyKey: "x", Wish: Replacement{Token: token.ID, Currency: "RUB"}})
 		wantCode(t, "another merchant's card", err, CodeNotFound)
+	})
+}
+
+// TestNewCardOwesAcrossACrash: what a new card still owed when the process died is done at
+// the next start: the schedule goes on, the hold is let go.
+func TestNewCardOwesAcrossACrash(t *testing.T) {
+	r := newRig(t)
+	patient(r)
+	inThisRig(t, r, func() {
+		t, one := r.t, r.account("one")
+		plan := r.schedule("plan", banksim.Approve, func(c *Schedule) { c.StartAt = r.core.now().Add(time.Hour) })
+		held, err := r.core.Pay(one, func() *PayRequest {
+			q := r.request("hold", cardOf(banksim.Approve), 100)
+			q.ManualCapture = true
+			return q
+		}())
+		if err != nil || held.Payment.Status != StatusAuthorized {
+			t.Fatalf("%+v, %v", held, err)
+		}
+		_, err = r.core.changeSchedule(one, plan.ID, "test", func(c *Schedule, _ time.Time) error {
+			c.halt(ScheduleNeedsCard, "card_expired")
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cmd storage.Command
+		cmd.Set(spaceCard, owedKey(plan.Token, held.Payment.ID), flagByte(true))
+		if _, err := r.store.Do(&cmd); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the first start after may find no line to the bank
+			r.crash()
+			r.start()
+			r.ready()
+			r.pass(time.Minute)
+		}
+		if c, err := r.core.Schedule(one, plan.ID); err != nil || c.Status != ScheduleActive {
+			t.Errorf("the schedule is %s, %v", c.Status, err)
+		}
+		if p, err := r.core.Payment(one, PurposePayment, held.Payment.ID); err != nil || p.Status != StatusCanceled {
+			t.Errorf("the hold is %s, %v", p.Status, err)
+		}
+		if _, owed, err := r.store.Get(spaceCard, owedKey(plan.Token, held.Payment.ID), nil); owed || err != nil {
+			t.Errorf("it is owed still: %v", err)
+		}
 	})
 }

@@ -138,7 +138,8 @@ type Switch struct {
 	sessions  chan struct{} // wakes endCheckouts
 	parked    parked
 	presses   presses
-	orders    [64]stripe // of orders that are sold by a form
+	cardsOwe  chan struct{} // a new card owes something still
+	orders    [64]stripe    // of orders that are sold by a form
 
 	inFlight atomic.Int64
 	asking   asking
@@ -161,7 +162,7 @@ func New(o Options) (*Switch, error) {
 	s.flights.init()
 	s.watch.init()
 	s.scheduled.changed = make(chan struct{}, 1)
-	s.sessions = make(chan struct{}, 1)
+	s.sessions, s.cardsOwe = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.parked.init()
 	s.batches.init()
 	s.outbox.s = s

@@ -90,3 +90,27 @@ func TestPayByNetworkToken(t *testing.T) {
 		}
 	}
 }
+
+// TestCardReplacement walks a link that nobody uses against the real server, and every
+// first answer is lost on its way.
+func TestCardReplacement(t *testing.T) {
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	c, err := client.Open(client.Options{Base: openAPI(t), Key: key, HTTP: &http.Client{Transport: &forgetful{inner: transport}}, Pause: time.Millisecond})
+	must(t, err)
+	ctx := t.Context()
+	token, err := c.CreateToken(ctx, client.CardNumber{Number: cardApproved, ExpMonth: 12, ExpYear: 2030}, "anna")
+	must(t, err)
+	made, err := c.CreateCardReplacement(ctx, token.ID, client.CardReplacementRequest{Currency: "RUB", Language: "es"})
+	must(t, err)
+	if made.Status != "open" || !made.Meta.Replayed || made.Token != token.ID || !strings.HasSuffix(made.URL, "/pay/"+made.ID) {
+		t.Errorf("made: %+v", made)
+	}
+	_, err = c.CancelCardReplacement(ctx, made.ID)
+	must(t, err)
+	over, err := c.GetCardReplacement(ctx, made.ID)
+	must(t, err)
+	if over.Status != "expired" || over.URL != "" {
+		t.Errorf("canceled: %+v", over)
+	}
+}
