@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tranzit/tranzit/frontend/design"
+	"github.com/tranzit/tranzit/frontend/page"
 	payswitch "github.com/tranzit/tranzit/switch"
 )
 
@@ -131,7 +133,7 @@ func TestTemplateThatCannotBeShown(t *testing.T) {
 
 // TestPreview: its address is of one version, sealed, and ends; nothing is paid.
 func TestPreview(t *testing.T) {
-	s, _ := pageShop(t)
+	s, bench := pageShop(t)
 	r := s.want("201", "POST /v1/page_templates", templateBody(t, "one", plainTemplate("first")))
 	address := strings.TrimPrefix(member[string](t, r.body, "preview_url"), "http://"+s.addr)
 	b := &buyer{s: s}
@@ -154,7 +156,19 @@ func TestPreview(t *testing.T) {
 	if r := s.do("GET", "/v1/payments", ""); strings.Contains(r.body, "pay_") {
 		t.Errorf("a preview made a payment: %s", r.body)
 	}
-	for _, bad := range []string{address[:len(address)-1], address + "A", address[:len(address)-2] + "zz", "/pay/preview.", "/pay/preview.AAAA"} {
+	word := strings.TrimPrefix(address, "/pay/preview.")
+	raw, err := base64.RawURLEncoding.DecodeString(word)
+	must(t, err)
+	raw[7] ^= 1 // another end
+	forged := "/pay/preview." + base64.RawURLEncoding.EncodeToString(raw)
+	for after, want := range map[time.Duration]int{page.PreviewLife - time.Second: 200, page.PreviewLife: 404} {
+		later, err := page.New(page.Options{Switch: bench.sw, Now: func() time.Time { return testNow.Add(after) }})
+		must(t, err)
+		if got := later.Answer(&page.Request{Session: []byte("preview." + word)}); got.Status != want {
+			t.Errorf("%s later: %d", after, got.Status)
+		}
+	}
+	for _, bad := range []string{forged, address[:len(address)-1], address + "A", address[:len(address)-2] + "zz", "/pay/preview.", "/pay/preview.AAAA"} {
 		if r := b.ask("GET", bad, nil); r.status != 404 {
 			t.Errorf("%s: %d", bad, r.status)
 		}
