@@ -57,6 +57,10 @@ func TestPeopleByHand(t *testing.T) {
 	if out := user(true, "list"); !strings.Contains(out, "ann@shop.example") || !strings.Contains(out, "active") || !strings.Contains(out, "test owner") {
 		t.Error(out)
 	}
+	do(false, "refund-limit", "--merchant", "mer_rig", "--currency", "RUB", "--reason", "test")
+	if out := do(true, "refund-limit", "--merchant", "mer_rig", "--mode", "test", "--currency", "RUB", "--amount", "60000", "--reason", "agreed"); !strings.Contains(out, "test RUB 60000") {
+		t.Error(out)
+	}
 	link := addOperator(t, r)
 	r.kill()
 	r.start()

@@ -45,6 +45,14 @@ func (r *rig) busyShop(owner string) (paid payswitch.Payment) {
 	hook := "https://shop.example/tranzit/hooks"
 	_, err = r.sw.Outbox().MakeEndpoint(r.account(shopHats), &payswitch.EndpointWish{URL: &hook, Types: []string{"payment.*", "refund.*"}})
 	r.must(err)
+	_, err = r.people.SetRefundLimit(shopHats, false, "RUB", 100_000)
+	r.must(err)
+	for i, by := range []string{owner, "finance@shop.example"} {
+		u, err := r.people.Find(by)
+		r.must(err)
+		_, err = r.people.AskRefund(shopHats, false, people.RefundAsk{Payment: paid.ID, Amount: paid.Amount, Currency: "RUB", Reason: "came broken", Once: fmt.Sprint(i), By: u.ID, ByEmail: by})
+		r.must(err)
+	}
 	access := payswitch.Access{Name: "Shop server", Scopes: payswitch.ScopePaymentsRead | payswitch.ScopePaymentsWrite}
 	_, err = r.sw.IssueKey(r.account(shopHats), access, act)
 	r.must(err)
@@ -88,7 +96,7 @@ func TestPeopleSee(t *testing.T) {
 		for _, at := range []struct{ name, path string }{
 			{"payments", "/payments"}, {"payment", "/payments/" + name(paid)}, {"refund", "/payments/" + name(paid) + "/refund"}, {"terminal", "/terminal"},
 			{"links", "/links"}, {"link", "/links/" + bill.ID.Text(payswitch.CheckoutPrefix)},
-			{"charts", "/charts"}, {"keys", "/keys"}, {"tickets", "/tickets"}, {"users", "/users"}, {"audit", "/audit"}, {"batches", "/batches"}, {"webhooks", "/webhooks"}, {"page", "/page"},
+			{"charts", "/charts"}, {"keys", "/keys"}, {"tickets", "/tickets"}, {"users", "/users"}, {"audit", "/audit"}, {"batches", "/batches"}, {"approvals", "/approvals"}, {"webhooks", "/webhooks"}, {"page", "/page"},
 		} {
 			p.Open(r.url + hatsTest + at.path)
 			look(p, lang, at.name)
