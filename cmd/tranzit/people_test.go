@@ -57,10 +57,7 @@ func TestPeopleByHand(t *testing.T) {
 	if out := user(true, "list"); !strings.Contains(out, "ann@shop.example") || !strings.Contains(out, "active") || !strings.Contains(out, "test owner") {
 		t.Error(out)
 	}
-	do(false, "refund-limit", "--merchant", "mer_rig", "--currency", "RUB", "--reason", "test")
-	if out := do(true, "refund-limit", "--merchant", "mer_rig", "--mode", "test", "--currency", "RUB", "--amount", "60000", "--reason", "agreed"); !strings.Contains(out, "test RUB 60000") {
-		t.Error(out)
-	}
+	limitRefunds(t, do)
 	link := addOperator(t, r)
 	r.kill()
 	r.start()
@@ -162,6 +159,15 @@ func removeOperator(t *testing.T, r *rig, link string) {
 	}
 	operatorDo(t, r, "remove", "op@house.example", "--reason", "left us")
 	if out := operatorDo(t, r, "list"); strings.Contains(out, "op@house.example") {
+		t.Error(out)
+	}
+}
+
+// limitRefunds sets above what a refund takes two persons.
+func limitRefunds(t *testing.T, do func(ok bool, args ...string) string) {
+	t.Helper()
+	do(false, "refund-limit", "--merchant", "mer_rig", "--currency", "RUB", "--reason", "test")
+	if out := do(true, "refund-limit", "--merchant", "mer_rig", "--mode", "test", "--currency", "RUB", "--amount", "60000", "--reason", "agreed"); !strings.Contains(out, "test RUB 60000") {
 		t.Error(out)
 	}
 }
