@@ -41,7 +41,7 @@ func (r *rig) descriptors() int {
 // descriptors are free again everything comes back without a restart.
 func TestNoDescriptors(t *testing.T) {
 	t.Parallel()
-	r := newRigWith(t, rigPlan{eager: true, settings: "journal: {memtable_mib: 1, cache_mib: 8}\n"})
+	r := newRigWith(t, rigPlan{eager: true, settings: "journal: {memtable_mib: 1, cache_mib: 8}\nhttp: {read_timeout: 5m}\n"}) // of connections that say nothing
 	r.start()
 	r.awaitReady()
 	before := append(wishesFor("before", "alfa", cardApproved, 8), wishesFor("before", "vega", cardCharged, 8)...)
@@ -63,7 +63,8 @@ func TestNoDescriptors(t *testing.T) {
 		t.Errorf("a new connection was answered with %s", answer.Status)
 		_ = answer.Body.Close()
 	}
-	load := r.loadFor(traffic{name: "during", workers: 6, calm: true}, 2500*time.Millisecond)
+	stop, load := make(chan struct{}), make(chan []*wish, 1)
+	go func() { load <- r.load(traffic{name: "during", workers: 6, calm: true}, stop) }()
 	r.awaitBooked("vega", 400)
 	r.control("alfa", banksim.Control{Mode: banksim.ActDrop})
 	r.down("alfa")
@@ -76,6 +77,7 @@ func TestNoDescriptors(t *testing.T) {
 		_ = c.Close()
 	}
 	r.limit("--nofile=8192:")
+	close(stop)
 	during := <-load
 	r.awaitReady()
 	after := append(wishesFor("after", "alfa", cardApproved, 4), wishesFor("after", "vega", cardApproved, 4)...)
