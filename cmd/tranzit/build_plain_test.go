@@ -11,5 +11,5 @@ const (
 )
 
 // noMemory tells how a process ends that gets no memory: by exit status, the
-// words in its log.
-var noMemory = map[int]string{2: "fatal error: "}
+// words in its log. The C library, which aborts, may be the first to ask for a thread.
+var noMemory = map[int][]string{2: {"fatal error: ", "SIGABRT: abort"}}

@@ -12,4 +12,4 @@ const (
 
 // noMemory tells how a process ends that gets no memory: by exit status, the
 // words in its log. The race detector's own allocator and Go's may be the first to ask.
-var noMemory = map[int]string{66: "out of memory", 2: "fatal error: "}
+var noMemory = map[int][]string{66: {"out of memory"}, 2: {"fatal error: ", "SIGABRT: abort"}}

@@ -135,7 +135,7 @@ func TestDiskGone(t *testing.T) {
 	data := r.mountSmall(48)
 	r.start()
 	r.awaitReady()
-	load := r.loadFor(traffic{name: "gone", workers: 24}, 30*time.Second)
+	load := r.loadFor(traffic{name: "gone", workers: 24}, patience)
 	r.awaitBooked("alfa", 50)
 	remove := r.ballast(data, 0)
 	if code := r.awaitExit().ExitCode(); code != 3 {
@@ -160,8 +160,8 @@ func TestDiskFullAt(t *testing.T) {
 	var all []*wish
 	for n, pages := range []int64{1, 4, 11, 30, 70} {
 		r.start()
-		load := r.loadFor(traffic{name: fmt.Sprintf("full%d", n), workers: 6}, 30*time.Second)
-		calm := r.loadFor(traffic{name: fmt.Sprintf("calm%d", n), workers: 12, calm: true}, 30*time.Second)
+		load := r.loadFor(traffic{name: fmt.Sprintf("full%d", n), workers: 6}, patience)
+		calm := r.loadFor(traffic{name: fmt.Sprintf("calm%d", n), workers: 12, calm: true}, patience)
 		booked := r.banks["alfa"].Books().Len()
 		r.awaitBooked("alfa", booked+20)
 		remove := r.ballast(data, pages<<12)
