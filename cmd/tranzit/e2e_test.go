@@ -34,9 +34,11 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	_ = os.Setenv(runAsTranzit, "1") // for every child; this process has asked already
-	// These tests wait for processes more than they work: twice as many as usual go at once.
 	flag.Parse()
+	if flag.Lookup("test.fuzz").Value.String() == "" { // the children of fuzzing are tests themselves
+		_ = os.Setenv(runAsTranzit, "1") // for every child; this process has asked already
+	}
+	// These tests wait for processes more than they work: twice as many as usual go at once.
 	if most := flag.Lookup("test.parallel"); most.Value.String() == most.DefValue {
 		_ = flag.Set(most.Name, strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	}
