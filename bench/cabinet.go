@@ -164,6 +164,7 @@ func (b *browsing) fail(err error) {
 
 // turns lets the people look in one half of each round.
 func (b *browsing) turns(ctx context.Context) error {
+	defer b.looks.Store(false) // the switch stops after the load
 	if err := pauseFor(ctx, b.run.Warmup+500*time.Millisecond); err != nil {
 		return err
 	}
