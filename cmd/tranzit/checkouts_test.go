@@ -59,4 +59,8 @@ func TestCheckoutsByHand(t *testing.T) {
 		t.Error(out)
 	}
 	do(false, "send", id, "--email", "anna@shop.example", "--reason", "too late")
+	out, err := command(t, "", "merchant", "user", "acts", "--merchant", "mer_other", "--search", id, "--admin", h.app.listeners[1].Addr().String())
+	if err != nil || strings.Count(out, "link_sent") != 1 || strings.Count(out, "link_revoked") != 1 || !strings.Contains(out, "the buyer asked") {
+		t.Errorf("the shop's audit: %v\n%s", err, out)
+	}
 }

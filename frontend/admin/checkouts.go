@@ -11,6 +11,7 @@ import (
 
 	payswitch "github.com/tranzit/tranzit/switch"
 	"github.com/tranzit/tranzit/switch/joining"
+	"github.com/tranzit/tranzit/switch/people"
 )
 
 // Checkout is one checkout session as operators see it.
@@ -52,10 +53,10 @@ func (s *Server) routeCheckouts(mux *http.ServeMux) {
 	mux.HandleFunc("GET /admin/v1/checkouts/{id}", s.checkout(func(_ *http.Request, _ payswitch.Account, c payswitch.Checkout) (payswitch.Checkout, error) {
 		return c, nil
 	}))
-	mux.HandleFunc("POST /admin/v1/checkouts/{id}/expire", s.checkoutAct("ended", func(a payswitch.Account, id payswitch.ID, _ *CheckoutAct) (payswitch.Checkout, error) {
+	mux.HandleFunc("POST /admin/v1/checkouts/{id}/expire", s.checkoutAct("link_revoked", func(a payswitch.Account, id payswitch.ID, _ *CheckoutAct) (payswitch.Checkout, error) {
 		return s.o.Switch.ExpireCheckout(a, id)
 	}))
-	mux.HandleFunc("POST /admin/v1/checkouts/{id}/send", s.checkoutAct("sent the link of", s.sendCheckout))
+	mux.HandleFunc("POST /admin/v1/checkouts/{id}/send", s.checkoutAct("link_sent", s.sendCheckout))
 }
 
 // sendCheckout sends a session's link as an operator asks.
@@ -141,7 +142,8 @@ func (s *Server) checkout(do func(*http.Request, payswitch.Account, payswitch.Ch
 	}
 }
 
-// checkoutAct is an act of an operator, which is logged with its reason.
+// checkoutAct is an act of an operator, which is logged with its reason and stands in the
+// shop's own audit.
 func (s *Server) checkoutAct(what string, do func(payswitch.Account, payswitch.ID, *CheckoutAct) (payswitch.Checkout, error)) http.HandlerFunc {
 	return s.checkout(func(r *http.Request, a payswitch.Account, c payswitch.Checkout) (payswitch.Checkout, error) {
 		var act CheckoutAct
@@ -155,7 +157,9 @@ func (s *Server) checkoutAct(what string, do func(payswitch.Account, payswitch.I
 		}
 		done, err := do(a, c.ID, &act)
 		if err == nil {
-			s.o.Logger.Warn("operator "+what+" a checkout session", "session", c.ID.Text(payswitch.CheckoutPrefix), "operator", act.Operator, "reason", act.Reason)
+			name := c.ID.Text(payswitch.CheckoutPrefix)
+			s.o.Logger.Warn("an operator acted on a checkout session", "act", what, "session", name, "operator", act.Operator, "reason", act.Reason)
+			err = s.o.People.Record(&people.Act{Merchant: a.Merchant.ID, Live: a.Live, Who: act.Operator, Operator: true, What: what, Object: name, Detail: act.Reason})
 		}
 		return done, err
 	})
