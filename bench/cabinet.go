@@ -76,7 +76,8 @@ type CabinetRound struct {
 	Pages   int64     `json:"pages"` // answered during the second
 }
 
-// CabinetResult is what MeasureCabinet found.
+// CabinetResult is what MeasureCabinet found. On a machine that is too slow for them it
+// has fewer rounds than were asked for.
 type CabinetResult struct {
 	Rounds []CabinetRound `json:"rounds"`
 	Rate   Ratio          `json:"beside_browsing_ratio"`
@@ -109,13 +110,12 @@ func MeasureCabinet(ctx context.Context, o CabinetOptions) (*CabinetResult, erro
 		return nil, err
 	}
 	run.EnsureDefaults()
-	run.Duration = time.Duration(2*o.Rounds)*o.Span*11/10 + 2*time.Second // reading the metrics takes its time
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	run.Duration = time.Duration(2*o.Rounds)*o.Span*5/4 + 5*time.Second // reading the metrics takes its time
+	looking, stop := context.WithCancel(ctx)
 	b := &browsing{o: &o, run: &run}
 	var all sync.WaitGroup
-	defer all.Wait()
-	defer stop()
+	leave := func() { stop(); all.Wait() }
+	defer leave()
 	prepared := func() (Options, func(), error) { return run, cleanup, nil }
 	_, err = loaded(ctx, prepared, func(*client.Client) error {
 		v, err := o.visitor(ctx, &run)
@@ -123,15 +123,17 @@ func MeasureCabinet(ctx context.Context, o CabinetOptions) (*CabinetResult, erro
 			return fmt.Errorf("the cabinet: %w", err)
 		}
 		for i := range o.People {
-			all.Go(func() { b.fail(v.look(ctx, i, b)) })
+			all.Go(func() { b.fail(v.look(looking, i, b)) })
 		}
-		all.Go(func() { b.fail(b.turns(ctx)) })
+		all.Go(func() { b.fail(b.turns(looking)) })
 		return nil
-	}, noMore)
-	stop()
-	all.Wait()
+	}, func(*rig, *client.Client) error { leave(); return nil }) // nobody looks at a cabinet that stops
+	leave()
 	if failed := b.failed.Load(); failed != nil {
 		return nil, fmt.Errorf("the cabinet: %w", *failed)
+	}
+	if err == nil && len(b.rounds) == 0 {
+		err = errors.New("the load ended before the first round")
 	}
 	if err != nil {
 		return nil, err
@@ -164,8 +166,18 @@ func (b *browsing) fail(err error) {
 
 // turns lets the people look in one half of each round.
 func (b *browsing) turns(ctx context.Context) error {
-	defer b.looks.Store(false) // the switch stops after the load
-	if err := pauseFor(ctx, b.run.Warmup+500*time.Millisecond); err != nil {
+	defer b.looks.Store(false)
+	for paid := 0.0; paid == 0; {
+		seen, err := b.read(ctx)
+		if err == nil {
+			paid, err = seen[metricPayments], pauseFor(ctx, 50*time.Millisecond)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	over := time.Now().Add(b.run.Warmup + b.run.Duration - 500*time.Millisecond)
+	if err := pauseFor(ctx, b.run.Warmup); err != nil {
 		return err
 	}
 	for i := range b.o.Rounds {
@@ -177,6 +189,9 @@ func (b *browsing) turns(ctx context.Context) error {
 			p, err := b.span(ctx)
 			if err != nil {
 				return err
+			}
+			if time.Now().After(over) {
+				return nil // the load may have ended within the span
 			}
 			if looks {
 				r.Browsed, r.Pages = p, b.pages.Load()-before
@@ -197,27 +212,32 @@ const (
 	metricCPU      = "process_cpu_seconds_total"
 )
 
+func (b *browsing) read(ctx context.Context) (map[string]float64, error) {
+	var page bytes.Buffer
+	err := fetch(ctx, b.run.Admin+"/metrics", &page)
+	return parseMetrics(page.String(), metricPayments, metricCPU), err
+}
+
 // span measures the load for a time.
 func (b *browsing) span(ctx context.Context) (p Purchases, err error) {
-	var at [2]time.Time
-	var seen [2]map[string]float64
-	for i := range 2 {
-		var page bytes.Buffer
-		if at[i], err = time.Now(), fetch(ctx, b.run.Admin+"/metrics", &page); err != nil {
-			return p, err
-		}
-		if seen[i] = parseMetrics(page.String(), metricPayments, metricCPU); i == 0 {
-			err = pauseFor(ctx, b.o.Span)
-		}
-		if err != nil {
-			return p, err
-		}
+	begun := time.Now()
+	before, err := b.read(ctx)
+	if err == nil {
+		err = pauseFor(ctx, b.o.Span)
 	}
-	paid := seen[1][metricPayments] - seen[0][metricPayments]
+	if err != nil {
+		return p, err
+	}
+	took := time.Since(begun)
+	after, err := b.read(ctx)
+	if err != nil {
+		return p, err
+	}
+	paid := after[metricPayments] - before[metricPayments]
 	if paid <= 0 {
 		return p, errors.New("nothing was paid meanwhile")
 	}
-	return Purchases{Rate: paid / at[1].Sub(at[0]).Seconds(), CPU: (seen[1][metricCPU] - seen[0][metricCPU]) / paid * 1e6}, nil
+	return Purchases{Rate: paid / took.Seconds(), CPU: (after[metricCPU] - before[metricCPU]) / paid * 1e6}, nil
 }
 
 func pauseFor(ctx context.Context, d time.Duration) error {
