@@ -5,14 +5,11 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"html"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -71,26 +68,16 @@ type Button struct {
 }
 
 func (c *Client) button(ctx context.Context, ask call) (*Button, error) {
-	b := new(Button)
-	meta, err := c.do(ctx, ask, b)
-	if err != nil {
-		return nil, err
-	}
-	b.Meta = meta
-	return b, nil
+	return one(ctx, c, ask, func(x *Button) *Meta { return &x.Meta })
 }
 
 // CreateButton makes a button. Errors are *Problem or *Lost.
 func (c *Client) CreateButton(ctx context.Context, r ButtonRequest) (*Button, error) {
-	body, err := json.Marshal(r)
+	ask, err := post("/v1/buttons", r.IdempotencyKey, r)
 	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
+		return nil, err
 	}
-	key := r.IdempotencyKey
-	if key == "" {
-		key = newKey()
-	}
-	return c.button(ctx, call{method: http.MethodPost, path: "/v1/buttons", body: body, key: key})
+	return c.button(ctx, ask)
 }
 
 // GetButton reads a button.
@@ -106,16 +93,7 @@ func (c *Client) DisableButton(ctx context.Context, id string) (*Button, error) 
 // ListButtons reads a page of buttons, newest first; next is the cursor of the page
 // after it, empty: it was the last one.
 func (c *Client) ListButtons(ctx context.Context, limit int, cursor string) (list []Button, next string, err error) {
-	query := url.Values{"limit": {strconv.Itoa(limit)}}
-	if cursor != "" {
-		query.Set("cursor", cursor)
-	}
-	var page struct {
-		Data []Button `json:"data"`
-		Next string   `json:"next_cursor"`
-	}
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/v1/buttons", query: query}, &page)
-	return page.Data, page.Next, err
+	return pageOf[Button](ctx, c, "/v1/buttons", span{limit, cursor})
 }
 
 // FormSigner signs the payment forms of a shop's own pages, with a key of the API that

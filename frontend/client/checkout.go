@@ -2,11 +2,7 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -81,26 +77,16 @@ type CheckoutSend struct {
 }
 
 func (c *Client) checkoutSession(ctx context.Context, ask call) (*CheckoutSession, error) {
-	s := new(CheckoutSession)
-	meta, err := c.do(ctx, ask, s)
-	if err != nil {
-		return nil, err
-	}
-	s.Meta = meta
-	return s, nil
+	return one(ctx, c, ask, func(x *CheckoutSession) *Meta { return &x.Meta })
 }
 
 // CreateCheckoutSession makes a session. Errors are *Problem or *Lost.
 func (c *Client) CreateCheckoutSession(ctx context.Context, r CheckoutSessionRequest) (*CheckoutSession, error) {
-	body, err := json.Marshal(r)
+	ask, err := post("/v1/checkout_sessions", r.IdempotencyKey, r)
 	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
+		return nil, err
 	}
-	key := r.IdempotencyKey
-	if key == "" {
-		key = newKey()
-	}
-	return c.checkoutSession(ctx, call{method: http.MethodPost, path: "/v1/checkout_sessions", body: body, key: key})
+	return c.checkoutSession(ctx, ask)
 }
 
 // GetCheckoutSession reads a session.
@@ -115,15 +101,11 @@ func (c *Client) ExpireCheckoutSession(ctx context.Context, id string) (*Checkou
 
 // SendCheckoutSession sends the link of an open session to its buyer.
 func (c *Client) SendCheckoutSession(ctx context.Context, id string, r CheckoutSend) (*CheckoutSession, error) {
-	body, err := json.Marshal(r)
+	ask, err := post("/v1/checkout_sessions"+segment(id)+"/send", r.IdempotencyKey, r)
 	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
+		return nil, err
 	}
-	key := r.IdempotencyKey
-	if key == "" {
-		key = newKey()
-	}
-	return c.checkoutSession(ctx, call{method: http.MethodPost, path: "/v1/checkout_sessions" + segment(id) + "/send", body: body, key: key})
+	return c.checkoutSession(ctx, ask)
 }
 
 // Receipt is what came of sending a receipt again.
@@ -138,19 +120,11 @@ type Receipt struct {
 // is empty to the payment's own, in a language (en, ru, es) or when that is empty as
 // the first one. An empty key becomes a new one.
 func (c *Client) SendReceipt(ctx context.Context, payment string, r ReceiptRequest) (*Receipt, error) {
-	body, err := json.Marshal(r)
+	ask, err := post("/v1/payments"+segment(payment)+"/receipt", r.IdempotencyKey, r)
 	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
-	}
-	key := r.IdempotencyKey
-	if key == "" {
-		key = newKey()
-	}
-	got := new(Receipt)
-	if _, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/payments" + segment(payment) + "/receipt", body: body, key: key}, got); err != nil {
 		return nil, err
 	}
-	return got, nil
+	return read[Receipt](ctx, c, ask)
 }
 
 // ReceiptRequest says where a receipt goes.
@@ -163,14 +137,5 @@ type ReceiptRequest struct {
 // ListCheckoutSessions reads a page of sessions, newest first; next is the cursor of
 // the page after it, empty: it was the last one.
 func (c *Client) ListCheckoutSessions(ctx context.Context, limit int, cursor string) (list []CheckoutSession, next string, err error) {
-	query := url.Values{"limit": {strconv.Itoa(limit)}}
-	if cursor != "" {
-		query.Set("cursor", cursor)
-	}
-	var page struct {
-		Data []CheckoutSession `json:"data"`
-		Next string            `json:"next_cursor"`
-	}
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/v1/checkout_sessions", query: query}, &page)
-	return page.Data, page.Next, err
+	return pageOf[CheckoutSession](ctx, c, "/v1/checkout_sessions", span{limit, cursor})
 }

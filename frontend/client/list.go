@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"iter"
+	"net/http"
 	"net/url"
+	"strconv"
 )
 
 // Page is one page of a list.
@@ -45,5 +47,36 @@ func read[T any](ctx context.Context, c *Client, ask call) (*T, error) {
 	if _, err := c.do(ctx, ask, out); err != nil {
 		return nil, err
 	}
+	return out, nil
+}
+
+// span is which page of a list is read: at most so many objects, after a cursor.
+type span struct {
+	limit  int
+	cursor string
+}
+
+// pageOf reads one page; next is the cursor of the page after it, empty: it was the
+// last one.
+func pageOf[T any](ctx context.Context, c *Client, path string, s span) (list []T, next string, err error) {
+	query := url.Values{"limit": {strconv.Itoa(s.limit)}}
+	if s.cursor != "" {
+		query.Set("cursor", s.cursor)
+	}
+	page, err := read[Page[T]](ctx, c, call{method: http.MethodGet, path: path, query: query})
+	if err != nil {
+		return nil, "", err
+	}
+	return page.Data, page.NextCursor, nil
+}
+
+// one is an object with what came beside it.
+func one[T any](ctx context.Context, c *Client, ask call, beside func(*T) *Meta) (*T, error) {
+	out := new(T)
+	meta, err := c.do(ctx, ask, out)
+	if err != nil {
+		return nil, err
+	}
+	*beside(out) = meta
 	return out, nil
 }

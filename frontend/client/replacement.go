@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
 )
@@ -39,26 +37,16 @@ type CardReplacement struct {
 }
 
 func (c *Client) cardReplacement(ctx context.Context, ask call) (*CardReplacement, error) {
-	r := new(CardReplacement)
-	meta, err := c.do(ctx, ask, r)
-	if err != nil {
-		return nil, err
-	}
-	r.Meta = meta
-	return r, nil
+	return one(ctx, c, ask, func(x *CardReplacement) *Meta { return &x.Meta })
 }
 
 // CreateCardReplacement makes a link for a token. Errors are *Problem or *Lost.
 func (c *Client) CreateCardReplacement(ctx context.Context, token string, r CardReplacementRequest) (*CardReplacement, error) {
-	body, err := json.Marshal(r)
+	ask, err := post("/v1/tokens"+segment(token)+"/replacement", r.IdempotencyKey, r)
 	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
+		return nil, err
 	}
-	key := r.IdempotencyKey
-	if key == "" {
-		key = newKey()
-	}
-	return c.cardReplacement(ctx, call{method: http.MethodPost, path: "/v1/tokens" + segment(token) + "/replacement", body: body, key: key})
+	return c.cardReplacement(ctx, ask)
 }
 
 // GetCardReplacement reads a link.

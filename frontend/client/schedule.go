@@ -96,26 +96,16 @@ type Recurring struct {
 }
 
 func (c *Client) schedule(ctx context.Context, ask call) (*Schedule, error) {
-	s := new(Schedule)
-	meta, err := c.do(ctx, ask, s)
-	if err != nil {
-		return nil, err
-	}
-	s.Meta = meta
-	return s, nil
+	return one(ctx, c, ask, func(x *Schedule) *Meta { return &x.Meta })
 }
 
 // CreateSchedule makes a schedule. Errors are *Problem or *Lost.
 func (c *Client) CreateSchedule(ctx context.Context, r ScheduleRequest) (*Schedule, error) {
-	body, err := json.Marshal(r)
+	ask, err := post("/v1/schedules", r.IdempotencyKey, r)
 	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
+		return nil, err
 	}
-	key := r.IdempotencyKey
-	if key == "" {
-		key = newKey()
-	}
-	return c.schedule(ctx, call{method: http.MethodPost, path: "/v1/schedules", body: body, key: key})
+	return c.schedule(ctx, ask)
 }
 
 // GetSchedule reads a schedule.
@@ -160,16 +150,7 @@ func (c *Client) CancelSchedule(ctx context.Context, id string) (*Schedule, erro
 // ListSchedules reads a page of schedules, newest first; next is the cursor of the
 // page after it, empty: it was the last one.
 func (c *Client) ListSchedules(ctx context.Context, limit int, cursor string) (list []Schedule, next string, err error) {
-	query := url.Values{"limit": {strconv.Itoa(limit)}}
-	if cursor != "" {
-		query.Set("cursor", cursor)
-	}
-	var page struct {
-		Data []Schedule `json:"data"`
-		Next string     `json:"next_cursor"`
-	}
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/v1/schedules", query: query}, &page)
-	return page.Data, page.Next, err
+	return pageOf[Schedule](ctx, c, "/v1/schedules", span{limit, cursor})
 }
 
 // ListScheduleRuns reads a page of a schedule's runs before one (0: the last),

@@ -44,13 +44,7 @@ func cardBody(card CardNumber, customer string) ([]byte, error) {
 }
 
 func (c *Client) token(ctx context.Context, ask call) (*Token, error) {
-	t := new(Token)
-	meta, err := c.do(ctx, ask, t)
-	if err != nil {
-		return nil, err
-	}
-	t.Meta = meta
-	return t, nil
+	return one(ctx, c, ask, func(x *Token) *Meta { return &x.Meta })
 }
 
 // CreateToken saves a card without a payment; the card's CVC must be empty. The
